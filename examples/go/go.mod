@@ -1,0 +1,3 @@
+module unigate.example/client
+
+go 1.19
