@@ -1,0 +1,173 @@
+"""The rows of the table: what is started for each, and how it is measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+
+from benchmarks import load
+from benchmarks.load import Ask, Sample
+from benchmarks.peers import start_envoy, start_litellm
+from benchmarks.processes import BenchError
+from benchmarks.results import Results
+from benchmarks.subjects import Place, Running, Starter, Upstream, start_nginx, start_unigate, start_upstream
+
+ROWS = ("small", "small-tls", "large", "events", "events-tls", "latency", "memory", "streams", "streams-tls", "ready")
+STARTERS: dict[str, Starter] = {
+    "nginx": start_nginx,
+    "unigate": start_unigate,
+    "envoy": start_envoy,
+    "litellm": start_litellm,
+}
+SMALL_MODEL = "script:tokens=40"
+STREAM_EVENTS = 200
+STREAM_MODEL = f"script:tokens={STREAM_EVENTS},pace=5"
+SLOW_MODEL = "script:tokens=9,stall=events:2"
+SMALL_BYTES, LARGE_BYTES = 900, 200_000
+
+Measure = Callable[[Running], Sample]
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How long and how often to measure."""
+
+    rounds: int
+    seconds: float
+    streams: int
+    starts: int
+    peers: bool
+
+
+@dataclass(frozen=True)
+class Lab:
+    """Runs the wanted rows at one place with one effort."""
+
+    place: Place
+    effort: Effort
+    wanted: frozenset[str]
+    results: Results
+
+    def run(self) -> None:
+        """Measures every wanted row, stage by stage."""
+        self._side_by_side(("small", "large", "events", "latency"), tls=False)
+        self._side_by_side(("small-tls", "events-tls"), tls=True)
+        self._open_streams("streams", tls=False)
+        self._open_streams("streams-tls", tls=True)
+        self._starts(("memory", "ready"))
+        if self.effort.peers:
+            self._alone("litellm", ("memory", "ready", "small", "events", "latency"))
+
+    @contextmanager
+    def _upstream(self, *, tls: bool) -> Generator[tuple[Running, Upstream]]:
+        running = start_upstream(self.place, tls=tls)
+        try:
+            yield running, Upstream(running.port, running.key, running.authority)
+        finally:
+            running.daemon.stop()
+
+    @contextmanager
+    def _gates(self, names: Sequence[str], rows: Sequence[str], upstream: Upstream) -> Generator[list[Running]]:
+        """Starts gateways; one that cannot start is an error in each of its rows."""
+        with ExitStack() as stack:
+            gates: list[Running] = []
+            for name in names:
+                try:
+                    gates.append(STARTERS[name](self.place, upstream))
+                    stack.callback(gates[-1].daemon.stop)
+                except BenchError as error:
+                    for row in sorted(self.wanted.intersection(rows)):
+                        self.results.fail(row, name, str(error))
+            yield gates
+
+    def _interleave(self, row: str, gates: Sequence[Running], rounds: int, measure: Measure) -> None:
+        """Measures one row in turns, so that whatever else the machine does meets every subject."""
+        if row not in self.wanted:
+            return
+        for _ in range(rounds):
+            for gate in gates:
+                if self.results.failed(row, gate.name):
+                    continue
+                try:
+                    self.results.add(row, gate.name, measure(gate))
+                except BenchError as error:
+                    self.results.fail(row, gate.name, str(error))
+
+    def _side_by_side(self, rows: Sequence[str], *, tls: bool) -> None:
+        if not self.wanted.intersection(rows):
+            return
+        names = ["nginx", "unigate", *(["envoy"] if self.effort.peers and not tls else [])]
+        with self._upstream(tls=tls) as (mock, upstream), self._gates(names, rows, upstream) as gates:
+            self._loads(mock, gates, rows, self.effort)
+
+    def _alone(self, name: str, rows: Sequence[str]) -> None:
+        """A peer that needs seconds for what others do in milliseconds has a turn of its own, one round."""
+        if not self.wanted.intersection(rows):
+            return
+        with self._upstream(tls=False) as (mock, upstream), self._gates([name], rows, upstream) as gates:
+            self._rest(gates)
+            self._loads(mock, gates, rows, replace(self.effort, rounds=1))
+
+    def _loads(self, mock: Running, gates: Sequence[Running], rows: Sequence[str], effort: Effort) -> None:
+        """The loads of a stage, for those of its rows that are wanted."""
+        suffix = "-tls" if mock.authority else ""
+        small, large = self._ask(mock, SMALL_BYTES), self._ask(mock, LARGE_BYTES)
+        stream = load.chat_body(STREAM_MODEL, size=SMALL_BYTES, stream=True)
+        gates = [gate for gate in gates if self._warm(gate, small, rows)]
+
+        def lone(running: Running) -> Sample:
+            return load.lone_load(self.place, running, small, seconds=effort.seconds * 0.6)
+
+        def events(running: Running) -> Sample:
+            return load.stream_load(self.place, running, stream, seconds=effort.seconds, events=STREAM_EVENTS)
+
+        self._interleave(f"small{suffix}", gates, effort.rounds, self._many(small, effort))
+        self._interleave(f"events{suffix}", gates, effort.rounds, events)
+        if "large" in rows:
+            self._interleave("large", gates, effort.rounds, self._many(large, effort))
+        if "latency" in rows:
+            direct = replace(mock, name="direct")
+            self._interleave("latency", [direct, *gates], effort.rounds, lone)
+
+    def _many(self, ask: Ask, effort: Effort) -> Measure:
+        return lambda running: load.small_load(self.place, running, ask, seconds=effort.seconds)
+
+    def _ask(self, mock: Running, size: int) -> Ask:
+        return load.make_ask(self.place, mock, load.chat_body(SMALL_MODEL, size=size))
+
+    def _warm(self, gate: Running, ask: Ask, rows: Sequence[str]) -> bool:
+        """Lets a gateway open its connections and load its code before anything counts."""
+        try:
+            load.run_wrk(self.place, gate, ask, connections=32, seconds=1)
+        except BenchError as error:
+            for row in sorted(self.wanted.intersection(rows)):
+                self.results.fail(row, gate.name, f"while warming up: {error}")
+            return False
+        return True
+
+    def _open_streams(self, row: str, *, tls: bool) -> None:
+        if row not in self.wanted:
+            return
+        body = load.chat_body(SLOW_MODEL, size=SMALL_BYTES, stream=True)
+
+        def held(running: Running) -> Sample:
+            return load.open_streams(self.place, running, body, streams=self.effort.streams)
+
+        with self._upstream(tls=tls) as (mock, upstream), self._gates(["nginx", "unigate"], [row], upstream) as gates:
+            small = self._ask(mock, SMALL_BYTES)
+            self._interleave(row, [gate for gate in gates if self._warm(gate, small, [row])], 1, held)
+
+    def _starts(self, rows: Sequence[str]) -> None:
+        if not self.wanted.intersection(rows):
+            return
+        with self._upstream(tls=False) as (_, upstream):
+            for name in ["nginx", "unigate", *(["envoy"] if self.effort.peers else [])]:
+                for _ in range(self.effort.starts):
+                    with self._gates([name], rows, upstream) as gates:
+                        self._rest(gates)
+
+    def _rest(self, gates: Sequence[Running]) -> None:
+        """Start time and memory at rest: one measurement that two rows show."""
+        self._interleave("ready", gates, 1, lambda gate: {"ready_s": gate.ready_s})
+        self._interleave("memory", gates, 1, load.memory)

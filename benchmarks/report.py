@@ -1,0 +1,159 @@
+"""Turns results into one readable table and a verdict against the budget."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from benchmarks.results import Results, difference, ratio
+
+SUBJECTS = ("direct", "nginx", "unigate", "envoy", "litellm")
+FRONT = {"unigate": "door"}
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the table: which figure of which row, and how it is shown."""
+
+    label: str
+    unit: str
+    row: str
+    figure: str
+    digits: int = 0
+    by_role: bool = False
+    added: bool = False
+
+
+TABLE = (
+    Line("small request", "µs CPU", "small", "cpu_us", 1, by_role=True),
+    Line("small request, TLS upstream", "µs CPU", "small-tls", "cpu_us", 1, by_role=True),
+    Line("200 kB request", "µs CPU", "large", "cpu_us", 1, by_role=True),
+    Line("SSE event", "µs CPU", "events", "cpu_us", 1, by_role=True),
+    Line("SSE event, TLS upstream", "µs CPU", "events-tls", "cpu_us", 1, by_role=True),
+    Line("time to first event, p50", "ms", "events", "first_p50_ms", 2),
+    Line("added latency alone, p50", "ms", "latency", "p50_ms", 2, added=True),
+    Line("added latency alone, p99", "ms", "latency", "p99_ms", 2, added=True),
+    Line("memory after start", "MB", "memory", "mb", 1, by_role=True),
+    Line("memory per open stream", "kB", "streams", "kb", 1),
+    Line("memory per open stream, TLS", "kB", "streams-tls", "kb", 1),
+    Line("ready after", "s", "ready", "ready_s", 2),
+)
+
+
+def figure(results: Results, line: Line, subject: str, role: str | None = None) -> float | None:
+    """What a line says of a subject, or of one role of it."""
+    name = f"{line.figure}.{role or FRONT.get(subject, 'proxy')}" if line.by_role else line.figure
+    value = results.median(line.row, subject, name)
+    return difference(value, results.median(line.row, "direct", name)) if line.added else value
+
+
+def _shown(value: float | None, digits: int, mark: str = "") -> str:
+    return "–" if value is None else f"{value:,.{digits}f}{mark}"
+
+
+def _cells(results: Results, line: Line) -> list[str]:
+    ours, base = figure(results, line, "unigate"), figure(results, line, "nginx")
+    keeper = figure(results, line, "unigate", "keeper") if line.by_role else None
+    times = None if line.added else ratio(ours, base)
+    peers = [_shown(figure(results, line, peer), line.digits) for peer in ("envoy", "litellm")]
+    return [
+        *(line.label, line.unit, _shown(base, line.digits), _shown(ours, line.digits), _shown(keeper, line.digits)),
+        *(_shown(times, 2, "×"), *peers),
+    ]
+
+
+def render_table(results: Results, versions: dict[str, str]) -> str:
+    """The table, with a column for each subject and the reasons for what is missing below it."""
+    names = [f"{name} {versions.get(name, '')}".strip() for name in ("nginx", "door", "keeper")]
+    peers = [f"{name} {versions.get(name, '')}".strip() for name in ("envoy", "litellm")]
+    measured = [line for line in TABLE if line.row in results.samples or line.row in results.errors]
+    rows = [["", "", *names, "door/nginx", *peers], *(_cells(results, line) for line in measured)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = [_aligned(row, widths) for row in rows]
+    return "\n".join([lines[0], "─" * len(lines[0]), *lines[1:], *_reasons(results)])
+
+
+def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
+    left = [cell.ljust(width) for cell, width in zip(row[:2], widths[:2], strict=True)]
+    right = [cell.rjust(width) for cell, width in zip(row[2:], widths[2:], strict=True)]
+    return "  ".join([*left, *right])
+
+
+def _reasons(results: Results) -> list[str]:
+    """One line for each reason, with the subjects and rows it holds for."""
+    where: dict[tuple[str, str], list[str]] = {}
+    for row, cells in results.errors.items():
+        for subject, reason in cells.items():
+            where.setdefault((subject, reason), []).append(row)
+    return [f"{subject} ({', '.join(rows)}): {reason}" for (subject, reason), rows in where.items()]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One promise of the budget, and what was measured of it."""
+
+    promise: str
+    measured: float | None
+    limit: float
+    at_least: bool = False
+
+    @property
+    def verdict(self) -> str:
+        if self.measured is None:
+            return "not measured"
+        holds = self.measured >= self.limit if self.at_least else self.measured <= self.limit
+        return "holds" if holds else "missed"
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """Reads the figures that the budget speaks of."""
+
+    results: Results
+
+    def cost(self, row: str, subject: str) -> float | None:
+        return self.results.median(row, subject, f"cpu_us.{FRONT.get(subject, 'proxy')}")
+
+    def times(self, row: str) -> float | None:
+        return ratio(self.cost(row, "unigate"), self.cost(row, "nginx"))
+
+    def saved(self, peer: str) -> float | None:
+        return ratio(self.cost("small", peer), self.cost("small", "unigate"))
+
+    def added(self, name: str) -> float | None:
+        direct = self.results.median("latency", "direct", name)
+        return difference(self.results.median("latency", "unigate", name), direct)
+
+
+def judge(results: Results) -> list[Check]:
+    """Every promise of the budget with its measured value."""
+    read, median = _Reader(results), results.median
+    return [
+        Check("small request: door ÷ nginx", read.times("small"), 2.5),
+        Check("200 kB request: door ÷ nginx", read.times("large"), 2.0),
+        Check("SSE event: door ÷ nginx", read.times("events"), 1.5),
+        Check("kB per open stream", median("streams", "unigate", "kb"), 20),
+        Check("kB per open stream, TLS upstream", median("streams-tls", "unigate", "kb"), 80),
+        Check("added latency alone, p50, ms", read.added("p50_ms"), 0.4),
+        Check("added latency alone, p99, ms", read.added("p99_ms"), 1.0),
+        Check("door after start, MB", median("memory", "unigate", "mb.door"), 60),
+        Check("keeper after start, MB", median("memory", "unigate", "mb.keeper"), 120),
+        Check("ready after, s", median("ready", "unigate", "ready_s"), 1.0),
+        Check("small request: Envoy ÷ door", read.saved("envoy"), 1, at_least=True),
+        Check("small request: LiteLLM ÷ door", read.saved("litellm"), 100, at_least=True),
+    ]
+
+
+def render_verdict(checks: Sequence[Check]) -> str:
+    """One line for each promise: holds or missed."""
+    width = max(len(check.promise) for check in checks)
+    return "\n".join(
+        f"{check.promise.ljust(width)}  {'≥' if check.at_least else '≤'} {check.limit:<5g}"
+        f" {_shown(check.measured, 2):>9}  {check.verdict}"
+        for check in checks
+    )
+
+
+def as_json(checks: Sequence[Check]) -> list[dict[str, object]]:
+    """The checks for the results file."""
+    return [{**asdict(check), "verdict": check.verdict} for check in checks]
