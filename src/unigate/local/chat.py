@@ -40,6 +40,7 @@ class _Model(Protocol):
 
 class _Threads(Protocol):
     n_threads: int
+    poll: int
 
 
 class _Sampling(Protocol):
@@ -113,7 +114,9 @@ def _set(chosen: _Parameters, file: Path, settings: Settings) -> None:
     chosen.n_ctx, chosen.n_parallel, chosen.n_predict = _CONTEXT_OF_ALL_SLOTS, _SLOTS, _LONGEST_ANSWER
     # Its default keeps up to 8 GB of old conversations.
     chosen.cache_ram_mib, chosen.cache_idle_slots = 0, False
-    chosen.cpuparams.n_threads = chosen.cpuparams_batch.n_threads = min(cpu_count() or 1, _MOST_THREADS)
+    for threads in (chosen.cpuparams, chosen.cpuparams_batch):
+        # Waiting threads sleep: spinning, the default, is slower as soon as the doors share the cores.
+        threads.n_threads, threads.poll = min(cpu_count() or 1, _MOST_THREADS), 0
     chosen.sampling.temp, chosen.sampling.top_p = 0.2, 0.9  # what the model's makers recommend
     chosen.endpoint_slots = chosen.ui = False
     chosen.verbosity = 3 if settings.debug else 0
