@@ -1,0 +1,94 @@
+"""Decides what a conversation is answered: words, tool calls or JSON."""
+
+from __future__ import annotations
+
+from unigate.mock.ask import Answer, Ask, Finish, Scene, Tool, ToolCall
+from unigate.mock.schema import Hints, arguments
+from unigate.mock.words import count, filler, pieces, tokens_of
+
+__all__ = ["compose"]
+
+DEMO = "This is Unigate's scripted demo and not a language model: your call went through the gateway and came back."
+DEMO_ZH = "这是 Unigate 的脚本演示，并不是大模型：您的请求已经穿过网关，并如实返回。"
+WIDE = "café Ω ✓ 你好，世界 한국어 שלום 👩\u200d🚀 𝄞 "
+REFUSAL = "I cannot help with that."
+
+
+def compose(ask: Ask, scene: Scene) -> Answer:
+    """The answer this conversation gets."""
+    script = scene.script
+    thinking = filler(script.think) if script.think else ""
+    calls = _calls(ask, scene)
+    text, finish = (_hello(ask, scene), Finish.TOOLS) if calls else _text(ask, scene)
+    if script.refusal:
+        text, finish = REFUSAL, Finish.REFUSAL
+    spoken = count(text) + count(thinking) + sum(1 + count(call.arguments) for call in calls)
+    return Answer(text, thinking, calls, finish, tokens_of(ask.texts), spoken)
+
+
+def _calls(ask: Ask, scene: Scene) -> tuple[ToolCall, ...]:
+    script = scene.script
+    wanted = script.tools or (1 if script.tool or (ask.tools and ask.may_call and ask.tool_result is None) else 0)
+    if script.refusal or not wanted:
+        return ()
+    tools = ask.tools or (Tool(script.tool or "lookup"),)
+    named = script.tool or ask.forced
+    first = next((i for i, tool in enumerate(tools) if tool.name == named), None)
+    if first is None:
+        tools, first = (_renamed(tools, script.tool), 0) if script.tool else (tools, _mentioned(ask))
+    turn = len(tools) if not ask.forced and not script.tool else 1
+    return tuple(_call(tools[(first + n % turn) % len(tools)], ask, scene, n) for n in range(wanted))
+
+
+def _renamed(tools: tuple[Tool, ...], name: str) -> tuple[Tool, ...]:
+    return (Tool(name, tools[0].parameters), *tools[1:])
+
+
+def _mentioned(ask: Ask) -> int:
+    said = ask.user_text.lower()
+    return next((i for i, tool in enumerate(ask.tools) if tool.name.lower() in said), 0)
+
+
+def _call(tool: Tool, ask: Ask, scene: Scene, turn: int) -> ToolCall:
+    told = arguments(bytes(tool.parameters), Hints(ask.user_text, turn))
+    return ToolCall(tool.name, told[: len(told) // 2] + "{" if scene.script.badargs else told)
+
+
+def _hello(ask: Ask, scene: Scene) -> str:
+    return _demo(ask) if scene.demo else ""
+
+
+def _demo(ask: Ask) -> str:
+    return DEMO_ZH if any("\u4e00" <= char <= "\u9fff" for char in ask.user_text) else DEMO
+
+
+def _text(ask: Ask, scene: Scene) -> tuple[str, Finish]:
+    text = _wanted(ask, scene)
+    if ask.limit is None:
+        return text, Finish.STOP
+    words = pieces(text)
+    if len(words) <= ask.limit:
+        return text, Finish.STOP
+    return "".join(words[: ask.limit]), Finish.LENGTH
+
+
+def _wanted(ask: Ask, scene: Scene) -> str:
+    script = scene.script
+    if script.text is not None:
+        return script.text
+    if script.echo:
+        return ask.user_text
+    if script.size:
+        return ("word " * (script.size // 5 + 1))[: script.size]
+    if ask.wants_json:
+        return arguments(bytes(ask.schema) or b'{"properties":{"answer":{"type":"string"}}}', Hints(ask.user_text))
+    if ask.tool_result is not None:
+        return " ".join(filter(None, (_hello(ask, scene), f"The tool says: {ask.tool_result}")))
+    if scene.demo:
+        return _demo(ask)
+    text = filler(script.tokens)
+    return _wide(script.tokens) if script.chars in ("wide", "escaped") else text
+
+
+def _wide(words: int) -> str:
+    return "".join(pieces(WIDE * (words // 4 + 1))[:words])

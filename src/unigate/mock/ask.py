@@ -1,0 +1,134 @@
+"""What a request asks for and what it is answered, in no provider's format."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from enum import Enum
+
+import msgspec
+
+from unigate.mock.script import Script
+
+__all__ = ["Answer", "Ask", "Event", "Fail", "Finish", "Heard", "Reply", "Request", "Scene", "Tool", "ToolCall"]
+
+Event = tuple[bytes, int]
+"""One piece of an answer's body and the output tokens it tells."""
+
+
+class Request(msgspec.Struct):
+    """One request as it came over the wire."""
+
+    method: str
+    path: str
+    query: dict[str, str]
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+    model: str = ""
+    http11: bool = True
+    keep_alive: bool = True
+
+    def header(self, name: bytes) -> str:
+        """The header's last value, or an empty string."""
+        return next((v.decode("latin-1") for k, v in reversed(self.headers) if k.lower() == name), "")
+
+
+class Scene(msgspec.Struct, frozen=True):
+    """The facts an answer is made from beside the request: its number, its model's name and its script."""
+
+    number: int
+    model: str
+    shown: str
+    script: Script
+    demo: bool = False
+    credential: str = ""
+
+    @property
+    def tag(self) -> str:
+        """The call's number as part of an identifier."""
+        return f"mock{self.number:08d}"
+
+    @property
+    def created(self) -> int:
+        """The call's time in seconds: a fixed day, one second later with each call."""
+        return 1_760_000_000 + self.number
+
+
+class Tool(msgspec.Struct, frozen=True):
+    """A tool a request offers."""
+
+    name: str
+    parameters: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+class Ask(msgspec.Struct, frozen=True):
+    """What a conversation asks for."""
+
+    texts: list[str]
+    model: str = ""
+    user_text: str = ""
+    stream: bool = False
+    include_usage: bool = False
+    tool_result: str | None = None
+    tools: tuple[Tool, ...] = ()
+    forced: str | None = None
+    may_call: bool = True
+    wants_json: bool = False
+    schema: msgspec.Raw = msgspec.Raw(b"")
+    limit: int | None = None
+    choices: int = 1
+
+
+class ToolCall(msgspec.Struct, frozen=True):
+    """A call of a tool: its name and its arguments as JSON text."""
+
+    name: str
+    arguments: str
+
+
+class Finish(Enum):
+    """Why an answer ended."""
+
+    STOP = "stop"
+    LENGTH = "length"
+    TOOLS = "tools"
+    REFUSAL = "refusal"
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What a conversation is answered."""
+
+    text: str
+    thinking: str
+    calls: tuple[ToolCall, ...]
+    finish: Finish
+    input_tokens: int
+    output_tokens: int
+
+
+class Fail(msgspec.Struct, frozen=True):
+    """An error before it is put into a provider's own shape."""
+
+    status: int
+    message: str
+    type: str | None = None
+    code: str | None = None
+    tag: str = ""
+
+
+class Reply(msgspec.Struct):
+    """A healthy answer on its way out: a whole body, or the events of a stream."""
+
+    body: bytes = b""
+    events: Iterator[Event] | None = None
+    status: int = 200
+    content_type: bytes = b"application/json"
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+
+class Heard(msgspec.Struct, frozen=True):
+    """A request that was understood: the model it names and the way to its answer."""
+
+    model: str
+    stream: bool
+    answer: Callable[[Scene], Reply]
