@@ -114,7 +114,7 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="change nothing; fail if a page is out of step")
     check = parser.parse_args().check
     table = parse_table(yaml.safe_load(TABLE.read_text("utf-8")))
-    stale = []
+    stale: list[str] = []
     for name, words in PAGES.items():
         path = ROOT / "docs" / name
         page = path.read_text("utf-8")
