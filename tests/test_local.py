@@ -198,6 +198,23 @@ def test_the_children_of_a_killed_parent_vanish_even_in_the_middle_of_an_answer(
             answer.read()
 
 
+@installed
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a process whose threads cannot run")
+def test_a_child_ends_with_its_parent_even_while_the_model_loads() -> None:
+    reader, writer = os.pipe()
+    command = [sys.executable, "-m", "unigate.local.chat"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=[writer]) as process, os.fdopen(reader) as ready:
+        os.close(writer)
+        process.stdin.write(json.dumps({"key": KEY, "ready_fd": writer}).encode() + b"\n")
+        process.stdin.flush()
+        deadline = time.monotonic() + 10
+        while ".gguf" not in Path(f"/proc/{process.pid}/maps").read_text():
+            assert time.monotonic() < deadline, "the child did not begin to load"
+        process.stdin.close()
+        process.wait(timeout=1)
+        assert ready.read() == ""
+
+
 def test_a_child_refuses_to_listen_beyond_this_machine() -> None:
     settings = {"host": "0.0.0.0", "key": KEY, "ready_fd": 1}
     for module in ("unigate.local.chat", "unigate.local.embed"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -35,6 +36,7 @@ def follow_parent() -> Settings:
         settings = msgspec.json.decode(_first_line(), type=Settings)
     except msgspec.DecodeError as error:
         refuse(f"the settings line on stdin cannot be used: {error}")
+    _have_the_kernel_watch()
     threading.Thread(target=_end_with_parent, name="life-line", daemon=True).start()
     return settings
 
@@ -61,6 +63,14 @@ def _first_line() -> bytes:
             break
         line += part
     return line
+
+
+def _have_the_kernel_watch() -> None:
+    # A loading model keeps Python's lock for seconds, so no thread of ours would get its turn: the end of stdin also
+    # raises SIGIO, which nothing handles and Linux therefore ends us by. Elsewhere the signal is ignored.
+    signal.signal(signal.SIGIO, signal.SIG_DFL)
+    fcntl.fcntl(_STDIN, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(_STDIN, fcntl.F_SETFL, fcntl.fcntl(_STDIN, fcntl.F_GETFL) | os.O_ASYNC)
 
 
 def _end_with_parent() -> NoReturn:
