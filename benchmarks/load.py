@@ -184,7 +184,8 @@ def open_streams(place: Place, running: Running, body: bytes, *, streams: int) -
     before = pss_bytes(front)
     argv = _streams_argv(place, running, mode="hold", body=body.decode(), streams=streams)
     pipe = subprocess.PIPE
-    with subprocess.Popen(argv, cwd=ROOT, stdin=pipe, stdout=pipe, text=True) as client:
+    null = subprocess.DEVNULL
+    with subprocess.Popen(argv, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=null, text=True) as client:
         assert client.stdout is not None and client.stdin is not None
         _stream_report(client.stdout.readline(), running.name)
         wait_quiet(front)

@@ -26,9 +26,10 @@ class Results:
 
     def fail(self, row: str, subject: str, reason: str) -> None:
         """Notes why a figure is missing, and withdraws what was measured of it."""
+        reason = " ".join(reason.split())[:400]
         self.errors.setdefault(row, {})[subject] = reason
         self.samples.get(row, {}).pop(subject, None)
-        self.say(f"{row:11} {subject:8} {reason}")
+        self.say(f"{row:11} {subject:8} {reason[:120]}")
 
     def failed(self, row: str, subject: str) -> bool:
         """Whether a figure has already been given up."""

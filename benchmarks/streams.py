@@ -61,8 +61,8 @@ class Stream(asyncio.Protocol):
         self.events = 0
         self.done = False
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+    def bind(self, transport: asyncio.Transport) -> None:
+        """Takes the connection to ask on."""
         self._transport = transport
 
     def ask(self, request: bytes) -> tuple[asyncio.Future[None], asyncio.Future[None]]:
@@ -127,7 +127,9 @@ async def connect(plan: Plan, tally: Tally, number: int) -> Stream:
     """Opens one connection, from one of several loopback addresses."""
     source = (f"127.0.0.{1 + number % 8}", 0)
     loop = asyncio.get_running_loop()
-    return (await loop.create_connection(lambda: Stream(tally), "127.0.0.1", plan.port, local_addr=source))[1]
+    transport, stream = await loop.create_connection(lambda: Stream(tally), "127.0.0.1", plan.port, local_addr=source)
+    stream.bind(transport)
+    return stream
 
 
 async def run_back_to_back(plan: Plan, tally: Tally, number: int) -> None:
