@@ -1,0 +1,74 @@
+"""What the journal says of a call: an intent for each attempt before it is sent, one record once it is over."""
+
+from __future__ import annotations
+
+import msgspec
+
+from unigate.usage import Usage
+
+__all__ = ["Attempt", "Entry", "Intent", "Record", "decode_entry", "encode_entry"]
+
+
+class Intent(msgspec.Struct, frozen=True, omit_defaults=True, tag="intent"):
+    """An attempt is about to be sent; written before its first upstream byte."""
+
+    id: str
+    attempt: int
+    at_ns: int
+    operation: str
+    key: str
+    name: str
+    model: str
+    provider: str
+    target: str
+
+
+class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How one upstream request ended: `ok`, or the kind of fault."""
+
+    provider: str
+    target: str
+    end: str
+    ms: float
+
+
+class Record(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag="record"):
+    """The one immutable fact about a finished call; times in milliseconds, instants in nanoseconds since 1970."""
+
+    id: str
+    at_ns: int
+    operation: str
+    status: int
+    end: str
+    total_ms: float
+    key: str | None = None
+    name: str | None = None
+    model: str | None = None
+    streamed: bool = False
+    provider: str | None = None
+    target: str | None = None
+    first_byte_ms: float | None = None
+    overhead_ms: float | None = None
+    usage: Usage = Usage()
+    attempts: tuple[Attempt, ...] = ()
+    error: str | None = None
+    peer: str | None = None
+    client_request_id: str | None = None
+    upstream_request_id: str | None = None
+    demo: bool = False
+
+
+Entry = Intent | Record
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder: msgspec.msgpack.Decoder[Entry] = msgspec.msgpack.Decoder(Entry)
+
+
+def encode_entry(entry: Entry) -> bytes:
+    """The bytes of one journal entry."""
+    return _encoder.encode(entry)
+
+
+def decode_entry(payload: bytes) -> Entry:
+    """The entry in a frame. Raises msgspec.DecodeError if a newer version wrote it."""
+    return _decoder.decode(payload)

@@ -1,0 +1,76 @@
+"""A call is one client request, once its head is known to be allowed in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from unigate.wire.body import Body
+
+__all__ = ["Call", "Caller", "Times"]
+
+
+class Caller:
+    """Who is calling, proved by a key: made only where a key was verified. Role is `client` or `admin`."""
+
+    __slots__ = ("key_id", "models", "name", "role")
+
+    def __init__(self, key_id: str, name: str, role: str, models: frozenset[str] | None) -> None:
+        self.key_id = key_id
+        self.name = name
+        self.role = role
+        self.models = models
+
+
+class Times:
+    """Monotonic marks of one call in nanoseconds; 0 is `not yet`."""
+
+    __slots__ = ("answered", "asked", "received")
+
+    def __init__(self, received: int) -> None:
+        self.received = received
+        self.asked = 0
+        self.answered = 0
+
+    def overhead_ns(self, now: int) -> int:
+        """Our own time from the last request byte to the response head, waiting on the upstream excluded."""
+        waited = self.answered - self.asked if self.answered > self.asked > 0 else 0
+        return max(now - self.received - waited, 0)
+
+
+class Call:
+    """What one client asked: who, which operation, which model, and the bytes of it."""
+
+    __slots__ = (
+        "body",
+        "caller",
+        "content",
+        "content_type",
+        "headers",
+        "id",
+        "model",
+        "operation",
+        "peer",
+        "started_ns",
+        "streamed",
+        "times",
+        "wants_tools",
+        "wants_usage",
+    )
+
+    def __init__(  # the parts of a request head, as they were read
+        self, id: str, operation: str, caller: Caller, headers: Mapping[bytes, bytes], *, peer: str, started_ns: int
+    ) -> None:
+        self.id = id
+        self.operation = operation
+        self.caller = caller
+        self.headers = headers
+        self.peer = peer
+        self.started_ns = started_ns
+        self.times = Times(0)
+        self.content = b""
+        self.content_type = headers.get(b"content-type", b"")
+        self.body: Body | None = None
+        self.model = ""
+        self.streamed = False
+        self.wants_usage = False
+        self.wants_tools = False

@@ -1,0 +1,94 @@
+"""The configuration as the operator writes it: every field with its help, its unit and its default.
+
+The JSON Schema for editors is generated from these structs.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from unigate.secret import Secret
+from unigate.target import Timeouts
+
+__all__ = [
+    "Config",
+    "KeySettings",
+    "ProviderSettings",
+    "RouteSettings",
+    "ServerSettings",
+    "TargetSettings",
+]
+
+
+class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the gateway listens, and the caps on what a client may send."""
+
+    host: Annotated[str, Meta(description="Address to listen on.")] = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535, description="Port to listen on; 0 takes a free one.")] = 8000
+    workers: Annotated[int, Meta(ge=1, le=256, description="Number of doors that share the port.")] = 1
+    cors_origins: Annotated[
+        tuple[str, ...], Meta(description="Origins whose pages may call the client API, or ['*'] for any.")
+    ] = ()
+    max_body_mb: Annotated[int, Meta(ge=1, le=1024, description="Largest request body, in MiB.")] = 64
+    header_timeout: Annotated[float, Meta(gt=0, description="Seconds a client has to send a request's head.")] = 10.0
+    body_timeout: Annotated[float, Meta(gt=0, description="Seconds a client has to send a request's body.")] = 60.0
+    keep_alive: Annotated[float, Meta(gt=0, description="Seconds an idle client connection is kept.")] = 75.0
+    write_timeout: Annotated[float, Meta(gt=0, description="Seconds a client may leave an answer unread.")] = 60.0
+    drain: Annotated[float, Meta(ge=0, description="Seconds running calls may take at shutdown.")] = 600.0
+    heartbeat: Annotated[
+        float, Meta(gt=0, description="Seconds of silence before a waiting stream sends a comment.")
+    ] = 15.0
+
+
+class ProviderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One provider: usually its key is all it needs."""
+
+    kind: Annotated[str | None, Meta(description="Row of the provider table; the entry's own name if left out.")] = None
+    api_key: Annotated[Secret | None, Meta(description="The account's key, best as ${VARIABLE}.")] = None
+    base_url: Annotated[str | None, Meta(description="Address in place of the row's.")] = None
+    api_version: Annotated[str | None, Meta(description="API version, for services whose addresses name one.")] = None
+    account: Annotated[str | None, Meta(description="Account id, for services whose addresses name one.")] = None
+    origin: Annotated[str | None, Meta(description="Scheme, host and port of a server on your own machine.")] = None
+    speaks: Annotated[tuple[str, ...] | None, Meta(description="Formats spoken there, in place of the row's.")] = None
+    headers: Annotated[dict[str, str], Meta(description="Fixed headers added to each request.")] = {}
+    timeouts: Annotated[Timeouts, Meta(description="Deadlines in seconds.")] = Timeouts()
+    max_connections: Annotated[int, Meta(ge=1, description="Connections to keep open at most.")] = 1000
+
+
+class TargetSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A model at a provider, as a route names it."""
+
+    provider: Annotated[str, Meta(description="Name of an entry under `providers`.")]
+    model: Annotated[str, Meta(description="The model's name at that provider.")]
+    weight: Annotated[int, Meta(ge=1, description="Share of the calls, for the weighted policy.")] = 1
+
+
+class RouteSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One public name, several targets: the next is tried where the one before it failed safely."""
+
+    targets: Annotated[tuple[TargetSettings, ...], Meta(min_length=1, description="Targets, in order.")]
+    policy: Annotated[
+        Literal["ordered", "weighted"], Meta(description="`ordered`: as listed; `weighted`: drawn by weight.")
+    ] = "ordered"
+
+
+class KeySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A client's key that the file names; `unigate keys` makes others."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=200, description="Shown in the log.")]
+    key: Annotated[Secret, Meta(description="The key itself, at least 16 characters, best as ${VARIABLE}.")]
+    models: Annotated[tuple[str, ...] | None, Meta(description="Names the key may call; all if left out.")] = None
+    role: Annotated[Literal["client", "admin"], Meta(description="`admin` may also change settings.")] = "client"
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The whole file."""
+
+    server: ServerSettings = ServerSettings()
+    database: Annotated[str, Meta(description="Where records and keys are kept.")] = "sqlite:///./data/unigate.db"
+    providers: dict[str, ProviderSettings] = {}
+    models: dict[str, str | RouteSettings] = {}
+    keys: tuple[KeySettings, ...] = ()

@@ -1,0 +1,173 @@
+"""How one call's bytes reach one target and come back: here, unchanged but for what the target's row says."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import msgspec
+
+from unigate.call import Call
+from unigate.dialects.dialect import Dialect, Meter
+from unigate.errors import Fault, Kind, Refusal
+from unigate.target import Target
+from unigate.usage import Usage
+from unigate.wire import multipart, sse
+from unigate.wire.body import Body, encode_body
+
+__all__ = ["Straight"]
+
+_LARGEST_WHOLE = 64 * 1024 * 1024
+_TRUE = msgspec.Raw(b"true")
+_ASK_USAGE = msgspec.Raw(b'{"include_usage":true}')
+_encode = msgspec.json.Encoder().encode
+
+
+class Straight:
+    """A crossing to a target that speaks the client's format: top-level edits one way, watched bytes the other."""
+
+    __slots__ = ("_dialect", "_meter", "_passage")
+
+    def __init__(self, dialect: Dialect, shows_usage: bool) -> None:
+        self._dialect = dialect
+        self._meter: Meter = dialect.new_meter(shows_usage)
+        self._passage: _Passage = _Whole(self._meter)
+
+    def outgoing(self, call: Call, target: Target) -> bytes:
+        """The request body for the target. Raises Refusal if the call has no place to put the target's model."""
+        if self._dialect.model_in == "form":
+            return _edit_form(call, target)
+        assert call.body is not None, "a call with its model in the body was decoded at admission"
+        return encode_body(self._edit(call.body, call.streamed, target))
+
+    def _edit(self, body: Body, streamed: bool, target: Target) -> Body:
+        provider = target.provider
+        edited = dict(body)
+        edited["model"] = msgspec.Raw(_encode(target.model))
+        for old, new in provider.rename.items():
+            if old in edited:
+                value = edited.pop(old)
+                edited.setdefault(new, value)
+        for name in provider.drop:
+            edited.pop(name, None)
+        edited.update(provider.set)
+        if streamed and self._dialect.usage_on_request and provider.stream_usage:
+            edited["stream_options"] = _ask_for_usage(edited.get("stream_options"))
+        return edited
+
+    def begin(self, content_type: bytes) -> None:
+        """Learns from the answer's content type how its body will pass."""
+        if content_type.startswith(b"text/event-stream"):
+            self._passage = _Stream(self._meter)
+        elif self._dialect.opaque and b"json" not in content_type:
+            self._passage = _Opaque()
+
+    def feed(self, chunk: bytes) -> bytes:
+        """What may be passed on now: whole events, or nothing yet."""
+        return self._passage.feed(chunk)
+
+    def close(self) -> bytes:
+        """The terminal part. Raises Fault if the answer did not come to its proper end."""
+        return self._passage.close()
+
+    def fault(self, status: int, headers: dict[bytes, bytes], content: bytes) -> Fault:
+        """The fault behind an error answer."""
+        return self._dialect.fault(status, headers, content)
+
+    @property
+    def usage(self) -> Usage:
+        """What the call has consumed so far."""
+        return self._meter.usage
+
+
+class _Passage(Protocol):
+    def feed(self, chunk: bytes) -> bytes: ...
+    def close(self) -> bytes: ...
+
+
+class _Stream:
+    """Whole events as they come; the terminal one waits."""
+
+    __slots__ = ("_cutter", "_last", "_meter")
+
+    def __init__(self, meter: Meter) -> None:
+        self._meter = meter
+        self._cutter = sse.Cutter()
+        self._last = b""
+
+    def feed(self, chunk: bytes) -> bytes:
+        block = self._cutter.feed(chunk)
+        if not block:
+            return b""
+        if self._last:
+            # Nothing should follow the terminal event; what does stays behind it.
+            self._last += block
+            return b""
+        now, self._last = self._meter.watch(block)
+        return now
+
+    def close(self) -> bytes:
+        tail = self._cutter.close()
+        if tail.strip():
+            if not (now := self._meter.watch(tail)) or not self._meter.ended:
+                raise Fault(Kind.TRUNCATED, "The upstream's stream ended in the middle of an event.")
+            self._last += b"".join(now)
+        if not self._meter.ended:
+            raise Fault(Kind.TRUNCATED, "The upstream's stream ended before the answer was finished.")
+        return self._last
+
+
+class _Whole:
+    """An unstreamed answer: gathered and read before its end is shown."""
+
+    __slots__ = ("_gathered", "_meter", "_size")
+
+    def __init__(self, meter: Meter) -> None:
+        self._meter = meter
+        self._gathered: list[bytes] = []
+        self._size = 0
+
+    def feed(self, chunk: bytes) -> bytes:
+        self._gathered.append(chunk)
+        self._size += len(chunk)
+        if self._size > _LARGEST_WHOLE:
+            raise Fault(Kind.TOO_LARGE, f"The upstream's answer is larger than {_LARGEST_WHOLE} bytes.")
+        return b""
+
+    def close(self) -> bytes:
+        content = b"".join(self._gathered)
+        self._meter.read(content)
+        return content
+
+
+class _Opaque:
+    """Bytes of any kind, passed on at once; their end is the end of the body."""
+
+    __slots__ = ()
+
+    def feed(self, chunk: bytes) -> bytes:
+        return chunk
+
+    def close(self) -> bytes:
+        return b""
+
+
+def _ask_for_usage(options: msgspec.Raw | None) -> msgspec.Raw:
+    if options is None:
+        return _ASK_USAGE
+    try:
+        decoded = msgspec.json.decode(options, type=Body | None) or Body()
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Refusal(400, "invalid_type", "'stream_options' must be an object.", param="stream_options") from error
+    decoded["include_usage"] = _TRUE
+    return msgspec.Raw(_encode(decoded))
+
+
+def _edit_form(call: Call, target: Target) -> bytes:
+    if target.model == call.model:
+        return call.content
+    boundary = multipart.boundary_of(call.content_type)
+    place = multipart.find_field(call.content, boundary, b"model") if boundary else None
+    if place is None:
+        raise Refusal(400, "missing_model", "The form has no 'model' field; add one.", param="model")
+    start, end = place
+    return call.content[:start] + target.model.encode() + call.content[end:]

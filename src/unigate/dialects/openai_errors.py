@@ -1,0 +1,79 @@
+"""Errors as OpenAI's API writes and reads them (https://platform.openai.com/docs/guides/error-codes)."""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from unigate.errors import Fault, Kind, Told
+
+__all__ = ["error_body", "error_event", "read_fault"]
+
+_KEPT = frozenset({400, 404, 413, 422})
+_ACCOUNT = frozenset({401, 402, 403})
+_OVERLOADED = frozenset({503, 529})
+_SLOW = frozenset({504, 524})
+_QUOTA_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
+_SECRET = re.compile(r"\b(?:sk|pk|gsk|xai|key|AIza|pplx|hf|r8|nvapi)[-_A-Za-z0-9*.…]{8,}|\bBearer\s+\S+", re.IGNORECASE)
+_LONGEST_MESSAGE = 2000
+
+
+class _Detail(msgspec.Struct):
+    message: str | None = None
+    type: str | None = None
+    code: str | int | None = None
+    param: str | None = None
+
+
+class _Envelope(msgspec.Struct):
+    error: _Detail | str | None = None
+    message: str | None = None
+    detail: str | None = None
+
+
+_lenient = msgspec.json.Decoder(_Envelope, strict=False)
+
+
+def error_body(told: Told) -> bytes:
+    """The JSON body of an error answer."""
+    detail = {"message": told.message, "type": told.type, "param": told.param, "code": told.code}
+    return msgspec.json.encode({"error": detail})
+
+
+def error_event(told: Told) -> bytes:
+    """An error in a stream that has begun; the SDKs raise on a `data` object that has an `error`."""
+    return b"data: " + error_body(told) + b"\n\n"
+
+
+def read_fault(status: int, headers: dict[bytes, bytes], content: bytes) -> Fault:
+    """The fault behind an upstream's error answer, rebuilt from message, type, code and param alone."""
+    detail = _detail_of(content)
+    code = str(detail.code) if detail.code is not None else None
+    retry_after = headers.get(b"retry-after", b"").decode("latin-1") or None
+    if status in _ACCOUNT or code in _QUOTA_CODES or detail.type in _QUOTA_CODES:
+        return Fault(Kind.ACCOUNT, f"The upstream refused the gateway's own account (HTTP {status}).")
+    message = _scrub(detail.message) or f"The upstream answered HTTP {status}."
+    if status == 429:
+        return Fault(Kind.LIMITED, message, code=code or "rate_limit_exceeded", retry_after=retry_after)
+    if status in _KEPT:
+        return Fault(Kind.REJECTED, message, status=status, code=code or detail.type, param=detail.param)
+    if status < 500:
+        return Fault(Kind.REJECTED, message, status=400, code=code or detail.type, param=detail.param)
+    kind = Kind.OVERLOADED if status in _OVERLOADED else Kind.SLOW if status in _SLOW else Kind.FAILED
+    return Fault(kind, f"The upstream failed (HTTP {status}): {message}", retry_after=retry_after)
+
+
+def _detail_of(content: bytes) -> _Detail:
+    try:
+        found = _lenient.decode(content)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _Detail()
+    if isinstance(found.error, str):
+        return _Detail(message=found.error)
+    return found.error or _Detail(message=found.message or found.detail)
+
+
+def _scrub(message: str | None) -> str:
+    """An upstream may repeat the credential it was sent; nothing that looks like one goes on to the client."""
+    return _SECRET.sub("[redacted]", message or "")[:_LONGEST_MESSAGE]

@@ -1,0 +1,238 @@
+"""What answers in OpenAI's formats say about themselves while they go by: usage, errors, and their proper end."""
+
+from __future__ import annotations
+
+import msgspec
+
+from unigate.dialects.openai_errors import read_fault
+from unigate.errors import Fault, Kind
+from unigate.usage import Usage
+from unigate.wire import sse
+
+__all__ = ["ChatMeter", "ResponsesMeter", "SilentMeter"]
+
+
+class _InputDetails(msgspec.Struct):
+    cached_tokens: int | None = None
+
+
+class _OutputDetails(msgspec.Struct):
+    reasoning_tokens: int | None = None
+
+
+class _Counts(msgspec.Struct):
+    """Both families' names: Chat Completions says prompt/completion, Responses says input/output."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    prompt_tokens_details: _InputDetails | None = None
+    completion_tokens_details: _OutputDetails | None = None
+    input_tokens_details: _InputDetails | None = None
+    output_tokens_details: _OutputDetails | None = None
+
+
+class _Answer(msgspec.Struct):
+    usage: msgspec.Raw = msgspec.Raw(b"null")
+    error: msgspec.Raw = msgspec.Raw(b"null")
+    choices: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class _ResponsesEvent(msgspec.Struct):
+    response: _Answer | None = None
+
+
+_answer = msgspec.json.Decoder(_Answer)
+_responses_event = msgspec.json.Decoder(_ResponsesEvent)
+_counts = msgspec.json.Decoder(_Counts | None)
+_FAILURES = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_MOST_TOKENS = 2**40
+
+
+def _usage_of(raw: msgspec.Raw) -> Usage | None:
+    """The counts of a `usage` object; None if it is absent, null, or not made of sane integers."""
+    try:
+        counts = _counts.decode(raw)
+    except _FAILURES:
+        return None
+    if counts is None:
+        return None
+    fed = counts.prompt_tokens if counts.input_tokens is None else counts.input_tokens
+    made = counts.completion_tokens if counts.output_tokens is None else counts.output_tokens
+    if not (_is_sane(fed) and _is_sane(made)):
+        return None
+    fed_details = counts.prompt_tokens_details or counts.input_tokens_details
+    made_details = counts.completion_tokens_details or counts.output_tokens_details
+    cached = fed_details.cached_tokens if fed_details else None
+    reasoning = made_details.reasoning_tokens if made_details else None
+    return Usage(
+        input_tokens=fed,
+        output_tokens=made,
+        cached_tokens=cached if _is_sane(cached) else None,
+        reasoning_tokens=reasoning if _is_sane(reasoning) else None,
+    )
+
+
+def _is_sane(count: int | None) -> bool:
+    return count is None or 0 <= count < _MOST_TOKENS
+
+
+def _answer_of(content: bytes) -> _Answer:
+    try:
+        return _answer.decode(content)
+    except _FAILURES as error:
+        raise Fault(Kind.INVALID, "The upstream answered 200 with something that is not a JSON object.") from error
+
+
+class ChatMeter:
+    """Watches Chat Completions, Completions, Embeddings and their kind.
+
+    A stream's usage comes last and only on request; the chunk that carries it is kept from a client that did not
+    ask for it, because clients index `choices[0]` and that chunk has none.
+    """
+
+    __slots__ = ("_passed", "_shows_usage", "_usage", "ended")
+
+    def __init__(self, shows_usage: bool) -> None:
+        self._shows_usage = shows_usage
+        self._usage: Usage | None = None
+        self._passed = 0
+        self.ended = False
+
+    @property
+    def usage(self) -> Usage:
+        """The provider's counts, or one token for each event passed on."""
+        return self._usage or Usage(output_tokens=self._passed, estimated=True)
+
+    def watch(self, block: bytes) -> tuple[bytes, bytes]:
+        """See `Meter.watch`."""
+        if b"[DONE]" in block or b'"usage"' in block or b'"error"' in block:
+            return self._sort(block)
+        if b"data:" in block:
+            self._passed += block.count(b"data:")
+            if not self.ended and b'"finish_reason"' in block:
+                self.ended = _has_finish(block)
+        return block, b""
+
+    def _sort(self, block: bytes) -> tuple[bytes, bytes]:
+        now: list[bytes] = []
+        last: list[bytes] = []
+        for event in sse.events(block):
+            keep = self._keeps(event)
+            (last if keep is None or last else now).append(event if keep is not False else b"")
+        return b"".join(now), b"".join(last)
+
+    def _keeps(self, event: bytes) -> bool | None:
+        """True to pass the event on, False to withhold it, None if it is the terminal one."""
+        data = sse.data_of(event)
+        if data.strip() == b"[DONE]":
+            self.ended = True
+            return None
+        if not data:
+            return True
+        chunk = self._chunk(data)
+        usage = _usage_of(chunk.usage)
+        self._usage = usage or self._usage
+        self.ended = self.ended or _has_finish(data)
+        self._passed += 1
+        is_bare = usage is not None and bytes(chunk.choices).strip() == b"[]"
+        return not is_bare or self._shows_usage
+
+    def _chunk(self, data: bytes) -> _Answer:
+        try:
+            chunk = _answer.decode(data)
+        except _FAILURES:
+            return _Answer()
+        if bytes(chunk.error) != b"null":
+            # The error is the stream's end; what it was asked for never comes.
+            if not self._passed:
+                raise read_fault(502, {}, data)
+            self.ended = True
+        return chunk
+
+    def read(self, content: bytes) -> None:
+        """See `Meter.read`."""
+        answer = _answer_of(content)
+        if bytes(answer.error) != b"null" and bytes(answer.choices) == b"null":
+            raise read_fault(502, {}, content)
+        self._usage = _usage_of(answer.usage) or Usage()
+
+
+def _has_finish(data: bytes) -> bool:
+    """Whether a chunk carries a finish reason that is a word; `null` (or, at DashScope, `"null"`) is none."""
+    at = data.find(b'"finish_reason"')
+    while at >= 0:
+        value = data[at + 15 : at + 40].lstrip(b": \t\r\n")
+        if value.startswith(b'"') and not value.startswith((b'"null"', b'""')):
+            return True
+        at = data.find(b'"finish_reason"', at + 15)
+    return False
+
+
+class ResponsesMeter:
+    """Watches the Responses API, whose last event carries the whole response and there is no `[DONE]`."""
+
+    __slots__ = ("_passed", "_usage", "ended")
+
+    _ENDS = (b"response.completed", b"response.incomplete", b"response.failed")
+
+    def __init__(self, shows_usage: bool) -> None:
+        self._usage: Usage | None = None
+        self._passed = 0
+        self.ended = False
+
+    @property
+    def usage(self) -> Usage:
+        """The provider's counts, or one token for each event passed on."""
+        return self._usage or Usage(output_tokens=self._passed, estimated=True)
+
+    def watch(self, block: bytes) -> tuple[bytes, bytes]:
+        """See `Meter.watch`."""
+        self._passed += block.count(b"data:")
+        if not any(mark in block for mark in self._ENDS):
+            return block, b""
+        now: list[bytes] = []
+        last: list[bytes] = []
+        for event in sse.events(block):
+            if self._is_end(event):
+                self.ended = True
+                last.append(event)
+            else:
+                (last if last else now).append(event)
+        return b"".join(now), b"".join(last)
+
+    def _is_end(self, event: bytes) -> bool:
+        data = sse.data_of(event)
+        # The type is quoted near the front; the words may also stand in the model's own text.
+        if not any(b'"type":"' + mark in data[:200].replace(b" ", b"") for mark in self._ENDS):
+            return False
+        try:
+            response = _responses_event.decode(data).response
+        except _FAILURES:
+            return True
+        self._usage = (_usage_of(response.usage) if response else None) or self._usage
+        return True
+
+    def read(self, content: bytes) -> None:
+        """See `Meter.read`."""
+        self._usage = _usage_of(_answer_of(content).usage) or Usage()
+
+
+class SilentMeter:
+    """Watches answers that tell nothing: audio, images, anything carried as it is."""
+
+    __slots__ = ()
+
+    ended = True
+    usage = Usage()
+
+    def __init__(self, shows_usage: bool) -> None:
+        pass
+
+    def watch(self, block: bytes) -> tuple[bytes, bytes]:
+        """See `Meter.watch`."""
+        return block, b""
+
+    def read(self, content: bytes) -> None:
+        """See `Meter.read`."""

@@ -1,0 +1,120 @@
+"""A door: one process that serves the client API, from the configuration and the last snapshot alone."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import resource
+import secrets
+import signal
+import socket
+from pathlib import Path
+
+from unigate.clock import wall
+from unigate.errors import StorageError
+from unigate.http.client_api import ClientApi
+from unigate.http.keeper_relay import KeeperRelay
+from unigate.http.server import ClientConnection, House, Limits
+from unigate.journal import Journal
+from unigate.lifeline import Birth, tell_ready, watch_parent
+from unigate.pipeline import Pipeline
+from unigate.snapshot import Snapshot, Stored, build_snapshot
+from unigate.snapshot_file import SnapshotFile
+from unigate.upstream.client import Upstream
+
+__all__ = ["Door"]
+
+log = logging.getLogger("unigate.door")
+
+_LOOK_FOR_CHANGES = 0.5
+_SYNC = 1.0
+
+
+class Door:
+    """Everything one door holds, and its life from ready to drained."""
+
+    def __init__(self, birth: Birth, loop: asyncio.AbstractEventLoop) -> None:
+        self._birth = birth
+        self._loop = loop
+        settings = birth.settings
+        data = Path(settings.data)
+        self._file = SnapshotFile(data / "snapshot.json")
+        self._snapshot = build_snapshot(settings, self._file.read_if_changed() or Stored())
+        life = secrets.token_hex(4)
+        self._journal = Journal(data / "journal" / f"{birth.name}-{life}")
+        self._upstream = Upstream()
+        server = settings.server
+        pipeline = Pipeline(self._current, self._upstream, self._journal, wall=wall, heartbeat=server.heartbeat)
+        self._api = ClientApi(
+            self._current,
+            pipeline,
+            self._journal,
+            KeeperRelay(str(data / "keeper.sock")).handle,
+            origins=server.cors_origins,
+            wall=wall,
+        )
+        limits = Limits(
+            body=server.max_body_mb * 1024 * 1024,
+            header_timeout=server.header_timeout,
+            body_timeout=server.body_timeout,
+            keep_alive=server.keep_alive,
+            write_timeout=server.write_timeout,
+        )
+        self._house = House(loop, self._api, limits, life)
+
+    def _current(self) -> Snapshot:
+        return self._snapshot
+
+    async def run(self) -> None:
+        """Serves until told to stop or left alone by its parent, then drains."""
+        _raise_open_files()
+        stop = asyncio.Event()
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the supervisor decides
+        self._loop.add_signal_handler(signal.SIGTERM, stop.set)
+        watch_parent(self._loop, stop.set)
+        listener = socket.socket(fileno=self._birth.listen_fd)
+        server = await self._loop.create_server(lambda: ClientConnection(self._house), sock=listener, backlog=2048)
+        gc.collect()
+        gc.freeze()  # what is there at the start stays; later collections need not look at it
+        tell_ready(self._birth)
+        async with asyncio.TaskGroup() as tasks:
+            chores = [tasks.create_task(self._follow_changes()), tasks.create_task(self._sync_journal())]
+            await stop.wait()
+            self._api.is_ready = False
+            server.close()
+            await self._house.drain(self._birth.settings.server.drain)
+            for chore in chores:
+                chore.cancel()
+        self._upstream.close()
+        self._journal.close()
+
+    async def _follow_changes(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_FOR_CHANGES)
+            try:
+                stored = self._file.read_if_changed()
+            except StorageError as error:
+                log.warning("snapshot.unreadable reason=%s", error)
+                continue
+            if stored is not None:
+                self._snapshot = build_snapshot(self._birth.settings, stored)
+                log.debug("snapshot.swapped version=%d", stored.version)
+
+    async def _sync_journal(self) -> None:
+        while True:
+            await asyncio.sleep(_SYNC)
+            try:
+                await asyncio.to_thread(self._journal.sync)
+            except OSError as error:
+                log.error("journal.sync_failed reason=%s", error)
+
+
+def _raise_open_files() -> None:
+    """A stream takes two descriptors; the usual soft limit of 1,024 is far too low."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        except (ValueError, OSError):
+            log.debug("open_files.unchanged soft=%d", soft)

@@ -1,0 +1,154 @@
+"""The gate: reads what a call asks for, lets it in or refuses it, and writes its record once it is over."""
+
+from __future__ import annotations
+
+import time
+
+from unigate.accounting.record import Attempt, Intent, Record, encode_entry
+from unigate.call import Call
+from unigate.clock import Wall
+from unigate.dialects.crossing import Straight
+from unigate.dialects.dialect import Dialect
+from unigate.errors import Refusal, StorageError
+from unigate.journal import Journal
+from unigate.target import Target
+from unigate.usage import Usage
+from unigate.wire import multipart
+from unigate.wire.body import decode_body, value_of
+
+__all__ = ["Gate", "Ledger"]
+
+_EMPTY = (b"null", b"[]")
+
+
+class Gate:
+    """Judges calls, from their own bytes and their caller's rights."""
+
+    def admit(self, call: Call, dialect: Dialect, path_model: str | None) -> None:
+        """Fills in what the call asks for. Raises Refusal naming the parameter that is wrong."""
+        if dialect.model_in == "form":
+            model = _model_in_form(call)
+        else:
+            call.body = decode_body(call.content)
+            model = path_model or value_of(call.body, "model", str)
+            call.content = b""
+            call.streamed = value_of(call.body, "stream", bool) or False
+            tools = call.body.get("tools")
+            call.wants_tools = tools is not None and bytes(tools).strip() not in _EMPTY
+            call.wants_usage = b'"include_usage":true' in bytes(call.body.get("stream_options") or b"").replace(
+                b" ", b""
+            )
+        if not model:
+            reason = 'No model was named; add "model" to the request, such as "model": "gpt-4o-mini".'
+            raise Refusal(400, "missing_model", reason, param="model")
+        call.model = path_model or model
+        allowed = call.caller.models
+        if allowed is not None and call.model not in allowed:
+            names = ", ".join(sorted(allowed)) or "none"
+            raise Refusal(
+                403,
+                "model_not_allowed",
+                f"This key may not call '{call.model}'; it may call: {names}.",
+                type="permission_error",
+                param="model",
+            )
+
+
+def _model_in_form(call: Call) -> str:
+    boundary = multipart.boundary_of(call.content_type)
+    if boundary is None:
+        raise Refusal(400, "invalid_form", "This operation takes a multipart/form-data body with a boundary.")
+    place = multipart.find_field(call.content, boundary, b"model")
+    return call.content[place[0] : place[1]].decode("utf-8", "replace").strip() if place else ""
+
+
+class Ledger:
+    """Writes down one call: an intent before each attempt, one record at the end whatever happens."""
+
+    __slots__ = (
+        "_attempts",
+        "_call",
+        "_crossing",
+        "_journal",
+        "_sent_ns",
+        "_target",
+        "_wall",
+        "is_demo",
+        "is_settled",
+        "upstream_request_id",
+    )
+
+    def __init__(self, call: Call, journal: Journal, wall: Wall, *, demo: bool) -> None:
+        self._call = call
+        self._journal = journal
+        self._wall = wall
+        self._attempts: list[Attempt] = []
+        self._target: Target | None = None
+        self._crossing: Straight | None = None
+        self._sent_ns = 0
+        self.is_demo = demo
+        self.is_settled = False
+        self.upstream_request_id = b""
+
+    def intend(self, target: Target, crossing: Straight) -> None:
+        """Notes that an attempt is about to be sent. Raises Refusal (503) if it cannot be written down."""
+        call = self._call
+        self._target = target
+        self._crossing = crossing
+        self._sent_ns = time.perf_counter_ns()
+        intent = Intent(
+            call.id,
+            len(self._attempts) + 1,
+            self._wall(),
+            call.operation,
+            call.caller.key_id,
+            call.caller.name,
+            call.model,
+            target.provider.name,
+            target.model,
+        )
+        try:
+            self._journal.append(encode_entry(intent))
+        except StorageError as error:
+            raise Refusal(503, "storage_full", f"The call was not sent: {error}", type="server_error") from error
+
+    def attempt_ended(self, end: str) -> None:
+        """Notes how the attempt ended: `ok` or the kind of fault."""
+        if self._target is not None:
+            took = (time.perf_counter_ns() - self._sent_ns) / 1e6
+            self._attempts.append(Attempt(self._target.provider.name, self._target.model, end, round(took, 3)))
+
+    def settle(self, status: int, end: str, error: str | None = None) -> None:
+        """Writes the call's record, once; the client has not seen the end yet. Raises StorageError."""
+        if self.is_settled:
+            return
+        self.is_settled = True
+        self._journal.append(encode_entry(self._record(status, end, error)))
+
+    def _record(self, status: int, end: str, error: str | None) -> Record:
+        call, times, target = self._call, self._call.times, self._target
+        now = time.perf_counter_ns()
+        first_byte = (times.answered - times.received) / 1e6 if times.answered else None
+        return Record(
+            id=call.id,
+            at_ns=call.started_ns,
+            operation=call.operation,
+            status=status,
+            end=end,
+            total_ms=round((now - times.received) / 1e6, 3),
+            key=call.caller.key_id,
+            name=call.caller.name,
+            model=call.model or None,
+            streamed=call.streamed,
+            provider=target.provider.name if target else None,
+            target=target.model if target else None,
+            first_byte_ms=round(first_byte, 3) if first_byte is not None else None,
+            overhead_ms=round(times.overhead_ns(times.answered) / 1e6, 3) if times.answered else None,
+            usage=self._crossing.usage if self._crossing and times.answered else Usage(),
+            attempts=tuple(self._attempts),
+            error=error,
+            demo=self.is_demo,
+            peer=call.peer,
+            client_request_id=call.headers.get(b"x-request-id", b"")[:200].decode("latin-1") or None,
+            upstream_request_id=self.upstream_request_id[:200].decode("latin-1") or None,
+        )

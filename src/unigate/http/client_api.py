@@ -1,0 +1,245 @@
+"""The client API: which path means which operation, who may use it, and how a request becomes a call."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from urllib.parse import unquote
+
+import msgspec
+
+import unigate
+from unigate.accounting.record import Record, encode_entry
+from unigate.admission.keys import identify
+from unigate.call import Call
+from unigate.clock import Wall
+from unigate.dialects.dialect import Dialect
+from unigate.dialects.table import DIALECTS
+from unigate.errors import Refusal, StorageError, Told
+from unigate.http.request import Handler, Request
+from unigate.journal import Journal
+from unigate.pipeline import Pipeline
+from unigate.reply import Reply, write_error
+from unigate.snapshot import Snapshot
+
+__all__ = ["ClientApi", "Route"]
+
+log = logging.getLogger("unigate.door")
+
+_JSON = b"content-type: application/json\r\n"
+_CORS_HEADERS = b"authorization, content-type, x-api-key, api-key, openai-beta, openai-organization, openai-project"
+_METHODS = (b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS")
+
+
+class Route(msgspec.Struct, frozen=True):
+    """What a path offers: methods, the handler, and the role its caller must have (None: anyone)."""
+
+    methods: tuple[bytes, ...]
+    handler: Handler
+    role: str | None = "client"
+
+
+class ClientApi:
+    """The desk of a door: every path is denied unless it is listed here."""
+
+    def __init__(  # what a door is made of
+        self,
+        snapshot: Callable[[], Snapshot],
+        pipeline: Pipeline,
+        journal: Journal,
+        keeper: Handler,
+        *,
+        origins: tuple[str, ...],
+        wall: Wall,
+    ) -> None:
+        self._snapshot = snapshot
+        self._pipeline = pipeline
+        self._journal = journal
+        self._wall = wall
+        self._origins = frozenset(origin.encode() for origin in origins)
+        self.is_ready = True
+        self._keeper = keeper
+        self._routes = self._listed()
+
+    def _listed(self) -> Mapping[bytes, Route]:
+        routes: dict[bytes, Route] = {
+            b"/": Route((b"GET", b"HEAD"), self._root, None),
+            b"/health": Route((b"GET", b"HEAD"), self._health, None),
+            b"/health/ready": Route((b"GET", b"HEAD"), self._ready, None),
+        }
+        for path in (b"/docs", b"/redoc", b"/openapi.json"):
+            routes[path] = Route((b"GET", b"HEAD"), self._keeper, None)
+        for prefix in (b"", b"/v1"):
+            routes[prefix + b"/models"] = Route((b"GET", b"HEAD"), self._models)
+            for dialect in DIALECTS.values():
+                routes[prefix + dialect.operation.encode()] = Route((b"POST",), self._carrier(dialect))
+        return routes
+
+    # --- the desk
+
+    def admit(self, request: Request) -> Handler:
+        """The handler of a request, its caller proved. Raises Refusal: 401, 403, 404 or 405."""
+        if self._origins and b"origin" in request.headers:
+            request.extra = self._cors_lines(request)
+            if request.method == b"OPTIONS" and request.extra:
+                return self._preflight
+        route = self._routes.get(request.path) or self._by_pattern(request.path)
+        if route is None:
+            path = request.path[:200].decode("utf-8", "replace")
+            raise Refusal(404, "not_found", f"There is nothing at '{path}'. GET /docs lists what there is.")
+        if route.role is not None:
+            request.caller = identify(request.headers, request.query, self._snapshot().keyring)
+            if route.role == "admin" and request.caller.role != "admin":
+                raise Refusal(403, "not_allowed", "This needs an admin key.", type="permission_error")
+        if request.method not in route.methods:
+            allowed = ", ".join(method.decode() for method in route.methods)
+            reason = f"This path takes {allowed}, not {request.method[:20].decode('latin-1')}."
+            raise Refusal(405, "method_not_allowed", reason, headers=(("allow", allowed),))
+        return route.handler
+
+    def _by_pattern(self, path: bytes) -> Route | None:
+        """Paths that carry a name: one model, an Azure client's deployment, the keeper's pages."""
+        for prefix in (b"/v1/models/", b"/models/"):
+            if path.startswith(prefix) and len(path) > len(prefix):
+                return Route((b"GET", b"HEAD"), self._model)
+        if path.startswith(b"/openai/deployments/"):
+            deployment, _, operation = path[20:].partition(b"/")
+            dialect = _BY_OPERATION.get(b"/" + operation)
+            return Route((b"POST",), self._carrier(dialect, _unquoted(deployment))) if dialect and deployment else None
+        if path.startswith(b"/docs/assets/") and b".." not in path:
+            return Route((b"GET", b"HEAD"), self._keeper, None)
+        if path.startswith(b"/admin/v1/") and b".." not in path:
+            return Route(_METHODS, self._keeper, "admin")
+        return None
+
+    def refuse(self, request: Request, reply: Reply, refusal: Refusal) -> None:
+        """Answers with an error in OpenAI's shape, and records it."""
+        write_error(reply, refusal.told)
+        self._note(request, refusal.told, "refused")
+
+    def broken(self, request: Request, reply: Reply, error: Exception) -> None:
+        """Answers for a defect of ours; the traceback goes to the log, never to the client."""
+        request_id = request.id.decode()
+        log.error("call.broke request_id=%s", request_id, exc_info=error)
+        told = Told(
+            status=500,
+            code="internal_error",
+            message=f"The gateway failed on this call; its log has the cause under {request_id}.",
+            type="server_error",
+            should_retry=False,
+        )
+        if reply.is_open:
+            reply.break_off()
+        else:
+            write_error(reply, told)
+        self._note(request, told, "broken")
+
+    def _note(self, request: Request, told: Told, end: str) -> None:
+        caller = request.caller
+        record = Record(
+            id=request.id.decode(),
+            at_ns=self._wall(),
+            operation=f"{request.method[:20].decode('latin-1')} {request.path[:200].decode('latin-1')}",
+            status=told.status,
+            end=end,
+            total_ms=0.0,
+            key=caller.key_id if caller else None,
+            name=caller.name if caller else None,
+            error=told.code,
+            peer=request.peer,
+        )
+        try:
+            self._journal.append(encode_entry(record))
+        except StorageError as error:
+            log.warning("record.lost request_id=%s reason=%s", record.id, error)
+
+    # --- calls
+
+    def _carrier(self, dialect: Dialect, model: str | None = None) -> Handler:
+        async def carry(request: Request, reply: Reply) -> None:
+            caller = request.caller
+            assert caller is not None, "a carried path always proves its caller"
+            call = Call(
+                request.id.decode(),
+                dialect.name,
+                caller,
+                request.headers,
+                peer=request.peer,
+                started_ns=self._wall(),
+            )
+            call.times.received = request.received_ns
+            call.content = request.take_body()
+            await self._pipeline.carry(call, dialect, model, reply)
+
+        return carry
+
+    # --- what the door answers itself
+
+    async def _root(self, request: Request, reply: Reply) -> None:
+        content = {"name": "unigate", "docs": "/docs", "health": "/health", "models": "/v1/models"}
+        reply.whole(200, _JSON, msgspec.json.encode(content))
+
+    async def _health(self, request: Request, reply: Reply) -> None:
+        content: dict[str, object] = {"status": "ok"}
+        if self._may_see(request):
+            content["version"] = unigate.__version__
+            content["providers"] = sorted(self._snapshot().catalog.providers)
+        reply.whole(200, _JSON, msgspec.json.encode(content))
+
+    def _may_see(self, request: Request) -> bool:
+        try:
+            return identify(request.headers, request.query, self._snapshot().keyring).role == "admin"
+        except Refusal:
+            return False
+
+    async def _ready(self, request: Request, reply: Reply) -> None:
+        status, word = (200, "ready") if self.is_ready else (503, "stopping")
+        reply.whole(status, _JSON, msgspec.json.encode({"status": word}))
+
+    async def _models(self, request: Request, reply: Reply) -> None:
+        allowed = request.caller.models if request.caller else None
+        lines = [
+            {"id": model.id, "object": "model", "created": 0, "owned_by": model.owned_by}
+            for model in self._snapshot().catalog.models()
+            if allowed is None or model.id in allowed
+        ]
+        reply.whole(200, _JSON, msgspec.json.encode({"object": "list", "data": lines}))
+
+    async def _model(self, request: Request, reply: Reply) -> None:
+        name = _unquoted(request.path.partition(b"/models/")[2])
+        catalog = self._snapshot().catalog
+        allowed = request.caller.models if request.caller else None
+        if allowed is not None and name not in allowed:
+            raise catalog.unknown(name)
+        model = catalog.find(name)
+        line = {"id": model.id, "object": "model", "created": 0, "owned_by": model.owned_by}
+        reply.whole(200, _JSON, msgspec.json.encode(line))
+
+    # --- CORS (https://fetch.spec.whatwg.org/#http-cors-protocol)
+
+    def _cors_lines(self, request: Request) -> bytes:
+        origin = request.headers[b"origin"]
+        if b"*" in self._origins:
+            origin = b"*"
+        elif origin not in self._origins:
+            return b""
+        return (
+            b"access-control-allow-origin: %b\r\nvary: origin\r\n"
+            b"access-control-expose-headers: x-request-id, retry-after, x-unigate-model, x-unigate-provider\r\n"
+            % origin
+        )
+
+    async def _preflight(self, request: Request, reply: Reply) -> None:
+        lines = (
+            b"access-control-allow-methods: GET, POST\r\naccess-control-allow-headers: %b\r\n"
+            b"access-control-max-age: 600\r\n" % _CORS_HEADERS
+        )
+        reply.open(204, lines)
+        await reply.finish()
+
+
+_BY_OPERATION = {dialect.operation.encode(): dialect for dialect in DIALECTS.values()}
+
+
+def _unquoted(name: bytes) -> str:
+    return unquote(name.decode("latin-1"))

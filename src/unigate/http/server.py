@@ -1,0 +1,445 @@
+"""The server side of HTTP/1.1: one client connection, its requests in order, and every deadline and cap it must keep.
+
+Framing is llhttp's (through httptools) in its strict mode; what a gateway must own besides is here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import cast
+from urllib.parse import urlsplit
+
+import httptools
+
+from unigate.errors import Refusal
+from unigate.http.request import Desk, Request
+from unigate.reply import Reply
+
+__all__ = ["ClientConnection", "House", "Limits"]
+
+_MOST_HEADERS = 100
+_LARGEST_HEAD = 32 * 1024
+_MOST_WAITING = 16
+_LINGER_BYTES = 1024 * 1024
+_LINGER_SECONDS = 1.0
+_LAST_WORDS = 2.0
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a client may take: bytes and seconds."""
+
+    body: int
+    header_timeout: float
+    body_timeout: float
+    keep_alive: float
+    write_timeout: float
+
+
+class House:
+    """What all connections of a door share: the desk, the limits, who is in, and whether the door is closing."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, desk: Desk, limits: Limits, prefix: str) -> None:
+        self.loop = loop
+        self.desk = desk
+        self.limits = limits
+        self.connections: set[ClientConnection] = set()
+        self.is_closing = False
+        self._empty = asyncio.Event()
+        self._prefix = prefix.encode()
+        self._count = 0
+
+    def next_id(self) -> bytes:
+        """A request id, unique among all doors of all starts."""
+        self._count += 1
+        return b"req_%b%08x" % (self._prefix, self._count)
+
+    async def drain(self, seconds: float) -> None:
+        """Lets running calls finish within `seconds`, then ends what is left with an error its client can see."""
+        self.is_closing = True
+        for connection in tuple(self.connections):
+            connection.leave_if_idle()
+        await self._all_left(seconds)
+        for connection in tuple(self.connections):
+            connection.cancel()
+        await self._all_left(_LAST_WORDS)
+
+    def left(self, connection: ClientConnection) -> None:
+        """A connection has ended."""
+        self.connections.discard(connection)
+        if self.is_closing and not self.connections:
+            self._empty.set()
+
+    async def _all_left(self, seconds: float) -> None:
+        if self.connections:
+            try:
+                await asyncio.wait_for(self._empty.wait(), seconds)
+            except TimeoutError:
+                pass
+
+
+class ClientConnection(asyncio.Protocol):
+    """One client's connection. Its states: reading a head, reading a body, answering, lingering after a refusal."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._loop = house.loop
+        self._transport: asyncio.Transport | None = None
+        self._parser = httptools.HttpRequestParser(self)
+        self._peer = ""
+        self._url = b""
+        self._headers: dict[bytes, bytes] = {}
+        self._head_size = 0
+        self._header_count = 0
+        self._is_resuming = False
+        self._reading: Request | None = None
+        self._waiting: deque[Request] = deque()
+        self._answering: Request | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._drained: asyncio.Future[None] | None = None
+        self._lingering = -1
+        self._is_last = False
+        self._is_paused = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._deadline = 0.0
+        self.is_gone = False
+
+    # --- asyncio's side
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        peer: object = transport.get_extra_info("peername")
+        self._peer = str(cast("tuple[object, ...]", peer)[0]) if isinstance(peer, tuple) and peer else "local"
+        self._house.connections.add(self)
+        self._set_deadline(self._house.limits.header_timeout)
+
+    def data_received(self, data: bytes) -> None:
+        if self._lingering >= 0:
+            self._lingering -= len(data)
+            if self._lingering < 0:
+                self._close()
+            return
+        if self._is_last:
+            return  # what follows a request that closes the connection is nobody's
+        try:
+            self._feed(data)
+        except httptools.HttpParserCallbackError as error:
+            cause = error.__context__
+            if not isinstance(cause, Refusal):
+                raise
+            self._refuse_unread(cause)
+        except httptools.HttpParserError:
+            self._refuse_unread(Refusal(400, "invalid_http", "The request is not valid HTTP/1.1."))
+
+    def _feed(self, data: bytes) -> None:
+        while True:
+            try:
+                self._parser.feed_data(data)
+                return
+            except httptools.HttpParserUpgrade as upgrade:
+                data = data[upgrade.args[0] :]
+                self._decline_upgrade()
+
+    def _decline_upgrade(self) -> None:
+        """Serves a request that offered an upgrade as plain HTTP/1.1 (RFC 9110, section 7.8).
+
+        httptools ends such a message at its head and drops the body. A fresh parser that is told only the body's
+        framing reads it, however the bytes are cut, and goes on with the requests after it.
+        """
+        reading = self._reading
+        self._parser = httptools.HttpRequestParser(self)
+        if reading is None:
+            return
+        coding = reading.headers.get(b"transfer-encoding")
+        framing = b"transfer-encoding: " + coding if coding else b"content-length: " + _length_of(reading)
+        self._is_resuming = True
+        self._parser.feed_data(b"POST / HTTP/1.1\r\n" + framing + b"\r\n\r\n")
+        self._is_resuming = False
+
+    def eof_received(self) -> None:
+        return None  # a client that closed its side has left
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.is_gone = True
+        self._house.left(self)
+        self._deadline = 0.0
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._drained is not None and not self._drained.done():
+            self._drained.set_result(None)
+        if self._task is not None:
+            self._task.cancel()
+        self._transport = None
+
+    def pause_writing(self) -> None:
+        self._drained = self._loop.create_future()
+        self._set_deadline(self._house.limits.write_timeout)
+
+    def resume_writing(self) -> None:
+        if self._drained is not None and not self._drained.done():
+            self._drained.set_result(None)
+        self._drained = None
+        if self._answering is not None and self._lingering < 0:
+            self._deadline = 0.0
+
+    # --- httptools' side: one request after the other
+
+    def on_message_begin(self) -> None:
+        if not self._is_resuming:
+            self._url = b""
+            self._headers = {}
+            self._head_size = 0
+            self._header_count = 0
+            if self._answering is None and self._lingering < 0:
+                self._set_deadline(self._house.limits.header_timeout)
+
+    def on_url(self, url: bytes) -> None:
+        if not self._is_resuming:
+            self._url += url
+            self._count_head(len(url))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._is_resuming:
+            return
+        self._header_count += 1
+        self._count_head(len(name) + len(value))
+        name = name.lower()
+        if name in self._headers:
+            value = self._headers[name] + b", " + value
+        self._headers[name] = value
+
+    def _count_head(self, size: int) -> None:
+        self._head_size += size
+        if self._head_size > _LARGEST_HEAD or self._header_count > _MOST_HEADERS:
+            reason = f"The request's head has more than {_MOST_HEADERS} lines or {_LARGEST_HEAD} bytes."
+            raise Refusal(431, "headers_too_large", reason)
+
+    def on_headers_complete(self) -> None:
+        if self._is_resuming or self._lingering >= 0:
+            return
+        path, query = _split_target(self._url)
+        request = Request(self._parser.get_method(), path, query, self._headers)
+        request.id = self._house.next_id()
+        request.peer = self._peer
+        request.http_10 = self._parser.get_http_version() == "1.0"
+        request.keep_alive = self._keeps_alive(request)
+        self._reading = request
+        try:
+            request.handler = self._house.desk.admit(request)
+            if b"content-length" in self._headers and int(_length_of(request)) > self._house.limits.body:
+                raise self._too_large()
+        except Refusal as refusal:
+            self._refuse_early(request, refusal)
+            return
+        self._set_deadline(self._house.limits.body_timeout)
+        if b"expect" in self._headers and not self._waiting and self._answering is None:
+            self.write(_CONTINUE)
+
+    def on_body(self, body: bytes) -> None:
+        request = self._reading
+        if request is None or request.refusal is not None:
+            return
+        request.size += len(body)
+        if request.size > self._house.limits.body:
+            self._refuse_early(request, self._too_large())
+            return
+        request.parts.append(body)
+
+    def on_message_complete(self) -> None:
+        if self._parser.should_upgrade():
+            request = self._reading
+            if request is not None and (_has_body(request.headers) and request.size == 0):
+                return  # only the head is through; the body comes by the fresh parser
+        self._message_done()
+
+    def _message_done(self) -> None:
+        request, self._reading = self._reading, None
+        if request is None or self._lingering >= 0:
+            return
+        request.received_ns = time.perf_counter_ns()
+        self._waiting.append(request)
+        if self._answering is None:
+            self._answer_next()
+        elif len(self._waiting) >= _MOST_WAITING and self._transport is not None:
+            self._is_paused = True
+            self._transport.pause_reading()
+
+    # --- answering, one at a time and in order
+
+    def _answer_next(self) -> None:
+        if self._is_paused and self._transport is not None:
+            self._is_paused = False
+            self._transport.resume_reading()
+        if not self._waiting:
+            self._answering = None
+            if self._house.is_closing or self._is_last:
+                self._close()
+            elif self._reading is None:
+                self._set_deadline(self._house.limits.keep_alive)
+            return
+        request = self._waiting.popleft()
+        self._answering = request
+        if self._reading is None:
+            self._deadline = 0.0
+        self._task = self._loop.create_task(self._answer(request))
+
+    async def _answer(self, request: Request) -> None:
+        reply = self._reply_to(request)
+        desk = self._house.desk
+        try:
+            if request.refusal is not None or request.handler is None:
+                desk.refuse(request, reply, request.refusal or Refusal(404, "not_found", "There is nothing here."))
+            else:
+                await request.handler(request, reply)
+        except Refusal as refusal:
+            desk.refuse(request, reply, refusal)
+        except Exception as error:  # noqa: BLE001  the boundary of a call
+            desk.broken(request, reply, error)
+        finally:
+            self._answered(reply)
+
+    def _answered(self, reply: Reply) -> None:
+        self._task = None
+        self._answering = None
+        if self.is_gone:
+            return
+        if not reply.finished:
+            self.break_off()
+        elif not reply.keep_alive:
+            self._close()
+        else:
+            self._answer_next()
+
+    def _reply_to(self, request: Request) -> Reply:
+        keep_alive = request.keep_alive and not self._house.is_closing
+        if not keep_alive:
+            self._is_last = True
+        with_body = request.method != b"HEAD"
+        reply = Reply(self, request.id, with_body=with_body, http_10=request.http_10, keep_alive=keep_alive)
+        reply.extra = request.extra
+        return reply
+
+    # --- refusing before the request was read
+
+    def _refuse_early(self, request: Request, refusal: Refusal) -> None:
+        """A refusal known before the body: answered at once unless other answers come first."""
+        request.refusal = refusal
+        request.parts.clear()
+        if _has_body(request.headers):
+            request.keep_alive = False
+        if self._answering is None and not self._waiting and not request.keep_alive:
+            self._refuse_now(request, refusal)
+
+    def _refuse_unread(self, refusal: Refusal) -> None:
+        """A refusal of something that could not be read as a request."""
+        if self._answering is not None or self._waiting:
+            self._is_last = True  # answers that are owed come first; then the connection ends
+            return
+        request = self._reading or Request(b"", b"", b"", {})
+        request.id = request.id or self._house.next_id()
+        request.keep_alive = False
+        self._refuse_now(request, refusal)
+
+    def _refuse_now(self, request: Request, refusal: Refusal) -> None:
+        if self._lingering >= 0:
+            return
+        self._reading = None
+        self._house.desk.refuse(request, self._reply_to(request), refusal)
+        self._linger()
+
+    def _linger(self) -> None:
+        """Reads on a little before closing, so that the client sees the answer and not a reset (RFC 9112, 9.6)."""
+        self._lingering = _LINGER_BYTES
+        if self._transport is not None and self._transport.can_write_eof():
+            self._transport.write_eof()
+        self._set_deadline(_LINGER_SECONDS)
+
+    def _too_large(self) -> Refusal:
+        limit = self._house.limits.body
+        return Refusal(413, "body_too_large", f"The request body is larger than {limit} bytes; send a smaller one.")
+
+    def _keeps_alive(self, request: Request) -> bool:
+        # HTTP/1.0 with a body and keep-alive is a known way to confuse two parsers, so it never keeps the connection.
+        asked = self._parser.should_keep_alive() or (b"upgrade" in request.headers and not request.http_10)
+        return asked and not (request.http_10 and _has_body(request.headers)) and request.method != b"CONNECT"
+
+    # --- the outlet of a reply
+
+    def write(self, data: bytes) -> None:
+        """Hands bytes to the socket; after the client has left it does nothing."""
+        if self._transport is not None:
+            self._transport.write(data)
+
+    def drained(self) -> asyncio.Future[None] | None:
+        """What to wait for while the client reads too slowly, or None."""
+        return self._drained
+
+    def break_off(self) -> None:
+        """Closes at once, so that an unfinished body is seen as such."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    # --- the end
+
+    def leave_if_idle(self) -> None:
+        """Closes the connection of a client that is not waiting for anything."""
+        if self._answering is None and not self._waiting and self._reading is None:
+            self._close()
+
+    def cancel(self) -> None:
+        """Ends the running call; the pipeline tells the client why."""
+        if self._task is not None:
+            self._task.cancel()
+        else:
+            self._close()
+
+    def _close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
+    def _set_deadline(self, seconds: float) -> None:
+        self._deadline = self._loop.time() + seconds
+        if self._timer is not None:
+            if self._timer.when() <= self._deadline:
+                return
+            self._timer.cancel()
+        self._timer = self._loop.call_at(self._deadline, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        if not self._deadline:
+            return
+        if self._loop.time() < self._deadline - 0.001:
+            self._timer = self._loop.call_at(self._deadline, self._look)
+        elif self._reading is not None and self._lingering < 0:
+            reason = "The request's body did not arrive in time."
+            self._refuse_unread(Refusal(408, "body_timeout", reason))
+        elif self._drained is not None:
+            self.break_off()
+        else:
+            self._close()
+
+
+def _split_target(target: bytes) -> tuple[bytes, bytes]:
+    """Path and query of a request target; the absolute form (RFC 9112, section 3.2.2) counts by its path alone."""
+    if not target.startswith(b"/"):
+        try:
+            parts = urlsplit(target)
+        except ValueError:
+            return b"", b""
+        return parts.path or b"/", parts.query
+    path, _, query = target.partition(b"?")
+    return path, query
+
+
+def _has_body(headers: dict[bytes, bytes]) -> bool:
+    return b"transfer-encoding" in headers or headers.get(b"content-length", b"0").strip() != b"0"
+
+
+def _length_of(request: Request) -> bytes:
+    return request.headers.get(b"content-length", b"0").strip()

@@ -1,0 +1,36 @@
+"""How a process speaks to its operator: events and fields on standard error, one line each."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+__all__ = ["LEVELS", "clean", "configure"]
+
+LEVELS = ("debug", "info", "warning", "error")
+
+# C0 and C1 controls, and the separators that some log readers take for a new line.
+_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))} | {0x2028: "\\u2028", 0x2029: "\\u2029"}
+
+
+def clean(text: str) -> str:
+    """One line of text without control characters, whoever wrote it."""
+    return text.translate(_CONTROLS)
+
+
+class _Line(logging.Formatter):
+    """One event, one line; a traceback follows on lines of its own, cleaned like the rest."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = f"{self.formatTime(record)} {record.levelname.lower():7} {clean(record.getMessage())}"
+        if record.exc_info:
+            trace = self.formatException(record.exc_info)
+            line += "".join("\n    " + clean(part) for part in trace.splitlines())
+        return line
+
+
+def configure(level: str) -> None:
+    """Sends this process's events at `level` and above to standard error."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Line())
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)

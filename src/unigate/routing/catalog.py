@@ -1,0 +1,127 @@
+"""Which targets a model's name means: aliases first, then providers by name, by list, or by being the only one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from random import Random
+
+import msgspec
+
+from unigate.errors import Refusal
+from unigate.routing.policies import POLICIES
+from unigate.routing.table import nearest
+from unigate.target import Provider, Target
+
+__all__ = ["Catalog", "Demo", "Model", "Route"]
+
+
+class Route(msgspec.Struct, frozen=True):
+    """A public name and where it leads."""
+
+    name: str
+    policy: str
+    targets: tuple[Target, ...]
+
+
+class Model(msgspec.Struct, frozen=True):
+    """One line of the list of models."""
+
+    id: str
+    owned_by: str
+
+
+class Demo(msgspec.Struct, frozen=True):
+    """Who answers when no provider is configured: by dialect, each for any model name; tools go to the script."""
+
+    by_dialect: dict[str, Target]
+    script: Target
+
+    def target(self, dialect: str, has_tools: bool, name: str) -> Target:
+        """The one target of a demo call."""
+        local = self.by_dialect.get(dialect)
+        return local if local is not None and not has_tools else Target(self.script.provider, name)
+
+
+class Catalog:
+    """All names a client may use, resolved in the documented order; never changed once built."""
+
+    def __init__(
+        self,
+        providers: Mapping[str, Provider],
+        routes: Mapping[str, Route],
+        lists: Mapping[str, tuple[str, ...]],
+        demo: Demo | None = None,
+    ) -> None:
+        self.providers = providers
+        self.demo = demo
+        self._routes = routes
+        self._lists = lists
+        self._owners = _owners(lists)
+
+    def targets(self, name: str, dialect: str, *, has_tools: bool, random: Random) -> tuple[Target, ...]:
+        """The targets to try, in order. Raises Refusal (404) naming the nearest models, or what they do not speak."""
+        if self.demo is not None:
+            return (self.demo.target(dialect, has_tools, name),)
+        route = self._routes.get(name)
+        found = POLICIES[route.policy](route.targets, random) if route else (self._lone_target(name),)
+        able = tuple(target for target in found if target.provider.endpoint(dialect) is not None)
+        if not able:
+            places = ", ".join(sorted({target.provider.name for target in found}))
+            raise Refusal(
+                404, "operation_not_supported", f"Model '{name}' (at {places}) does not offer {dialect}.", param="model"
+            )
+        return able
+
+    def _lone_target(self, name: str) -> Target:
+        first, slash, rest = name.partition("/")
+        if slash and rest and first in self.providers:
+            return Target(self.providers[first], rest)
+        owners = self._owners.get(name, ())
+        if len(owners) == 1:
+            return Target(self.providers[owners[0]], name)
+        if len(self.providers) == 1:
+            return Target(next(iter(self.providers.values())), name)
+        raise self.unknown(name)
+
+    def unknown(self, name: str) -> Refusal:
+        """The 404 for a name nothing answers to."""
+        known = [model.id for model in self.models()]
+        owners = self._owners.get(name, ())
+        hint = f"; say which: {', '.join(f'{owner}/{name}' for owner in owners)}" if owners else nearest(name, known)
+        text = f"Model '{name}' is not configured{hint}. GET /v1/models lists the names."
+        return Refusal(404, "model_not_found", text, param="model")
+
+    def models(self) -> Iterator[Model]:
+        """Every name worth listing; a name that several providers have is listed once for each, with its prefix."""
+        if self.demo is not None:
+            locals_ = {target.model: target.provider.name for target in self.demo.by_dialect.values()}
+            yield from (Model(name, owner) for name, owner in (locals_ or {"unigate-demo": "unigate"}).items())
+            return
+        yield from (Model(route.name, route.targets[0].provider.name) for route in self._routes.values())
+        for provider, names in self._lists.items():
+            for name in names:
+                if name not in self._routes:
+                    is_lone = len(self._owners[name]) == 1
+                    yield Model(name if is_lone else f"{provider}/{name}", provider)
+
+    def find(self, name: str) -> Model:
+        """The list's line for one name, also for a name that resolves without being listed. Raises Refusal (404)."""
+        for model in self.models():
+            if model.id == name:
+                return model
+        if self.demo is not None:
+            return Model(name, "unigate")
+        first, slash, rest = name.partition("/")
+        if slash and rest in self._lists.get(first, ()):
+            return Model(name, first)
+        if any(self._lists.get(provider) for provider in self.providers):
+            raise self.unknown(name)
+        return Model(name, self._lone_target(name).provider.name)
+
+
+def _owners(lists: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    owners: dict[str, tuple[str, ...]] = {}
+    for provider, names in lists.items():
+        for name in dict.fromkeys(names):
+            owners[name] = (*owners.get(name, ()), provider)
+    return owners

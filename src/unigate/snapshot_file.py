@@ -1,0 +1,48 @@
+"""The snapshot file: what the keeper stored, so that a door can start and follow changes without it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import msgspec
+
+from unigate.errors import StorageError
+from unigate.snapshot import Stored
+
+__all__ = ["SnapshotFile"]
+
+
+class SnapshotFile:
+    """Reads and replaces one small file; a reader sees the old content or the new, never a mix."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._seen: tuple[int, int, int] | None = None
+
+    def read_if_changed(self) -> Stored | None:
+        """The stored part if the file changed since the last reading, else None. Raises StorageError if damaged."""
+        try:
+            stat = self._path.stat()
+            mark = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+            if mark == self._seen:
+                return None
+            stored = msgspec.json.decode(self._path.read_bytes(), type=Stored)
+        except FileNotFoundError:
+            return None
+        except (OSError, msgspec.DecodeError) as error:
+            raise StorageError(f"The snapshot file {self._path} cannot be read: {error}.") from error
+        self._seen = mark
+        return stored
+
+    def write(self, stored: Stored) -> None:
+        """Replaces the content, durably. Raises StorageError."""
+        fresh = self._path.with_suffix(".new")
+        try:
+            with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+                file.write(msgspec.json.encode(stored))
+                file.flush()
+                os.fsync(file.fileno())
+            fresh.replace(self._path)
+        except OSError as error:
+            raise StorageError(f"The snapshot file {self._path} cannot be written: {error}.") from error

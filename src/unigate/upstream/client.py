@@ -1,0 +1,156 @@
+"""The way to every upstream: one pool for each origin, one prepared request head for each endpoint and operation."""
+
+from __future__ import annotations
+
+import base64
+import ssl
+from collections.abc import Mapping
+from types import TracebackType
+from urllib.parse import quote, unquote, urlsplit
+from urllib.request import getproxies_environment, proxy_bypass
+
+from unigate.errors import Fault, Kind
+from unigate.target import Endpoint, Provider, Target, Timeouts
+from unigate.upstream.auth import AUTH
+from unigate.upstream.connection import Connection
+from unigate.upstream.pool import Origin, Pool, Proxy
+
+__all__ = ["Answer", "Upstream"]
+
+_MOST_PREPARED = 1000
+# The only client headers that go on; everything else is ours or the operator's.
+_FORWARDED = (b"openai-beta", b"anthropic-beta", b"anthropic-version")
+
+
+class Answer:
+    """An exchange with an upstream: entered, it has sent the request and knows status and headers."""
+
+    __slots__ = ("_connection", "_content", "_fresh", "_head", "_pool", "_timeouts")
+
+    def __init__(  # one exchange's parts
+        self, pool: Pool, head: bytes, content: bytes, timeouts: Timeouts, *, fresh: bool
+    ) -> None:
+        self._pool = pool
+        self._head = head
+        self._content = content
+        self._timeouts = timeouts
+        self._fresh = fresh
+        self._connection: Connection | None = None
+
+    async def __aenter__(self) -> Connection:
+        connection = await self._pool.acquire(self._timeouts.connect, fresh=self._fresh)
+        self._connection = connection
+        try:
+            await connection.send(self._head, self._content, self._timeouts)
+        except BaseException:
+            self._pool.give_back(connection)
+            raise
+        self._content = b""
+        return connection
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._connection is not None
+        self._pool.give_back(self._connection)
+
+
+class Upstream:
+    """Sends requests to targets; owns all connections to the outside."""
+
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls
+        self._proxies: dict[str, str] = getproxies_environment()
+        self._pools: dict[tuple[str, str], Pool] = {}
+        self._prepared_heads: dict[tuple[int, str, str], tuple[Provider, Pool, bytes]] = {}
+
+    def send(  # what one attempt is made of
+        self,
+        target: Target,
+        dialect: str,
+        operation: str,
+        headers: Mapping[bytes, bytes],
+        content: bytes,
+        *,
+        content_type: bytes = b"application/json",
+        fresh: bool = False,
+    ) -> Answer:
+        """The exchange that carries `content` to the target. Raises Fault if it does not speak the dialect."""
+        provider = target.provider
+        pool, prepared = self._prepared(provider, dialect, operation, target.model)
+        forwarded = b"".join(b"%b: %b\r\n" % (name, headers[name]) for name in _FORWARDED if name in headers)
+        head = b"%b%bcontent-type: %b\r\ncontent-length: %d\r\n\r\n" % (prepared, forwarded, content_type, len(content))
+        return Answer(pool, head, content, provider.timeouts, fresh=fresh)
+
+    def get(self, provider: Provider, dialect: str, path: str) -> Answer:
+        """The exchange that reads a page of the provider's API, such as its list of models."""
+        pool, prepared = self._prepared(provider, dialect, path, "", method="GET")
+        return Answer(pool, prepared + b"\r\n", b"", provider.timeouts, fresh=False)
+
+    def close(self) -> None:
+        """Closes idle connections; running exchanges are closed by whoever holds them."""
+        for pool in self._pools.values():
+            pool.close()
+
+    def _prepared(
+        self, provider: Provider, dialect: str, operation: str, model: str, *, method: str = "POST"
+    ) -> tuple[Pool, bytes]:
+        # Keyed by identity: a changed provider is a new object. The entry holds it, so the identity stays taken.
+        key = (id(provider), dialect, f"{method} {operation} {model}")
+        found = self._prepared_heads.get(key)
+        if found is None:
+            endpoint = provider.endpoint(dialect)
+            if endpoint is None:
+                raise Fault(Kind.UNREACHABLE, f"Provider '{provider.name}' does not offer {dialect}.")
+            found = (provider, self._pool(provider, endpoint), _head(provider, endpoint, operation, model, method))
+            if len(self._prepared_heads) >= _MOST_PREPARED:
+                self._prepared_heads.clear()
+            self._prepared_heads[key] = found
+        return found[1], found[2]
+
+    def _pool(self, provider: Provider, endpoint: Endpoint) -> Pool:
+        parts = urlsplit(endpoint.base_url)
+        secure = parts.scheme == "https"
+        host = parts.hostname or ""
+        port = parts.port or (443 if secure else 80)
+        name = (provider.name, f"{parts.scheme}://{host}:{port}")
+        pool = self._pools.get(name)
+        if pool is None:
+            origin = Origin(host, port, self._context() if secure else None)
+            proxy = None if provider.patient else self._proxy(parts.scheme, host)
+            pool = Pool(origin, provider.max_connections, proxy=proxy, patient=provider.patient)
+            self._pools[name] = pool
+        return pool
+
+    def _context(self) -> ssl.SSLContext:
+        if self._tls is None:
+            self._tls = ssl.create_default_context()
+            self._tls.minimum_version = ssl.TLSVersion.TLSv1_2
+        return self._tls
+
+    def _proxy(self, scheme: str, host: str) -> Proxy | None:
+        address = self._proxies.get(scheme)
+        if not address or proxy_bypass(host):
+            return None
+        parts = urlsplit(address if "//" in address else f"http://{address}")
+        user = f"{unquote(parts.username)}:{unquote(parts.password or '')}" if parts.username else ""
+        authorization = "Basic " + base64.b64encode(user.encode()).decode() if user else ""
+        return Proxy(parts.hostname or "", parts.port or 8080, authorization)
+
+
+def _head(provider: Provider, endpoint: Endpoint, operation: str, model: str, method: str) -> bytes:
+    parts = urlsplit(endpoint.base_url)
+    path = endpoint.path.replace("{operation}", operation).replace("{model}", quote(model, safe=""))
+    target = parts.path.rstrip("/") + path + (f"?{endpoint.query}" if endpoint.query else "")
+    headers = {
+        "host": parts.netloc.rpartition("@")[2],
+        "user-agent": "unigate",
+        "accept": "*/*",
+        "accept-encoding": "identity",
+        **{name.lower(): value for name, value in endpoint.headers.items()},
+    }
+    credential = AUTH[endpoint.auth](provider.key)
+    if credential is not None:
+        headers[credential[0]] = credential[1]
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    return f"{method} {target} HTTP/1.1\r\n{lines}".encode("latin-1")

@@ -1,0 +1,190 @@
+"""The connections to one origin: bounded, reused while they are good, opened through a proxy where one is set."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections import deque
+from dataclasses import dataclass
+
+from unigate.errors import Fault, Kind
+from unigate.upstream.connection import Connection
+
+__all__ = ["Origin", "Pool", "Proxy"]
+
+_LONGEST_IDLE = 55.0  # most servers close after 60 s or more; ours must be first
+_LONGEST_LIFE = 300.0  # so that a changed DNS entry is followed
+_PATIENCE = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where connections lead: a host and port, or a unix socket; `tls` is the context, or None for plaintext."""
+
+    host: str
+    port: int
+    tls: ssl.SSLContext | None = None
+    socket: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """An HTTP proxy that opens tunnels (RFC 9110, section 9.3.6); `authorization` is its header's value or empty."""
+
+    host: str
+    port: int
+    authorization: str = ""
+
+
+class Pool:
+    """Hands out connections to one origin and takes them back; never more than `limit` at a time."""
+
+    def __init__(self, origin: Origin, limit: int, *, proxy: Proxy | None = None, patient: bool = False) -> None:
+        self._origin = origin
+        self._limit = limit
+        self._proxy = proxy
+        self._patient = patient
+        self._loop = asyncio.get_running_loop()
+        self._idle: list[Connection] = []
+        self._open = 0
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    async def acquire(self, timeout: float, *, fresh: bool = False) -> Connection:
+        """A connection ready for a request; a fresh one on demand. Raises Fault within `timeout` seconds."""
+        while not fresh and self._idle:
+            connection = self._idle.pop()
+            if self._is_young(connection) and connection.is_usable():
+                return connection
+            self._drop(connection)
+        if self._open >= self._limit:
+            if self._idle:
+                self._drop(self._idle.pop(0))
+            else:
+                await self._queue(timeout)
+                return await self.acquire(timeout, fresh=fresh)
+        self._open += 1
+        try:
+            return await self._connect(timeout)
+        except BaseException:
+            self._left()
+            raise
+
+    def give_back(self, connection: Connection) -> None:
+        """Ends an exchange; keeps the connection if its answer was read to the end."""
+        if connection.release():
+            self._idle.append(connection)
+            self._admit_next()
+        else:
+            self._left()
+
+    def close(self) -> None:
+        """Closes all idle connections."""
+        while self._idle:
+            self._drop(self._idle.pop())
+
+    def _is_young(self, connection: Connection) -> bool:
+        now = self._loop.time()
+        return now - connection.idle_since < _LONGEST_IDLE and now - connection.opened_at < _LONGEST_LIFE
+
+    def _drop(self, connection: Connection) -> None:
+        connection.close()
+        self._left()
+
+    def _left(self) -> None:
+        self._open -= 1
+        self._admit_next()
+
+    def _admit_next(self) -> None:
+        while self._waiting:
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                return
+
+    async def _queue(self, timeout: float) -> None:
+        waiter: asyncio.Future[None] = self._loop.create_future()
+        self._waiting.append(waiter)
+        try:
+            await asyncio.wait_for(waiter, timeout)
+        except TimeoutError as error:
+            raise Fault(Kind.BUSY, f"All {self._limit} connections to the upstream are in use.") from error
+        except asyncio.CancelledError:
+            if waiter.done() and not waiter.cancelled():
+                self._admit_next()
+            raise
+
+    async def _connect(self, timeout: float) -> Connection:
+        try:
+            async with asyncio.timeout(timeout):
+                while True:
+                    try:
+                        return await self._open_connection()
+                    except (ConnectionRefusedError, FileNotFoundError):
+                        if not self._patient:
+                            raise
+                        await asyncio.sleep(_PATIENCE)
+        except TimeoutError as error:
+            raise Fault(Kind.CONNECT_TIMEOUT, "The upstream could not be reached in time.") from error
+        except ssl.SSLCertVerificationError as error:
+            raise Fault(Kind.UNREACHABLE, "The upstream's TLS certificate is not valid for its name.") from error
+        except OSError as error:
+            raise Fault(Kind.UNREACHABLE, "The upstream could not be reached.") from error
+
+    async def _open_connection(self) -> Connection:
+        origin = self._origin
+        connection = Connection(self._loop)
+        if origin.socket is not None:
+            await self._loop.create_unix_connection(lambda: connection, origin.socket)
+        elif self._proxy is not None:
+            await self._tunnel(connection, self._proxy)
+        else:
+            host = origin.host if origin.tls else None
+            await self._loop.create_connection(
+                lambda: connection, origin.host, origin.port, ssl=origin.tls, server_hostname=host
+            )
+        return connection
+
+    async def _tunnel(self, connection: Connection, proxy: Proxy) -> None:
+        place = f"{self._origin.host}:{self._origin.port}"
+        authorization = f"proxy-authorization: {proxy.authorization}\r\n" if proxy.authorization else ""
+        opening = _Opening(self._loop)
+        transport, _ = await self._loop.create_connection(lambda: opening, proxy.host, proxy.port)
+        try:
+            transport.write(f"CONNECT {place} HTTP/1.1\r\nhost: {place}\r\n{authorization}\r\n".encode())
+            await opening.opened
+            if self._origin.tls is not None:
+                secured = await self._loop.start_tls(
+                    transport, connection, self._origin.tls, server_hostname=self._origin.host
+                )
+                if secured is None:
+                    raise OSError("the connection closed during the TLS handshake")
+                connection.connection_made(secured)
+            else:
+                transport.set_protocol(connection)
+                connection.connection_made(transport)
+        except BaseException:
+            transport.abort()
+            raise
+
+
+class _Opening(asyncio.Protocol):
+    """Waits for a proxy's answer to CONNECT; `opened` fails with OSError unless that is a plain 2xx."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.opened: asyncio.Future[None] = loop.create_future()
+        self._head = b""
+
+    def data_received(self, data: bytes) -> None:
+        self._head += data
+        if b"\r\n\r\n" not in self._head and len(self._head) < 16384:
+            return
+        if self.opened.done():
+            return
+        if self._head.startswith((b"HTTP/1.1 2", b"HTTP/1.0 2")) and self._head.endswith(b"\r\n\r\n"):
+            self.opened.set_result(None)
+        else:
+            self.opened.set_exception(OSError("the proxy refused to open a tunnel"))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self.opened.done():
+            self.opened.set_exception(OSError("the proxy closed the connection"))

@@ -1,0 +1,50 @@
+"""A JSON request body as its top level only: every value stays the bytes it came as.
+
+Duplicate top-level keys: the last one wins, and only that one is judged and sent, because what goes out is re-encoded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+import msgspec
+
+from unigate.errors import Refusal
+
+__all__ = ["Body", "decode_body", "encode_body", "value_of"]
+
+Body = dict[str, msgspec.Raw]
+T = TypeVar("T")
+
+_decoder = msgspec.json.Decoder(Body)
+_encoder = msgspec.json.Encoder()
+
+
+def decode_body(content: bytes) -> Body:
+    """The top level of a JSON object. Raises Refusal (400) for anything else, and for one nested too deeply."""
+    try:
+        return _decoder.decode(content)
+    except RecursionError as error:
+        raise Refusal(400, "json_too_deep", "The request body is nested too deeply; flatten it.") from error
+    except msgspec.ValidationError as error:
+        raise Refusal(400, "invalid_json", 'The request body must be a JSON object, such as {"model": …}.') from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Refusal(400, "invalid_json", f"The request body is not valid JSON: {error}.") from error
+
+
+def encode_body(body: Mapping[str, msgspec.Raw]) -> bytes:
+    """The bytes of an object whose values are already bytes."""
+    return _encoder.encode(body)
+
+
+def value_of(body: Body, name: str, kind: type[T]) -> T | None:
+    """One top-level value as `kind`, or None if absent or null. Raises Refusal (400) naming the parameter."""
+    raw = body.get(name)
+    if raw is None:
+        return None
+    try:
+        return msgspec.json.decode(raw, type=kind | None)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        reason = f"'{name}' has the wrong type: {error}."
+        raise Refusal(400, "invalid_type", reason, param=name) from error
