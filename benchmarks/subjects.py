@@ -22,6 +22,11 @@ ROOT = Path(__file__).resolve().parent.parent
 PEERS = ROOT / ".cache" / "peers"
 CHAT = "/v1/chat/completions"
 
+SMALL_MODEL = "script:tokens=44"
+STREAM_EVENTS = 200
+STREAM_MODEL = f"script:tokens={STREAM_EVENTS},pace=5"
+SLOW_MODEL = "script:tokens=9,stall=events:2"
+
 
 @dataclass(frozen=True)
 class Upstream:
@@ -48,6 +53,7 @@ class Running:
     stream_path: str = CHAT
     named_roles: tuple[str, ...] = ()
     authority: Path | None = None
+    stream_model: str = STREAM_MODEL
 
     @property
     def front(self) -> str:
@@ -56,7 +62,7 @@ class Running:
 
     def roles(self) -> dict[str, list[int]]:
         """The processes, by what they do."""
-        return roles(self.daemon.pid, self.named_roles, "rest" if self.named_roles else "proxy")
+        return roles(self.daemon.pid, self.named_roles, "supervisor" if self.named_roles else "proxy")
 
 
 @dataclass(frozen=True)
@@ -151,7 +157,18 @@ def start_unigate(place: Place, upstream: Upstream) -> Running:
     env = {"SSL_CERT_FILE": str(upstream.authority)} if upstream.authority else None
     daemon = spawn(command, core=place.cores.gateway, log=place.write("unigate.log", ""), env=env)
     running = Running("unigate", port, key, daemon, 0.0, named_roles=("door", "keeper"))
-    return await_ready(running, "/health", 15)
+    return _with_all_roles(await_ready(running, "/health", 15))
+
+
+def _with_all_roles(running: Running) -> Running:
+    """Waits for the parts that come up after the first answer, so that none starts inside a measurement."""
+    wanted, daemon = set(running.named_roles), running.daemon
+    try:
+        wait_until(lambda: wanted <= running.roles().keys(), deadline_s=10, daemon=daemon, what="a part is missing")
+    except BenchError:
+        daemon.stop()
+        raise
+    return running
 
 
 NGINX = """
@@ -176,12 +193,41 @@ http {{
 NGINX_TLS = "proxy_ssl_verify on; proxy_ssl_trusted_certificate {authority}; proxy_ssl_name localhost;"
 
 
+FIXED = """
+daemon off; worker_processes 1; user {user} {group}; pid {folder}/fixed-{port}.pid; error_log stderr error;
+events {{ worker_connections 1000; }}
+http {{
+  access_log off; keepalive_requests 100000000; client_body_temp_path {folder}/body;
+  server {{
+    listen 127.0.0.1:{port};
+    location / {{ default_type application/json; return 200 '{answer}'; }}
+  }}
+}}
+"""
+
+
+def start_fixed(place: Place, answer: bytes) -> Running:
+    """Starts an upstream so quick that the gateway is the narrow place: nginx, saying one answer for ever."""
+    text = answer.decode()
+    if "$" in text:
+        raise BenchError(f"nginx cannot say a dollar sign: {text[:300]}")
+    port = free_port()
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    config = place.write("fixed.conf", FIXED.format(**_owner(), folder=place.folder, port=port, answer=escaped))
+    argv = ["nginx", "-p", str(place.folder), "-c", str(config)]
+    daemon = spawn(argv, core=place.cores.upstream, log=place.write("fixed.log", ""))
+    return await_ready(Running("fixed", port, "sk-bench-fixed", daemon, 0.0), "/", 10)
+
+
+def _owner() -> dict[str, str]:
+    return {"user": getpass.getuser(), "group": grp.getgrgid(os.getgid()).gr_name}
+
+
 def start_nginx(place: Place, upstream: Upstream) -> Running:
     """Starts nginx as a bare proxy: one worker, kept-alive upstream connections, no log, streams unbuffered."""
     port = free_port()
     text = NGINX.format(
-        user=getpass.getuser(),
-        group=grp.getgrgid(os.getgid()).gr_name,
+        **_owner(),
         folder=place.folder,
         port=port,
         upstream_port=upstream.port,
