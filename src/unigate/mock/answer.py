@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from unigate.mock.ask import Answer, Ask, Finish, Scene, Tool, ToolCall
 from unigate.mock.schema import Hints, arguments
 from unigate.mock.words import count, filler, pieces, tokens_of
@@ -74,7 +76,7 @@ def _text(ask: Ask, scene: Scene) -> tuple[str, Finish]:
 
 def _wanted(ask: Ask, scene: Scene) -> str:
     script = scene.script
-    if script.text is not None:
+    if script.text is not msgspec.UNSET:
         return script.text
     if script.echo:
         return ask.user_text

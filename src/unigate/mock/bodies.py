@@ -45,7 +45,7 @@ CHARS = {"badutf8": b"\xff\xfe\xc3", "surrogate": b"\\ud800", "nul": b"\\u0000"}
 
 def spoiled(body: bytes, script: Script) -> bytes:
     """The body as the script spoils it."""
-    if script.body is not None:
+    if script.body:
         body = SPOILED[script.body](body)
     return _characters(body, script)
 

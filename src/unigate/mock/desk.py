@@ -86,6 +86,8 @@ class Desk:
         if script.status >= 400 or script.error is not None:
             return self._fail(request, route, scene)
         reply = heard.answer(scene)
+        if script.inband is not None and reply.events is None:
+            reply.body = route.error(_scripted_fail(scene))
         status = script.status or (307 if script.redirect else 200)
         steps = self._steps(reply, status, route, scene)
         keep = request.keep_alive and not script.close
@@ -153,7 +155,7 @@ class Desk:
         script = scene.script
         assert reply.events is not None
         events = reply.events
-        if script.chars is not None or script.body is not None:
+        if script.chars is not None or script.body:
             events = ((spoiled(event, script), tokens) for event, tokens in events)
         error = b"" if script.inband is None else route.stream_error(_scripted_fail(scene))
         steps = encoded_steps(scripted(sse(events, script), script, error), script)
@@ -162,8 +164,6 @@ class Desk:
         return headed(top, steps if script.close else chunked(steps, script))
 
     def _whole(self, reply: Reply, status: int, script: Script, tag: bytes) -> Steps:
-        if script.inband is not None:
-            reply.body = routes.OPENAI_ERROR(Fail(500, "The scripted upstream failed inside a 200."))
         body = spoiled(reply.body, script)
         if script.encoding == "bomb":
             steps = chunked((Step(piece) for piece in bomb(body, script)), script)

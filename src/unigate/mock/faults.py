@@ -113,8 +113,11 @@ def chunked(steps: Steps, script: Script) -> Steps:
     bad = script.badchunk
     for nth, step in enumerate(steps):
         if step.payload:
-            size = b"zz" if bad and nth == 1 else b"%x" % len(step.payload)
-            step = step._replace(payload=b"%b\r\n%b\r\n" % (size, step.payload))
+            # A stop inside an event leaves the chunk unfinished too.
+            length = len(step.payload) if step.events or step.then is Then.GO else 2 * len(step.payload)
+            size = b"zz" if bad and nth == 1 else b"%x" % length
+            ending = b"\r\n" if length == len(step.payload) else b""
+            step = step._replace(payload=b"%b\r\n%b%b" % (size, step.payload, ending))
         yield step
         if step.then is not Then.GO:
             return

@@ -8,7 +8,10 @@ from urllib.parse import unquote
 
 import msgspec
 
+from unigate.mock import answers_anthropic as anthropic
+from unigate.mock import answers_gemini as gemini
 from unigate.mock import answers_openai as openai
+from unigate.mock import answers_responses as responses
 from unigate.mock import endpoints
 from unigate.mock.answer import compose
 from unigate.mock.ask import Answer, Ask, Event, Fail, Heard, Reply, Request, Scene
@@ -51,13 +54,38 @@ def _converse(dialect: Dialect, ask: Ask, scene: Scene) -> Reply:
     return Reply(dialect.body(ask, answer, scene), input_tokens=answer.input_tokens, output_tokens=told)
 
 
+Count = Callable[[Ask, Scene], Reply]
+
+
+def counting(read: Callable[[Request], Ask], count: Count, request: Request) -> Heard:
+    """Understands a question for the number of tokens."""
+    ask = read(request)
+    return Heard(ask.model, False, partial(count, ask))
+
+
 CHAT = Dialect(openai.read_chat, openai.chat_body, openai.chat_events)
 COMPLETION = Dialect(openai.read_completion, openai.completion_body, openai.completion_events)
+RESPONSES = Dialect(responses.read, responses.body, responses.events)
+MESSAGES = Dialect(anthropic.read, anthropic.body, anthropic.events)
+GENERATE = Dialect(gemini.read, gemini.body, gemini.events, b"text/event-stream")
+GENERATE_ARRAY = Dialect(gemini.read, gemini.body, gemini.events_array, b"application/json; charset=UTF-8")
+
+
+def _anthropic(hear: Callable[[Request], Heard]) -> Route:
+    return Route(hear, anthropic.error, anthropic.stream_error)
+
+
+def _gemini(hear: Callable[[Request], Heard]) -> Route:
+    return Route(hear, gemini.error, gemini.stream_error)
+
 
 POST = {
     "/chat/completions": Route(partial(conversation, CHAT)),
     "/completions": Route(partial(conversation, COMPLETION)),
     "/embeddings": Route(endpoints.embeddings),
+    "/responses": Route(partial(conversation, RESPONSES), openai.error, responses.stream_error),
+    "/messages": _anthropic(partial(conversation, MESSAGES)),
+    "/messages/count_tokens": _anthropic(partial(counting, anthropic.read, anthropic.count)),
     "/images/generations": Route(endpoints.images),
     "/audio/speech": Route(endpoints.speech),
     "/audio/transcriptions": Route(endpoints.transcriptions),
@@ -65,6 +93,16 @@ POST = {
     "/moderations": Route(endpoints.moderations),
     "/rerank": Route(endpoints.rerank),
 }
+VERBS = {
+    "generateContent": _gemini(partial(conversation, GENERATE)),
+    "streamGenerateContent": _gemini(partial(conversation, GENERATE_ARRAY)),
+    "countTokens": _gemini(partial(counting, gemini.read, gemini.count)),
+    "embedContent": _gemini(gemini.embed),
+    "batchEmbedContents": _gemini(gemini.embed_batch),
+    "rawPredict": POST["/messages"],
+    "streamRawPredict": POST["/messages"],
+}
+STREAM_SSE = VERBS["generateContent"]
 MODELS = Route(endpoints.models)
 DEPLOYMENTS = "/openai/deployments/"
 
@@ -81,6 +119,9 @@ def find(request: Request) -> Route | None:
         return route
     if path.startswith(DEPLOYMENTS):
         return _deployment(request)
+    _, found, rest = path.rpartition("/models/")
+    if found:
+        return _verb(request, rest)
     return next((route for ending, route in POST.items() if path.endswith(ending)), None)
 
 
@@ -99,6 +140,14 @@ def _deployment(request: Request) -> Route | None:
             request.model = unquote(rest.removesuffix(ending))
             return route
     return None
+
+
+def _verb(request: Request, rest: str) -> Route | None:
+    model, _, verb = rest.rpartition(":")
+    request.model = unquote(model)
+    if verb == "streamGenerateContent" and request.query.get("alt") == "sse":
+        return STREAM_SSE
+    return VERBS.get(verb)
 
 
 KEY_HEADERS = frozenset((b"authorization", b"x-api-key", b"api-key", b"x-goog-api-key"))

@@ -8,7 +8,7 @@ import msgspec
 
 __all__ = ["BadSchema", "Hints", "arguments"]
 
-Value = str | int | float | bool | None | list["Value"] | dict[str, "Value"]
+Value = object
 DEPTH = 12
 
 PLACES = re.compile(
@@ -45,8 +45,8 @@ class Schema(msgspec.Struct, frozen=True):
     properties: dict[str, Schema | bool] = {}
     required: list[str] = []
     enum: list[Value] = []
-    const: Value | msgspec.UnsetType = msgspec.UNSET
-    default: Value | msgspec.UnsetType = msgspec.UNSET
+    const: Value = msgspec.UNSET
+    default: Value = msgspec.UNSET
     examples: list[Value] = []
     items: Schema | bool | None = None
     prefixItems: list[Schema | bool] = []
@@ -135,12 +135,10 @@ class _Maker:
         return next((v for v in enum if isinstance(v, str) and v and v.lower() in said), enum[0])
 
     def _merged(self, schema: Schema, name: str, depth: int) -> Value:
-        parts = [self.value(part, name, depth - 1) for part in schema.allOf]
-        own = self._object(schema, depth) if schema.properties else {}
-        dicts = [part for part in [*parts, own] if isinstance(part, dict)]
-        if not any(dicts):
-            return parts[0]
-        return {key: value for part in dicts for key, value in part.items()}
+        rest = msgspec.structs.replace(schema, allOf=[])
+        made = [self.value(part, name, depth - 1) for part in [*schema.allOf, *([rest] if rest.properties else [])]]
+        objects = [msgspec.convert(part, dict[str, Value]) for part in made if isinstance(part, dict)]
+        return {key: value for part in objects for key, value in part.items()} if any(objects) else made[0]
 
     def _typed(self, schema: Schema, name: str, depth: int) -> Value:
         match _type(schema):

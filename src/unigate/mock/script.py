@@ -15,7 +15,7 @@ Where = Literal["head", "status", "events", "mid", "end", "pings"]
 Encoding = Literal[
     "gzip", "deflate", "gzip_members", "gzip_cut", "gzip_bad", "gzip_label", "br_label", "zstd_label", "bomb"
 ]
-Body = Literal["html", "empty", "null", "notjson", "array", "number", "string", "cut", "badutf8", "deep", "double"]
+Body = Literal["", "html", "empty", "null", "notjson", "array", "number", "string", "cut", "badutf8", "deep", "double"]
 Lie = Literal["honest", "none", "zero", "negative", "huge", "string", "float", "null", "repeated", "always"]
 Head = Literal["garbage", "http10", "http2", "nocolon", "fold", "nul", "both", "twolengths", "badlength", "nolength"]
 Chars = Literal["wide", "escaped", "badutf8", "surrogate", "nul"]
@@ -51,7 +51,7 @@ class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One call's instructions; every field has the value of an ordinary, healthy answer."""
 
     tokens: int = 12
-    text: str | None = None
+    text: str | msgspec.UnsetType = msgspec.UNSET
     echo: bool = False
     size: int = 0
     think: int = 0
@@ -71,7 +71,7 @@ class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     retry_after: str | None = None
     headers: str | None = None
     type: str | None = None
-    body: Body | None = None
+    body: Body = ""
     echo_key: bool = False
     redirect: str | None = None
     inband: int | None = None

@@ -33,6 +33,7 @@ RST_MS = 20
 LINGER_NONE = struct.pack("ii", 1, 0)
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+BROKEN = b"HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 EARLY = b"HTTP/1.1 413 Content Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 GARBAGE = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
@@ -93,9 +94,10 @@ class Connection(asyncio.Protocol):
         """Parse what came."""
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._abandon(BAD_REQUEST)
-        except httptools.HttpParserError:
+        except httptools.HttpParserCallbackError:
+            self._abandon(BROKEN)
+            raise
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             self._abandon(BAD_REQUEST)
 
     def pause_writing(self) -> None:
@@ -287,14 +289,13 @@ class Connection(asyncio.Protocol):
 
     def _fate(self, then: Then, plan: Plan) -> None:
         """What the script does in the middle of an answer."""
+        self._steps = None
         if then is Then.HANG:
             return
         if then is Then.PING:
-            self._steps = None
             self._ping()
             return
         self._settle("server")
-        self._steps = None
         if then is Then.FIN and self._transport is not None:
             self._transport.close()
         elif then is Then.RST:
