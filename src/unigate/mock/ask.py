@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from enum import Enum
+from zlib import crc32
 
 import msgspec
 
@@ -23,6 +24,7 @@ class Request(msgspec.Struct):
     query: dict[str, str]
     headers: list[tuple[bytes, bytes]]
     body: bytes
+    target: str = ""
     model: str = ""
     http11: bool = True
     keep_alive: bool = True
@@ -49,8 +51,8 @@ class Scene(msgspec.Struct, frozen=True):
 
     @property
     def created(self) -> int:
-        """The call's time in seconds: a fixed day, one second later with each call."""
-        return 1_760_000_000 + self.number
+        """The call's time in seconds: always the same for the same model."""
+        return 1_760_000_000 + crc32(self.model.encode("utf-8", "replace")) % 1_000_000
 
 
 class Tool(msgspec.Struct, frozen=True):

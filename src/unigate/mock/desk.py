@@ -12,6 +12,7 @@ from unigate.mock.ask import Fail, Reply, Request, Scene
 from unigate.mock.bill import Bill
 from unigate.mock.bodies import bomb, encoded, encoded_steps, spoiled
 from unigate.mock.faults import Step, Steps, chunked, headed, merged, scripted, split, sse, stop, whole
+from unigate.mock.memory import Known, Memory, digest, record
 from unigate.mock.routes import Route
 from unigate.mock.schema import BadSchema
 from unigate.mock.script import BadScript, Script, parse
@@ -46,6 +47,8 @@ class Plan(NamedTuple):
     input_tokens: int = 0
     keep_alive: bool = True
     counted: bool = True
+    credential: str = ""
+    body_sha256: str = ""
 
 
 class Desk:
@@ -57,6 +60,7 @@ class Desk:
         self._number = 0
         self._scripts: dict[str, Script] = {}
         self._turns: dict[str, int] = {}
+        self._memory = Memory()
 
     def plan(self, request: Request, *, local: bool) -> Plan:
         """The answer to this request."""
@@ -65,6 +69,29 @@ class Desk:
         if request.path.startswith("/mock/"):
             return self._books(request, trusted or local)
         self._number += 1
+        known = self._memory.find((request.target, request.body)) if trusted and request.http11 else None
+        if known is not None:
+            return self._again(known, request, credential)
+        return self._fresh(request, credential, trusted)._replace(
+            credential=credential, body_sha256=digest(request.body)
+        )
+
+    def _again(self, known: Known, request: Request, credential: str) -> Plan:
+        return Plan(
+            known.steps(b"mock%08d" % self._number),
+            known.script,
+            known.status,
+            self._number,
+            known.model,
+            known.stream,
+            known.input_tokens,
+            request.keep_alive and not known.script.close,
+            True,
+            credential,
+            known.body_sha256,
+        )
+
+    def _fresh(self, request: Request, credential: str, trusted: bool) -> Plan:
         route = routes.find(request)
         if not trusted:
             masked = f"{credential[:3]}***" if credential else "(none)"
@@ -73,7 +100,8 @@ class Desk:
             wrong = f"Nothing answers {request.method} {request.path} here."
             return self._refusal(request, None, Fail(404, wrong, code="not_found"))
         try:
-            return self._answer(request, route, credential)
+            plan = self._answer(request, route, credential)
+            return self._kept(request, plan) if request.method == "POST" and request.http11 else plan
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError, BadScript, BadSchema) as error:
             return self._refusal(request, route, Fail(400, f"The request is not understood: {error}"))
 
@@ -89,9 +117,21 @@ class Desk:
         if script.inband is not None and reply.events is None:
             reply.body = route.error(_scripted_fail(scene))
         status = script.status or (307 if script.redirect else 200)
+        if not request.http11:
+            scene = msgspec.structs.replace(scene, script=msgspec.structs.replace(script, close=True))
         steps = self._steps(reply, status, route, scene)
-        keep = request.keep_alive and not script.close
+        keep = request.keep_alive and not script.close and request.http11
         return Plan(steps, script, status, self._number, model, heard.stream, reply.input_tokens, keep)
+
+    def _kept(self, request: Request, plan: Plan) -> Plan:
+        key, tag = (request.target, request.body), b"mock%08d" % self._number
+        if tag in request.body or not self._memory.worth(key, plan.script):
+            return plan
+        parts = record(plan.steps, tag, joined=not plan.script.pace)
+        told = (plan.script, plan.status, plan.model, plan.stream, plan.input_tokens)
+        known = Known(*told, digest(request.body), parts)
+        self._memory.keep(key, known)
+        return plan._replace(steps=known.steps(tag))
 
     def _script(self, model: str) -> Script:
         script = self._scripts.get(model)

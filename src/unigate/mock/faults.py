@@ -117,7 +117,7 @@ def chunked(steps: Steps, script: Script) -> Steps:
             length = len(step.payload) if step.events or step.then is Then.GO else 2 * len(step.payload)
             size = b"zz" if bad and nth == 1 else b"%x" % length
             ending = b"\r\n" if length == len(step.payload) else b""
-            step = step._replace(payload=b"%b\r\n%b%b" % (size, step.payload, ending))
+            step = Step(b"%b\r\n%b%b" % (size, step.payload, ending), step.events, step.tokens, step.then)
         yield step
         if step.then is not Then.GO:
             return

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import socket
 import ssl
 import struct
@@ -19,7 +18,6 @@ from unigate.mock.ask import Request
 from unigate.mock.bill import Bill, Call
 from unigate.mock.desk import Desk, Plan, Settings
 from unigate.mock.faults import Step, Steps, Then
-from unigate.mock.routes import credential
 from unigate.mock.wheel import Wheel
 
 __all__ = ["Connection", "start"]
@@ -151,7 +149,8 @@ class Connection(asyncio.Protocol):
             path,
             dict(parse_qsl(query)) if query else {},
             self._headers,
-            b"".join(self._body),
+            self._body[0] if len(self._body) == 1 else b"".join(self._body),
+            target,
             http11=self._parser.get_http_version() == "1.1",
             keep_alive=self._parser.should_keep_alive(),
         )
@@ -187,9 +186,9 @@ class Connection(asyncio.Protocol):
             model=plan.model,
             stream=plan.stream,
             status=plan.status,
-            credential=credential(request),
+            credential=plan.credential,
             headers=request.headers,
-            body_sha256=hashlib.sha256(request.body).hexdigest(),
+            body_sha256=plan.body_sha256,
             bytes_received=len(request.body),
             started=time.time(),
             peer=self._peer,
