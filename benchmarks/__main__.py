@@ -71,7 +71,9 @@ def run(options: argparse.Namespace) -> int:
     effort = chosen_effort(options)
     commit, versions = machine.commit(), machine.versions()
     results = measure(options, effort)
-    checks = report.judge(results)
+    whole = not options.only and not options.quick
+    limit_s = 540 if effort.peers else 360
+    checks = [*report.judge(results), report.Check("whole run, s", results.took_s() if whole else None, limit_s)]
     found: dict[str, object] = {
         "date": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "commit": commit,
@@ -82,7 +84,7 @@ def run(options: argparse.Namespace) -> int:
         "checks": report.as_json(checks),
         "rows": as_rows(results, report.SUBJECTS),
     }
-    path = keep(found, whole=not options.only and not options.quick)
+    path = keep(found, whole=whole)
     print(f"\nUnigate {commit} on {', '.join(f'{name} {value}' for name, value in machine.describe().items())}\n")
     print(report.render_table(results, versions))
     print(f"\n{report.render_verdict(checks)}\n\ntook {results.took_s():.0f} s; every sample: {path}")
