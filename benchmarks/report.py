@@ -119,8 +119,8 @@ class _Reader:
     def times(self, row: str) -> float | None:
         return ratio(self.cost(row, "unigate"), self.cost(row, "nginx"))
 
-    def saved(self, peer: str) -> float | None:
-        return ratio(self.cost("small", peer), self.cost("small", "unigate"))
+    def saved(self, peer: str, row: str = "small") -> float | None:
+        return ratio(self.cost(row, peer), self.cost(row, "unigate"))
 
     def added(self, name: str) -> float | None:
         direct = self.results.median("latency", "direct", name)
@@ -143,6 +143,7 @@ def judge(results: Results) -> list[Check]:
         Check("keeper after start, MB", median("memory", "unigate", "mb.keeper"), 120),
         Check("ready after, s", median("ready", "unigate", "ready_s"), 1.0),
         Check("small request: Envoy ÷ door", read.saved("envoy"), 1, at_least=True),
+        Check("small request, quickest upstream: Envoy ÷ door", read.saved("envoy", "saturated"), 1, at_least=True),
         Check("small request: LiteLLM ÷ door", read.saved("litellm"), 100, at_least=True),
     ]
 
