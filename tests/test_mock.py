@@ -599,7 +599,7 @@ def test_a_child_reports_its_port_and_dies_with_its_parent() -> None:
 
 def test_words_are_counted_in_every_script() -> None:
     assert [count(text) for text in ("one two", "你好 world", "")] == [2, 3, 0]
-    assert pieces("one  two\n你好!") == ["one", "  two", "\n你", "好", "!"]
+    assert list(pieces("one  two\n你好!")) == ["one", "  two", "\n你", "好", "!"]
 
 
 def test_values_for_awkward_schemas() -> None:
@@ -614,3 +614,23 @@ def test_values_for_awkward_schemas() -> None:
     }
     tree = {"type": "object", "properties": {"next": {"$ref": "#"}}, "required": ["next"]}
     assert made(tree) is not None
+
+
+def test_an_old_client_gets_a_stream_without_chunks(port: int) -> None:
+    body = json.dumps(chat("script:tokens=2", stream=True)).encode()
+    head = f"POST /v1/chat/completions HTTP/1.0\r\nx-api-key: {KEY}\r\ncontent-length: {len(body)}\r\n\r\n"
+    with closing(socket.create_connection(("127.0.0.1", port), 5)) as sock:
+        sock.sendall(head.encode() + body)
+        told = everything(sock)
+    assert b"\r\n\r\ndata: {" in told and told.endswith(b"data: [DONE]\n\n") and b"chunked" not in told
+
+
+def test_a_repeated_request_gets_the_same_answer_under_a_new_number(port: int) -> None:
+    told = [raw(port, "/v1/messages", {**chat("same"), "max_tokens": 50}) for _ in range(4)]
+    numbers = [head.partition(b"x-request-id: ")[2][:12] for head in told]
+    assert len(set(numbers)) == 4
+    assert len({answer.replace(number, b"") for answer, number in zip(told, numbers, strict=True)}) == 1
+
+
+def test_an_unfinished_last_event(port: int) -> None:
+    assert stream(port, "notail").endswith(b"}\n\ndata: [DONE]")

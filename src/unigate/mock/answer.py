@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 import msgspec
 
 from unigate.mock.ask import Answer, Ask, Finish, Scene, Tool, ToolCall
@@ -24,7 +26,8 @@ def compose(ask: Ask, scene: Scene) -> Answer:
     text, finish = (_hello(ask, scene), Finish.TOOLS) if calls else _text(ask, scene)
     if script.refusal:
         text, finish = REFUSAL, Finish.REFUSAL
-    spoken = count(text) + count(thinking) + sum(1 + count(call.arguments) for call in calls)
+    said = script.tokens if text is scene.filler else count(text)
+    spoken = said + count(thinking) + sum(1 + count(call.arguments) for call in calls)
     return Answer(text, thinking, calls, finish, tokens_of(ask.texts), spoken)
 
 
@@ -68,7 +71,7 @@ def _text(ask: Ask, scene: Scene) -> tuple[str, Finish]:
     text = _wanted(ask, scene)
     if ask.limit is None:
         return text, Finish.STOP
-    words = pieces(text)
+    words = list(islice(pieces(text), ask.limit + 1))
     if len(words) <= ask.limit:
         return text, Finish.STOP
     return "".join(words[: ask.limit]), Finish.LENGTH
@@ -88,9 +91,8 @@ def _wanted(ask: Ask, scene: Scene) -> str:
         return " ".join(filter(None, (_hello(ask, scene), f"The tool says: {ask.tool_result}")))
     if scene.demo:
         return _demo(ask)
-    text = filler(script.tokens)
-    return _wide(script.tokens) if script.chars in ("wide", "escaped") else text
+    return _wide(script.tokens) if script.chars in ("wide", "escaped") else scene.filler
 
 
 def _wide(words: int) -> str:
-    return "".join(pieces(WIDE * (words // 4 + 1))[:words])
+    return "".join(islice(pieces(WIDE * (words // 4 + 1)), words))

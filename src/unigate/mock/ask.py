@@ -41,6 +41,7 @@ class Scene(msgspec.Struct, frozen=True):
     model: str
     shown: str
     script: Script
+    filler: str = ""
     demo: bool = False
     credential: str = ""
 

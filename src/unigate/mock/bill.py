@@ -26,6 +26,7 @@ class Call(msgspec.Struct):
     id: str
     method: str
     path: str
+    query: dict[str, str]
     model: str
     stream: bool
     status: int
@@ -48,6 +49,7 @@ class Call(msgspec.Struct):
         """The call as JSON-ready data, with each credential replaced by its fingerprint."""
         told: dict[str, object] = msgspec.structs.asdict(self)
         told["headers"] = [[name.decode("latin-1"), _shown(name.lower(), value)] for name, value in self.headers]
+        told["query"] = {name: fingerprint(value) if name == "key" else value for name, value in self.query.items()}
         told["credential"] = fingerprint(self.credential)
         return told
 

@@ -16,11 +16,14 @@ from unigate.mock.memory import Known, Memory, digest, record
 from unigate.mock.routes import Route
 from unigate.mock.schema import BadSchema
 from unigate.mock.script import BadScript, Script, parse
+from unigate.mock.words import filler
 
 __all__ = ["Desk", "Plan", "Settings"]
 
 SCRIPTS = 1_000
+MAX_SHARED = 200_000
 PLAIN = Script()
+PLAIN_TEXT = filler(PLAIN.tokens)
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -58,7 +61,7 @@ class Desk:
         self._settings = settings
         self.bill = bill
         self._number = 0
-        self._scripts: dict[str, Script] = {}
+        self._scripts: dict[str, tuple[Script, str]] = {}
         self._turns: dict[str, int] = {}
         self._memory = Memory()
 
@@ -108,9 +111,11 @@ class Desk:
     def _answer(self, request: Request, route: Route, credential: str) -> Plan:
         heard = route.hear(request)
         model = request.model or heard.model
-        script = self._script(model)
+        if not model and request.method == "POST":
+            return self._refusal(request, route, Fail(400, "The request names no model."))
+        script, text = self._script(model)
         shown = "unigate-demo" if self._settings.demo else model
-        scene = Scene(self._number, model, shown, script, self._settings.demo, credential)
+        scene = Scene(self._number, model, shown, script, text, self._settings.demo, credential)
         if script.status >= 400 or script.error is not None:
             return self._fail(request, route, scene)
         reply = heard.answer(scene)
@@ -133,18 +138,22 @@ class Desk:
         self._memory.keep(key, known)
         return plan._replace(steps=known.steps(tag))
 
-    def _script(self, model: str) -> Script:
-        script = self._scripts.get(model)
-        if script is None:
+    def _script(self, model: str) -> tuple[Script, str]:
+        known = self._scripts.get(model)
+        if known is None:
             if len(self._scripts) >= SCRIPTS:
                 self._scripts.clear()
                 self._turns.clear()
-            script = self._scripts[model] = parse(model)
+            script = parse(model)
+            known = (script, filler(script.tokens))
+            if script.tokens <= MAX_SHARED:
+                self._scripts[model] = known
+        script = known[0]
         if script.first or script.every:
             turn = self._turns[model] = self._turns.get(model, 0) + 1
             missed = turn > script.first if script.first else turn % script.every != 0
-            return PLAIN if missed else script
-        return script
+            return (PLAIN, PLAIN_TEXT) if missed else known
+        return known
 
     def _fail(self, request: Request, route: Route, scene: Scene) -> Plan:
         script = scene.script

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 import struct
-from email.parser import BytesParser
+from collections.abc import Iterator
 from functools import partial
 
 import msgspec
@@ -13,13 +14,15 @@ from msgspec.json import encode
 
 from unigate.mock.ask import Heard, Reply, Request, Scene
 from unigate.mock.usage import number
-from unigate.mock.words import count, filler, size, tokens_of
+from unigate.mock.words import count, size, tokens_of
 
 __all__ = ["embeddings", "images", "models", "moderations", "rerank", "speech", "transcriptions", "vector"]
 
 DIMENSIONS = 256
 NAMES = ("mock-chat", "mock-embedding", "script:tokens=50,pace=20", "unigate-demo")
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+BOUNDARY = re.compile(r'boundary="?([^";]+)')
+FIELD = re.compile(rb'[ ;]name="?([^";\r\n]+)')
 TEXTS = str | list[str | int | list[int]]
 
 
@@ -150,17 +153,22 @@ def _speech(told: SpeechRequest, scene: Scene) -> Reply:
 
 def transcriptions(request: Request) -> Heard:
     """Answers OpenAI's transcription of an uploaded file, whatever is in the file."""
-    head = b"content-type: " + request.header(b"content-type").encode("latin-1") + b"\r\n\r\n"
-    message = BytesParser().parsebytes(head + request.body)
-    fields: dict[str, bytes] = {}
-    for part in message.get_payload() if message.is_multipart() else ():
-        name = part.get_param("name", header="content-disposition")  # pyright: ignore
-        fields[str(name)] = part.get_payload(decode=True)  # pyright: ignore
-    return Heard(fields.get("model", b"").decode(), False, partial(_transcription, fields))
+    fields = dict(_form(request.body, BOUNDARY.search(request.header(b"content-type"))))
+    return Heard(fields.get("model", b"").decode("utf-8", "replace"), False, partial(_transcription, fields))
+
+
+def _form(body: bytes, boundary: re.Match[str] | None) -> Iterator[tuple[str, bytes]]:
+    if boundary is None:
+        return
+    for part in body.split(b"--" + boundary[1].encode("latin-1")):
+        head, _, content = part.partition(b"\r\n\r\n")
+        name = FIELD.search(head)
+        if name is not None:
+            yield name[1].decode("utf-8", "replace"), content[:-2]
 
 
 def _transcription(fields: dict[str, bytes], scene: Scene) -> Reply:
-    text = scene.script.text or filler(scene.script.tokens)
+    text = scene.filler if scene.script.text is msgspec.UNSET else scene.script.text
     heard = len(fields.get("file", b""))
     if fields.get("response_format") == b"text":
         return Reply(text.encode() + b"\n", content_type=b"text/plain; charset=utf-8", output_tokens=count(text))

@@ -38,6 +38,19 @@ Steps = Iterator[Step]
 
 def sse(events: Iterator[Event], script: Script) -> Iterator[Event]:
     """The events in the spelling of server-sent events that the script asks for."""
+    spelt = _spelt(events, script)
+    return _untailed(spelt) if script.notail else spelt
+
+
+def _untailed(events: Iterator[Event]) -> Iterator[Event]:
+    last, tokens = next(events)
+    for event in events:
+        yield last, tokens
+        last, tokens = event
+    yield last.rstrip(b"\r\n"), tokens
+
+
+def _spelt(events: Iterator[Event], script: Script) -> Iterator[Event]:
     ends = b"\r\n" if script.crlf else b"\r" if script.cr else b""
     start = b"\xef\xbb\xbf" if script.bom else b""
     for event, tokens in events:

@@ -157,5 +157,6 @@ def credential(request: Request) -> str:
     """The credential the request shows, wherever a provider would look for it."""
     for name, value in request.headers:
         if len(name) <= 14 and name.lower() in KEY_HEADERS:
-            return value.decode("latin-1").removeprefix("Bearer ")
+            told = value.decode("latin-1")
+            return told[7:] if told[:7].lower() == "bearer " else told
     return request.query.get("key", "")

@@ -183,6 +183,7 @@ class Connection(asyncio.Protocol):
             id=f"mock{plan.number:08d}",
             method=request.method,
             path=request.path,
+            query=request.query,
             model=plan.model,
             stream=plan.stream,
             status=plan.status,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from operator import methodcaller
 
 __all__ = ["count", "filler", "pieces", "size", "tokens_of"]
 
@@ -15,6 +16,7 @@ SENTENCE = tuple(TEXT.split())
 ALONE = "\u3000-\u303f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uff00-\uffef"
 WORD = re.compile(f"[{ALONE}]|[^\\s{ALONE}]+")
 PIECE = re.compile(f"\\s*(?:[{ALONE}]|[^\\s{ALONE}]+)|\\s+$")
+GROUP = methodcaller("group")
 
 
 def filler(words: int) -> str:
@@ -23,9 +25,9 @@ def filler(words: int) -> str:
     return " ".join((SENTENCE * rounds)[:words])
 
 
-def pieces(text: str) -> list[str]:
+def pieces(text: str) -> Iterator[str]:
     """The text cut before each word, as a stream hands it out."""
-    return PIECE.findall(text)
+    return map(GROUP, PIECE.finditer(text))
 
 
 def count(text: str) -> int:
