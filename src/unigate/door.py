@@ -14,8 +14,9 @@ from pathlib import Path
 from unigate.clock import wall
 from unigate.errors import StorageError
 from unigate.http.client_api import ClientApi
+from unigate.http.house import House, Limits
 from unigate.http.keeper_relay import KeeperRelay
-from unigate.http.server import ClientConnection, House, Limits
+from unigate.http.server import ClientConnection
 from unigate.journal import Journal
 from unigate.lifeline import Birth, tell_ready, watch_parent
 from unigate.pipeline import Pipeline

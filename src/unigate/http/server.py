@@ -8,78 +8,24 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from dataclasses import dataclass
 from typing import cast
 from urllib.parse import urlsplit
 
 import httptools
 
 from unigate.errors import Refusal
-from unigate.http.request import Desk, Request
+from unigate.http.house import House
+from unigate.http.request import Request
 from unigate.reply import Reply
 
-__all__ = ["ClientConnection", "House", "Limits"]
+__all__ = ["ClientConnection"]
 
 _MOST_HEADERS = 100
 _LARGEST_HEAD = 32 * 1024
 _MOST_WAITING = 16
 _LINGER_BYTES = 1024 * 1024
 _LINGER_SECONDS = 1.0
-_LAST_WORDS = 2.0
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a client may take: bytes and seconds."""
-
-    body: int
-    header_timeout: float
-    body_timeout: float
-    keep_alive: float
-    write_timeout: float
-
-
-class House:
-    """What all connections of a door share: the desk, the limits, who is in, and whether the door is closing."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, desk: Desk, limits: Limits, prefix: str) -> None:
-        self.loop = loop
-        self.desk = desk
-        self.limits = limits
-        self.connections: set[ClientConnection] = set()
-        self.is_closing = False
-        self._empty = asyncio.Event()
-        self._prefix = prefix.encode()
-        self._count = 0
-
-    def next_id(self) -> bytes:
-        """A request id, unique among all doors of all starts."""
-        self._count += 1
-        return b"req_%b%08x" % (self._prefix, self._count)
-
-    async def drain(self, seconds: float) -> None:
-        """Lets running calls finish within `seconds`, then ends what is left with an error its client can see."""
-        self.is_closing = True
-        for connection in tuple(self.connections):
-            connection.leave_if_idle()
-        await self._all_left(seconds)
-        for connection in tuple(self.connections):
-            connection.cancel()
-        await self._all_left(_LAST_WORDS)
-
-    def left(self, connection: ClientConnection) -> None:
-        """A connection has ended."""
-        self.connections.discard(connection)
-        if self.is_closing and not self.connections:
-            self._empty.set()
-
-    async def _all_left(self, seconds: float) -> None:
-        if self.connections:
-            try:
-                await asyncio.wait_for(self._empty.wait(), seconds)
-            except TimeoutError:
-                pass
 
 
 class ClientConnection(asyncio.Protocol):

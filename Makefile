@@ -1,0 +1,45 @@
+# The commands of this project. `make run` and `make test` need nothing but Python 3.11 or newer and make.
+
+BIN := .venv/bin
+FORMATTED := src tests benchmarks scripts examples
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check format bench bench-peers lock install-run install-dev
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: install-run ## Start the gateway on http://localhost:8000
+	@$(BIN)/unigate local install || echo "Going on without the local model: the scripted demo answers." >&2
+	@exec $(BIN)/unigate serve --show-keys $(ARGS)
+
+test: install-dev ## Run all tests against real processes
+	@$(BIN)/unigate local install
+	$(BIN)/python -m pytest $(or $(ARGS),-n 3 --dist loadgroup)
+
+check: install-dev ## Format, lint, strict types, architecture
+	$(BIN)/ruff format --check $(FORMATTED)
+	$(BIN)/ruff check $(FORMATTED)
+	$(BIN)/pyright
+	$(BIN)/python scripts/provider_docs.py --check
+	$(BIN)/python -m pytest -q tests/test_architecture.py
+
+format: install-dev ## Format and mend what can be mended
+	$(BIN)/ruff format $(FORMATTED)
+	$(BIN)/ruff check --fix $(FORMATTED)
+
+bench: install-dev ## Measure CPU, latency and memory beside nginx and peers
+	@scripts/bench_tools.sh
+	$(BIN)/python -m benchmarks $(ARGS)
+
+bench-peers: install-dev ## Install the peers that `make bench` compares with
+	$(BIN)/python -m benchmarks install-peers
+
+lock: install-dev ## Resolve the dependencies anew
+	scripts/lock.sh
+
+install-run:
+	@scripts/setup.sh run
+
+install-dev:
+	@scripts/setup.sh dev

@@ -1,0 +1,8 @@
+#!/bin/sh
+# Resolves the dependencies anew and writes them down with their hashes; run after changing pyproject.toml or *.in.
+set -eu
+cd "$(dirname "$0")/.."
+for name in base dev; do
+    .venv/bin/uv pip compile --universal --generate-hashes --no-annotate --no-emit-index-url --quiet \
+        --python-version 3.11 --custom-compile-command "make lock" "requirements/$name.in" -o "requirements/$name.txt"
+done

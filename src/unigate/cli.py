@@ -1,0 +1,122 @@
+"""The command line: `unigate serve`, `check`, `keys`, `local install`, `mock`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+import unigate
+
+__all__ = ["main"]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs one command; the exit code."""
+    given = sys.argv[1:] if arguments is None else arguments
+    if given[:1] == ["mock"]:
+        from unigate.mock.__main__ import main as mock
+
+        return mock(given[1:])
+    choices = _parser().parse_args(given)
+    if sys.platform == "win32":
+        from unigate.texts import Texts
+
+        print(Texts(os.environ)("not_windows"), file=sys.stderr)
+        return 2
+    return choices.run(choices)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="unigate", description="One door to every language model.")
+    parser.add_argument("--version", action="version", version=f"unigate {unigate.__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_serve(commands)
+    _add_check(commands)
+    _add_keys(commands)
+    local = commands.add_parser("local", help="the models that run on this machine").add_subparsers(required=True)
+    local.add_parser("install", help="install them, about 235 MB").set_defaults(run=_local_install)
+    commands.add_parser("mock", help="run the scripted upstream; see docs/mock.md")
+    return parser
+
+
+def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    serve = commands.add_parser("serve", help="run the gateway")
+    _add_config(serve)
+    serve.add_argument("--data", type=Path, default=Path("data"), help="folder for keys and records (./data)")
+    serve.add_argument("--logs", type=Path, default=Path("logs"), help="folder for proxy.log (./logs)")
+    serve.add_argument("--host", help="address to listen on (127.0.0.1)")
+    serve.add_argument("--port", type=int, help="port to listen on (8000)")
+    serve.add_argument("--workers", type=int, help="number of doors that share the port (1)")
+    serve.add_argument("--demo", action="store_true", help="answer from the demo, whatever is configured")
+    serve.add_argument("--show-keys", action="store_true", help="print the first keys even without a terminal")
+    serve.set_defaults(run=_serve)
+
+
+def _add_check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    check = commands.add_parser("check", help="validate the configuration file")
+    _add_config(check)
+    check.add_argument("--schema", action="store_true", help="print the file's JSON Schema, for editors")
+    check.set_defaults(run=_check)
+
+
+def _add_keys(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    keys = commands.add_parser("keys", help="make, list and revoke clients' keys")
+    keys.add_argument("--data", type=Path, default=Path("data"), help="the gateway's data folder (./data)")
+    actions = keys.add_subparsers(required=True, metavar="ACTION", dest="action")
+    create = actions.add_parser("create", help="make a key and show it once")
+    create.add_argument("name", help="who or what will use it")
+    create.add_argument("--role", choices=("client", "admin"), default="client")
+    create.add_argument("--model", action="append", dest="models", help="a name it may call; repeat for more (all)")
+    actions.add_parser("list", help="show all keys, without their texts")
+    actions.add_parser("revoke", help="end a key").add_argument("key", help="its id or name")
+    keys.set_defaults(run=_keys)
+
+
+def _add_config(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", type=Path, help="configuration file (./unigate.yaml if there)")
+
+
+def _serve(choices: argparse.Namespace) -> int:
+    from unigate.serve import Choices, serve
+
+    return serve(
+        Choices(
+            config=choices.config,
+            data=choices.data,
+            logs=choices.logs,
+            host=choices.host,
+            port=choices.port,
+            workers=choices.workers,
+            demo=choices.demo,
+            show_keys=choices.show_keys,
+        ),
+        os.environ,
+    )
+
+
+def _check(choices: argparse.Namespace) -> int:
+    from unigate.check import check
+
+    return check(choices.config, schema=choices.schema, environment=os.environ)
+
+
+def _keys(choices: argparse.Namespace) -> int:
+    from unigate import keys_command
+
+    if choices.action == "create":
+        return keys_command.create(choices.data, choices.name, choices.role, choices.models, os.environ)
+    if choices.action == "revoke":
+        return keys_command.revoke(choices.data, choices.key, os.environ)
+    return keys_command.list_(choices.data, os.environ)
+
+
+def _local_install(choices: argparse.Namespace) -> int:
+    from unigate.local.install import install
+
+    return install()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

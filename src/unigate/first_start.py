@@ -1,0 +1,41 @@
+"""The first start in a data folder: makes the two first keys, and shows them where only their owner sees them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import msgspec
+
+from unigate.snapshot_file import SnapshotFile
+from unigate.storage.store import Store
+
+__all__ = ["FirstKeys", "make_first_keys", "write_first_keys"]
+
+
+class FirstKeys(msgspec.Struct, frozen=True):
+    """The texts of the first keys; kept nowhere but where they are shown."""
+
+    admin: str
+    client: str
+
+
+def make_first_keys(data: Path) -> FirstKeys | None:
+    """The keys of a first start, or None if this folder has been started before. Raises StorageError."""
+    database = data / "unigate.db"
+    if database.exists():
+        return None
+    store = Store.open(database)
+    try:
+        _, admin = store.add_key("admin", "admin", None)
+        _, client = store.add_key("default", "client", None)
+        SnapshotFile(data / "snapshot.json").write(store.stored())
+    finally:
+        store.close()
+    return FirstKeys(admin, client)
+
+
+def write_first_keys(keys: FirstKeys, path: Path) -> None:
+    """Leaves the keys in a file that only its owner can read."""
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="ascii") as file:
+        file.write(f"admin {keys.admin}\nclient {keys.client}\n")

