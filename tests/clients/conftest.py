@@ -1,0 +1,122 @@
+"""Runs client programs the way a person would: with an address and a key in the environment."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import toolchains
+
+PATIENCE_S = 60
+KEY = "sk-ug-direct"
+JAVA_UTF8 = "-Dfile.encoding=UTF-8 -Dstdout.encoding=UTF-8"
+JAVA_NOTICE = f"Picked up JAVA_TOOL_OPTIONS: {JAVA_UTF8}\n"
+
+
+@dataclass(frozen=True)
+class Server:
+    """Where client programs find their server, and what it is."""
+
+    url: str
+    key: str
+    is_gateway: bool
+
+
+@dataclass(frozen=True)
+class Run:
+    """What became of a program."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def last_line(self) -> str:
+        return self.out.rstrip().rpartition("\n")[2]
+
+    def said(self, label: str) -> list[str]:
+        """What follows this label on each line that begins with it."""
+        return [line.removeprefix(label) for line in self.out.splitlines() if line.startswith(label)]
+
+
+Runner = Callable[..., Run]
+
+
+@pytest.fixture(scope="session")
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A real gateway in front of the scripted upstream, or that upstream itself while there is none."""
+    try:
+        gateway = request.getfixturevalue("gateway")
+    except pytest.FixtureLookupError:
+        yield from _upstream_alone(tmp_path_factory.mktemp("upstream") / "log")
+    else:
+        yield Server(gateway.url.rstrip("/"), gateway.client_key, True)
+
+
+@pytest.fixture
+def run(server: Server, tmp_path: Path) -> Runner:
+    """Runs one command against the server; settings are added to its environment."""
+
+    def run_one(command: list[str], path: str = "", **settings: str) -> Run:
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("OPENAI_", "UNIGATE_"))}
+        kept |= {"OPENAI_BASE_URL": server.url + path, "OPENAI_API_KEY": server.key, "NO_PROXY": "*"}
+        done = subprocess.run(
+            command,
+            cwd=tmp_path,
+            env={**kept, "PYTHONUTF8": "1", "JAVA_TOOL_OPTIONS": JAVA_UTF8, **settings},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=PATIENCE_S,
+        )
+        return Run(done.returncode, done.stdout, done.stderr.replace(JAVA_NOTICE, ""))
+
+    return run_one
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Callable[[Path], list[str]]:
+    """Gives the command that runs a JavaScript program with the installed modules in its reach."""
+
+    def command(source: Path) -> list[str]:
+        modules = tmp_path / "node_modules"
+        if not modules.exists():
+            modules.symlink_to(toolchains.node_modules())
+        shutil.copy(source, tmp_path / source.name)
+        return ["node", str(tmp_path / source.name)]
+
+    return command
+
+
+def _upstream_alone(log: Path) -> Iterator[Server]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "unigate.mock", "--port", str(port), "--key", KEY]
+    with log.open("w") as out, subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out) as process:
+        try:
+            _wait_until_it_listens(port, process, log)
+            yield Server(url, KEY, False)
+        finally:
+            process.terminate()
+
+
+def _wait_until_it_listens(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + 15
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    pytest.fail(f"The scripted upstream did not start:\n{log.read_text()}")
