@@ -7,7 +7,11 @@ import sys
 
 import openai
 from openai import AsyncOpenAI, OpenAI
-from openai.types.chat import ChatCompletionMessageParam, ChatCompletionToolParam
+from openai.types.chat import (
+    ChatCompletionMessageFunctionToolCallParam,
+    ChatCompletionMessageParam,
+    ChatCompletionToolParam,
+)
 from pydantic import BaseModel
 
 BASE_URL = os.environ.get("OPENAI_BASE_URL", "http://localhost:8000")
@@ -107,9 +111,15 @@ def tool_loop(client: OpenAI, checks: Checks) -> None:
         print("    the model did not call the tool; a larger one would")
         return
     checks.that(first.finish_reason == "tool_calls", "the answer ended to call a tool")
-    messages.append({"role": "assistant", "content": first.message.content, "tool_calls": [
-        {"id": call.id, "type": "function", "function": call.function.model_dump()} for call in calls
-    ]})  # fmt: skip
+    asked: list[ChatCompletionMessageFunctionToolCallParam] = [
+        {
+            "id": call.id,
+            "type": "function",
+            "function": {"name": call.function.name, "arguments": call.function.arguments},
+        }
+        for call in calls
+    ]
+    messages.append({"role": "assistant", "content": first.message.content, "tool_calls": asked})
     for call in calls:
         result = run_tool(call.function.name, call.function.arguments)
         messages.append({"role": "tool", "tool_call_id": call.id, "content": result})
