@@ -120,7 +120,7 @@ class Desk:
             return self._fail(request, route, scene)
         reply = heard.answer(scene)
         if script.inband is not None and reply.events is None:
-            reply.body = route.error(_scripted_fail(scene))
+            reply.body, reply.output_tokens = route.error(_scripted_fail(scene)), 0
         status = script.status or (307 if script.redirect else 200)
         if not request.http11:
             scene = msgspec.structs.replace(scene, script=msgspec.structs.replace(script, close=True))

@@ -118,6 +118,8 @@ def whole(body: bytes, tokens: int, script: Script) -> Steps:
     for start in range(0, max(end, 1), SLICE):
         final = start + SLICE >= end
         then = halt.then if halt is not None and final else Then.GO
+        if then is Then.PING:  # a body with a length has no room for comments
+            then = Then.HANG
         yield Step(body[start : min(start + SLICE, end)], int(final), tokens if final else 0, then)
 
 
