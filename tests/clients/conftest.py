@@ -62,6 +62,13 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.fixture
+def gateway_only(server: Server) -> None:
+    """Skips what the scripted upstream alone does not promise: health, h2c offers, exact faults."""
+    if not server.is_gateway:
+        pytest.skip("Only the gateway promises this.")
+
+
+@pytest.fixture
 def run(server: Server, tmp_path: Path) -> Runner:
     """Runs one command against the server; settings are added to its environment."""
 

@@ -21,10 +21,7 @@ KINDS = {
 BROKEN = ["script:cut=events:3", "script:cut=mid:3", "script:reset=events:3", "script:inband=3"]
 
 
-@pytest.fixture(autouse=True)
-def _gateway_only(server):
-    if not server.is_gateway:
-        pytest.skip("The scripted upstream alone promises nothing about faults.")
+pytestmark = pytest.mark.usefixtures("gateway_only")
 
 
 @pytest.fixture(params=["python2", "python3", "javascript"])

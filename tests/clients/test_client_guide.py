@@ -63,10 +63,8 @@ def test_fetch_that_takes_each_read_for_whole_lines(run, server, model):
     whole(run(["node", str(GUIDE / "fetch.mjs")], UNIGATE_MODEL=model))
 
 
-def test_curl(run, server):
+def test_curl(run, gateway_only):
     toolchains.need("bash", "curl")
-    if not server.is_gateway:
-        pytest.skip("Only the gateway tells its health.")
 
     done = run(["bash", str(GUIDE / "lines.sh")])
 
@@ -82,7 +80,7 @@ def test_go(run):
     assert (done.err, done.status, done.out) == ("", 0, f"plain: {ANSWER}\n")
 
 
-def test_java(run):
+def test_java(run, gateway_only):
     done = run(["java", "-cp", toolchains.java_classes(), str(GUIDE / "PlainClient.java")])
 
     assert (done.err, done.status, done.out) == ("", 0, f"plain: {ANSWER}\n")
