@@ -16,6 +16,7 @@ from unigate.target import Timeouts
 __all__ = [
     "Config",
     "KeySettings",
+    "LogSettings",
     "ProviderSettings",
     "RouteSettings",
     "ServerSettings",
@@ -41,6 +42,13 @@ class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     heartbeat: Annotated[
         float, Meta(gt=0, description="Seconds of silence before a waiting stream sends a comment.")
     ] = 15.0
+
+
+class LogSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How long the log of calls is kept, and how large one file of it grows."""
+
+    keep_days: Annotated[int, Meta(ge=1, le=36500, description="Days after which a log file is removed.")] = 30
+    rotate_mb: Annotated[int, Meta(ge=1, le=65536, description="Size at which a new log file is begun, in MiB.")] = 64
 
 
 class ProviderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -92,3 +100,4 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     providers: dict[str, ProviderSettings] = {}
     models: dict[str, str | RouteSettings] = {}
     keys: tuple[KeySettings, ...] = ()
+    log: LogSettings = LogSettings()

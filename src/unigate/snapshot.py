@@ -6,7 +6,7 @@ import msgspec
 
 from unigate.admission.keys import Keyring
 from unigate.call import Caller
-from unigate.config import ServerSettings
+from unigate.config import LogSettings, ServerSettings
 from unigate.routing.catalog import Catalog, Demo, Route
 from unigate.secret import Secret
 from unigate.target import Provider, Target
@@ -43,6 +43,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     data: str = "data"
     logs: str = "logs"
     log_level: str = "info"
+    log: LogSettings = LogSettings()
 
 
 class Stored(msgspec.Struct, frozen=True):
