@@ -77,6 +77,7 @@ class Door:
         listener = socket.socket(fileno=self._birth.listen_fd)
         server = await self._loop.create_server(lambda: ClientConnection(self._house), sock=listener, backlog=2048)
         gc.collect()
+        gc.set_threshold(20_000, 20, 20)  # a call leaves no cycles; looking for them is the larger cost
         gc.freeze()  # what is there at the start stays; later collections need not look at it
         tell_ready(self._birth)
         async with asyncio.TaskGroup() as tasks:

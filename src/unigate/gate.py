@@ -14,11 +14,12 @@ from unigate.journal import Journal
 from unigate.target import Target
 from unigate.usage import Usage
 from unigate.wire import multipart
-from unigate.wire.body import decode_body, value_of
+from unigate.wire.body import decode_body, flag_of, text_of
 
 __all__ = ["Gate", "Ledger"]
 
 _EMPTY = (b"null", b"[]")
+_INCLUDE_USAGE = b'"include_usage":true'
 
 
 class Gate:
@@ -30,9 +31,9 @@ class Gate:
             model = _model_in_form(call)
         else:
             call.body = decode_body(call.content)
-            model = path_model or value_of(call.body, "model", str)
+            model = path_model or text_of(call.body, "model")
             call.content = b""
-            call.streamed = value_of(call.body, "stream", bool) or False
+            call.streamed = flag_of(call.body, "stream")
             tools = call.body.get("tools")
             call.wants_tools = tools is not None and bytes(tools).strip() not in _EMPTY
             call.wants_usage = b'"include_usage":true' in bytes(call.body.get("stream_options") or b"").replace(
@@ -115,8 +116,8 @@ class Ledger:
     def attempt_ended(self, end: str) -> None:
         """Notes how the attempt ended: `ok` or the kind of fault."""
         if self._target is not None:
-            took = (time.perf_counter_ns() - self._sent_ns) / 1e6
-            self._attempts.append(Attempt(self._target.provider.name, self._target.model, end, round(took, 3)))
+            took_us = (time.perf_counter_ns() - self._sent_ns) // 1000
+            self._attempts.append(Attempt(self._target.provider.name, self._target.model, end, took_us))
 
     def settle(self, status: int, end: str, error: str | None = None) -> None:
         """Writes the call's record, once; the client has not seen the end yet. Raises StorageError."""
@@ -128,27 +129,28 @@ class Ledger:
     def _record(self, status: int, end: str, error: str | None) -> Record:
         call, times, target = self._call, self._call.times, self._target
         now = time.perf_counter_ns()
-        first_byte = (times.answered - times.received) / 1e6 if times.answered else None
+        answered = times.answered
+        client_id = call.headers.get(b"x-request-id")
         return Record(
             id=call.id,
             at_ns=call.started_ns,
             operation=call.operation,
             status=status,
             end=end,
-            total_ms=round((now - times.received) / 1e6, 3),
+            total_us=(now - times.received) // 1000,
             key=call.caller.key_id,
             name=call.caller.name,
             model=call.model or None,
             streamed=call.streamed,
             provider=target.provider.name if target else None,
             target=target.model if target else None,
-            first_byte_ms=round(first_byte, 3) if first_byte is not None else None,
-            overhead_ms=round(times.overhead_ns(times.answered) / 1e6, 3) if times.answered else None,
-            usage=self._crossing.usage if self._crossing and times.answered else Usage(),
+            first_byte_us=(answered - times.received) // 1000 if answered else None,
+            overhead_us=times.overhead_ns(answered) // 1000 if answered else None,
+            usage=self._crossing.usage if self._crossing and answered else Usage(),
             attempts=tuple(self._attempts),
             error=error,
             demo=self.is_demo,
             peer=call.peer,
-            client_request_id=call.headers.get(b"x-request-id", b"")[:200].decode("latin-1") or None,
+            client_request_id=client_id[:200].decode("latin-1") if client_id else None,
             upstream_request_id=self.upstream_request_id[:200].decode("latin-1") or None,
         )

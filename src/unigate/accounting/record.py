@@ -24,31 +24,31 @@ class Intent(msgspec.Struct, frozen=True, omit_defaults=True, tag="intent"):
 
 
 class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How one upstream request ended: `ok`, or the kind of fault."""
+    """How one upstream request ended, `ok` or the kind of fault, and after how many microseconds."""
 
     provider: str
     target: str
     end: str
-    ms: float
+    us: int
 
 
 class Record(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag="record"):
-    """The one immutable fact about a finished call; times in milliseconds, instants in nanoseconds since 1970."""
+    """The one immutable fact about a finished call; times in microseconds, instants in nanoseconds since 1970."""
 
     id: str
     at_ns: int
     operation: str
     status: int
     end: str
-    total_ms: float
+    total_us: int
     key: str | None = None
     name: str | None = None
     model: str | None = None
     streamed: bool = False
     provider: str | None = None
     target: str | None = None
-    first_byte_ms: float | None = None
-    overhead_ms: float | None = None
+    first_byte_us: int | None = None
+    overhead_us: int | None = None
     usage: Usage = Usage()
     attempts: tuple[Attempt, ...] = ()
     error: str | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from urllib.parse import unquote
 
 import msgspec
@@ -142,7 +142,7 @@ class ClientApi:
             operation=f"{request.method[:20].decode('latin-1')} {request.path[:200].decode('latin-1')}",
             status=told.status,
             end=end,
-            total_ms=0.0,
+            total_us=0,
             key=caller.key_id if caller else None,
             name=caller.name if caller else None,
             error=told.code,
@@ -156,7 +156,7 @@ class ClientApi:
     # --- calls
 
     def _carrier(self, dialect: Dialect, model: str | None = None) -> Handler:
-        async def carry(request: Request, reply: Reply) -> None:
+        def carry(request: Request, reply: Reply) -> Awaitable[None]:
             caller = request.caller
             assert caller is not None, "a carried path always proves its caller"
             call = Call(
@@ -169,7 +169,7 @@ class ClientApi:
             )
             call.times.received = request.received_ns
             call.content = request.take_body()
-            await self._pipeline.carry(call, dialect, model, reply)
+            return self._pipeline.carry(call, dialect, model, reply)
 
         return carry
 

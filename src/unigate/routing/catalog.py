@@ -12,6 +12,8 @@ from unigate.routing.policies import POLICIES
 from unigate.routing.table import nearest
 from unigate.target import Provider, Target
 
+_MOST_REMEMBERED = 4096
+
 __all__ = ["Catalog", "Demo", "Model", "Route"]
 
 
@@ -43,7 +45,7 @@ class Demo(msgspec.Struct, frozen=True):
 
 
 class Catalog:
-    """All names a client may use, resolved in the documented order; never changed once built."""
+    """All names a client may use, resolved in the documented order; what it resolved once, it remembers."""
 
     def __init__(
         self,
@@ -57,11 +59,15 @@ class Catalog:
         self._routes = routes
         self._lists = lists
         self._owners = _owners(lists)
+        self._fixed: dict[tuple[str, str], tuple[Target, ...]] = {}
 
     def targets(self, name: str, dialect: str, *, has_tools: bool, random: Random) -> tuple[Target, ...]:
         """The targets to try, in order. Raises Refusal (404) naming the nearest models, or what they do not speak."""
         if self.demo is not None:
             return (self.demo.target(dialect, has_tools, name),)
+        known = self._fixed.get((name, dialect))
+        if known is not None:
+            return known
         route = self._routes.get(name)
         found = POLICIES[route.policy](route.targets, random) if route else (self._lone_target(name),)
         able = tuple(target for target in found if target.provider.endpoint(dialect) is not None)
@@ -70,6 +76,10 @@ class Catalog:
             raise Refusal(
                 404, "operation_not_supported", f"Model '{name}' (at {places}) does not offer {dialect}.", param="model"
             )
+        if route is None or route.policy == "ordered":
+            if len(self._fixed) >= _MOST_REMEMBERED:
+                self._fixed.clear()
+            self._fixed[(name, dialect)] = able
         return able
 
     def _lone_target(self, name: str) -> Target:

@@ -38,7 +38,9 @@ class Answer:
         self._connection: Connection | None = None
 
     async def __aenter__(self) -> Connection:
-        connection = await self._pool.acquire(self._timeouts.connect, fresh=self._fresh)
+        connection = None if self._fresh else self._pool.take()
+        if connection is None:
+            connection = await self._pool.acquire(self._timeouts.connect, fresh=self._fresh)
         self._connection = connection
         try:
             await connection.send(self._head, self._content, self._timeouts)
@@ -62,7 +64,7 @@ class Upstream:
         self._tls = tls
         self._proxies: dict[str, str] = getproxies_environment()
         self._pools: dict[tuple[str, str], Pool] = {}
-        self._prepared_heads: dict[tuple[int, str, str], tuple[Provider, Pool, bytes]] = {}
+        self._prepared_heads: dict[tuple[int, str, str, str], tuple[Provider, Pool, bytes]] = {}
 
     def send(  # what one attempt is made of
         self,
@@ -78,7 +80,10 @@ class Upstream:
         """The exchange that carries `content` to the target. Raises Fault if it does not speak the dialect."""
         provider = target.provider
         pool, prepared = self._prepared(provider, dialect, operation, target.model)
-        forwarded = b"".join(b"%b: %b\r\n" % (name, headers[name]) for name in _FORWARDED if name in headers)
+        forwarded = b""
+        for name in _FORWARDED:
+            if name in headers:
+                forwarded += b"%b: %b\r\n" % (name, headers[name])
         head = b"%b%bcontent-type: %b\r\ncontent-length: %d\r\n\r\n" % (prepared, forwarded, content_type, len(content))
         return Answer(pool, head, content, provider.timeouts, fresh=fresh)
 
@@ -96,7 +101,7 @@ class Upstream:
         self, provider: Provider, dialect: str, operation: str, model: str, *, method: str = "POST"
     ) -> tuple[Pool, bytes]:
         # Keyed by identity: a changed provider is a new object. The entry holds it, so the identity stays taken.
-        key = (id(provider), dialect, f"{method} {operation} {model}")
+        key = (id(provider), method, operation, model)
         found = self._prepared_heads.get(key)
         if found is None:
             endpoint = provider.endpoint(dialect)

@@ -16,6 +16,7 @@ __all__ = ["Connection"]
 
 _HIGH_WATER = 64 * 1024
 _MOST_HEADERS = 200
+_SURELY_OPEN = 0.01
 _LARGEST_HEAD = 64 * 1024
 
 
@@ -50,6 +51,7 @@ class Connection(asyncio.Protocol):
         self._reading_paused = False
         self._has_head = False
         self._complete = False
+        self._stays_open = False
         self._active = False
         self._got_bytes = False
         self._fault: Fault | None = None
@@ -150,6 +152,7 @@ class Connection(asyncio.Protocol):
         if self._inflate is not None:
             self._inflate.close()
         self._complete = True
+        self._stays_open = self._parser.should_keep_alive()  # llhttp forgets it with the next byte
 
     # --- the holder's side
 
@@ -205,8 +208,8 @@ class Connection(asyncio.Protocol):
     def release(self) -> bool:
         """Ends the exchange; True if the connection may carry another one."""
         self._deadline = 0.0
-        reusable = self._complete and self._fault is None and self._transport is not None and not self._chunks
-        reusable = reusable and self._parser.should_keep_alive() and not self._ends_at_eof() and self._drained is None
+        reusable = self._stays_open and self._fault is None and self._transport is not None
+        reusable = reusable and not self._chunks and self._drained is None
         if not reusable:
             self.close()
             return False
@@ -217,7 +220,10 @@ class Connection(asyncio.Protocol):
 
     def is_usable(self) -> bool:
         """Whether an idle connection is still open and silent; a readable one was closed or spoke unasked."""
-        return self._transport is not None and not self._transport.is_closing() and not self._poll.poll(0)
+        if self._transport is None or self._transport.is_closing():
+            return False
+        # Just used, it needs no look: if it closes now, the call is repeated as on any stale connection.
+        return self._loop.time() - self.idle_since < _SURELY_OPEN or not self._poll.poll(0)
 
     def close(self) -> None:
         """Drops the connection at once; nothing that was queued is sent."""

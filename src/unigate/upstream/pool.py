@@ -49,13 +49,19 @@ class Pool:
         self._open = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
 
-    async def acquire(self, timeout: float, *, fresh: bool = False) -> Connection:
-        """A connection ready for a request; a fresh one on demand. Raises Fault within `timeout` seconds."""
-        while not fresh and self._idle:
+    def take(self) -> Connection | None:
+        """A kept connection that is still good, if there is one."""
+        while self._idle:
             connection = self._idle.pop()
             if self._is_young(connection) and connection.is_usable():
                 return connection
             self._drop(connection)
+        return None
+
+    async def acquire(self, timeout: float, *, fresh: bool = False) -> Connection:
+        """A connection ready for a request; a fresh one on demand. Raises Fault within `timeout` seconds."""
+        if not fresh and (kept := self.take()) is not None:
+            return kept
         if self._open >= self._limit:
             if self._idle:
                 self._drop(self._idle.pop(0))

@@ -6,18 +6,17 @@ Duplicate top-level keys: the last one wins, and only that one is judged and sen
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypeVar
 
 import msgspec
 
 from unigate.errors import Refusal
 
-__all__ = ["Body", "decode_body", "encode_body", "value_of"]
+__all__ = ["Body", "decode_body", "encode_body", "flag_of", "text_of"]
 
 Body = dict[str, msgspec.Raw]
-T = TypeVar("T")
 
 _decoder = msgspec.json.Decoder(Body)
+_text = msgspec.json.Decoder(str | None)
 _encoder = msgspec.json.Encoder()
 
 
@@ -38,13 +37,25 @@ def encode_body(body: Mapping[str, msgspec.Raw]) -> bytes:
     return _encoder.encode(body)
 
 
-def value_of(body: Body, name: str, kind: type[T]) -> T | None:
-    """One top-level value as `kind`, or None if absent or null. Raises Refusal (400) naming the parameter."""
+def text_of(body: Body, name: str) -> str | None:
+    """One top-level string, or None if absent or null. Raises Refusal (400) naming the parameter."""
     raw = body.get(name)
     if raw is None:
         return None
     try:
-        return msgspec.json.decode(raw, type=kind | None)
+        return _text.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        reason = f"'{name}' has the wrong type: {error}."
-        raise Refusal(400, "invalid_type", reason, param=name) from error
+        raise Refusal(400, "invalid_type", f"'{name}' must be a string.", param=name) from error
+
+
+def flag_of(body: Body, name: str) -> bool:
+    """One top-level flag; absent or null is false. Raises Refusal (400) naming the parameter."""
+    raw = body.get(name)
+    if raw is None:
+        return False
+    word = bytes(raw)
+    if word == b"true":
+        return True
+    if word in (b"false", b"null"):
+        return False
+    raise Refusal(400, "invalid_type", f"'{name}' must be true or false.", param=name)
