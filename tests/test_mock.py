@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import gzip
 import json
@@ -19,6 +18,7 @@ from contextlib import closing, contextmanager
 
 import openai
 import pytest
+import uvloop
 
 from unigate.mock.bill import Bill
 from unigate.mock.desk import Settings
@@ -33,7 +33,7 @@ KEY = "test-key"
 @contextmanager
 def upstream(**settings: object) -> Iterator[int]:
     """A scripted upstream in a thread of its own."""
-    loop = asyncio.new_event_loop()
+    loop = uvloop.new_event_loop()
     server, port = loop.run_until_complete(start(Settings(**{"key": KEY, **settings}), Bill()))
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
@@ -634,3 +634,15 @@ def test_a_repeated_request_gets_the_same_answer_under_a_new_number(port: int) -
 
 def test_an_unfinished_last_event(port: int) -> None:
     assert stream(port, "notail").endswith(b"}\n\ndata: [DONE]")
+
+
+def test_a_stream_waits_for_its_reader_and_knows_that_it_left(port: int) -> None:
+    model = "script:tokens=100000"
+    body = json.dumps(chat(model, stream=True)).encode()
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nx-api-key: {KEY}\r\ncontent-length: {len(body)}\r\n\r\n"
+    with closing(socket.create_connection(("127.0.0.1", port), 5)) as sock:
+        sock.sendall(head.encode() + body)
+        everything(sock, b"Hello!")
+    call = last_call(port, model)
+    assert (call["closed_by"], call["finished"]) == ("client", False)
+    assert call["bytes_sent"] < 12_000_000

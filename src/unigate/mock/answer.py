@@ -26,7 +26,7 @@ def compose(ask: Ask, scene: Scene) -> Answer:
     text, finish = (_hello(ask, scene), Finish.TOOLS) if calls else _text(ask, scene)
     if script.refusal:
         text, finish = REFUSAL, Finish.REFUSAL
-    said = script.tokens if text is scene.filler else count(text)
+    said = scene.filler_words if text is scene.filler else count(text)
     spoken = said + count(thinking) + sum(1 + count(call.arguments) for call in calls)
     return Answer(text, thinking, calls, finish, tokens_of(ask.texts), spoken)
 
@@ -84,7 +84,7 @@ def _wanted(ask: Ask, scene: Scene) -> str:
     if script.echo:
         return ask.user_text
     if script.size:
-        return ("word " * (script.size // 5 + 1))[: script.size]
+        return scene.filler
     if ask.wants_json:
         return arguments(bytes(ask.schema) or b'{"properties":{"answer":{"type":"string"}}}', Hints(ask.user_text))
     if ask.tool_result is not None:

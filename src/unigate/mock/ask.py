@@ -42,6 +42,7 @@ class Scene(msgspec.Struct, frozen=True):
     shown: str
     script: Script
     filler: str = ""
+    filler_words: int = 0
     demo: bool = False
     credential: str = ""
 

@@ -15,15 +15,12 @@ from unigate.mock.faults import Step, Steps, chunked, headed, merged, scripted, 
 from unigate.mock.memory import Known, Memory, digest, record
 from unigate.mock.routes import Route
 from unigate.mock.schema import BadSchema
-from unigate.mock.script import BadScript, Script, parse
-from unigate.mock.words import filler
+from unigate.mock.script import BadScript, Script
+from unigate.mock.scripts import Scripts
 
 __all__ = ["Desk", "Plan", "Settings"]
 
-SCRIPTS = 1_000
-MAX_SHARED = 200_000
 PLAIN = Script()
-PLAIN_TEXT = filler(PLAIN.tokens)
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -61,8 +58,7 @@ class Desk:
         self._settings = settings
         self.bill = bill
         self._number = 0
-        self._scripts: dict[str, tuple[Script, str]] = {}
-        self._turns: dict[str, int] = {}
+        self._scripts = Scripts()
         self._memory = Memory()
 
     def plan(self, request: Request, *, local: bool) -> Plan:
@@ -113,9 +109,9 @@ class Desk:
         model = request.model or heard.model
         if not model and request.method == "POST":
             return self._refusal(request, route, Fail(400, "The request names no model."))
-        script, text = self._script(model)
+        script, text, words = self._scripts.read(model)
         shown = "unigate-demo" if self._settings.demo else model
-        scene = Scene(self._number, model, shown, script, text, self._settings.demo, credential)
+        scene = Scene(self._number, model, shown, script, text, words, self._settings.demo, credential)
         if script.status >= 400 or script.error is not None:
             return self._fail(request, route, scene)
         reply = heard.answer(scene)
@@ -130,30 +126,13 @@ class Desk:
 
     def _kept(self, request: Request, plan: Plan) -> Plan:
         key, tag = (request.target, request.body), b"mock%08d" % self._number
-        if tag in request.body or not self._memory.worth(key, plan.script):
+        if tag in request.body or not self._memory.worth(key, plan.script, plan.stream):
             return plan
         parts = record(plan.steps, tag, joined=not plan.script.pace)
         told = (plan.script, plan.status, plan.model, plan.stream, plan.input_tokens)
         known = Known(*told, digest(request.body), parts)
         self._memory.keep(key, known)
         return plan._replace(steps=known.steps(tag))
-
-    def _script(self, model: str) -> tuple[Script, str]:
-        known = self._scripts.get(model)
-        if known is None:
-            if len(self._scripts) >= SCRIPTS:
-                self._scripts.clear()
-                self._turns.clear()
-            script = parse(model)
-            known = (script, filler(script.tokens))
-            if script.tokens <= MAX_SHARED:
-                self._scripts[model] = known
-        script = known[0]
-        if script.first or script.every:
-            turn = self._turns[model] = self._turns.get(model, 0) + 1
-            missed = turn > script.first if script.first else turn % script.every != 0
-            return (PLAIN, PLAIN_TEXT) if missed else known
-        return known
 
     def _fail(self, request: Request, route: Route, scene: Scene) -> Plan:
         script = scene.script
@@ -183,7 +162,7 @@ class Desk:
 
     def _forget(self) -> bytes:
         self.bill.reset()
-        self._turns.clear()
+        self._scripts.forget()
         return b"{}"
 
     def _steps(self, reply: Reply, status: int, route: Route, scene: Scene) -> Steps:

@@ -16,6 +16,7 @@ KEPT = 256
 MAX_REQUEST = 65_536
 MAX_TOKENS = 4_000
 JOIN = 65_536
+MAX_BYTES = 128_000_000
 
 Key = tuple[str, bytes]
 Part = tuple[list[bytes], int, int, Then]
@@ -42,27 +43,34 @@ class Memory:
 
     def __init__(self) -> None:
         self._known: dict[Key, Known | None] = {}
+        self._bytes = 0
 
     def find(self, key: Key) -> Known | None:
         """The answer to this very request, if it is remembered."""
         return self._known.get(key)
 
-    def worth(self, key: Key, script: Script) -> bool:
+    def worth(self, key: Key, script: Script, stream: bool) -> bool:
         """Whether this request has been seen before and its answer may be kept."""
-        heavy = script.size > JOIN or script.bigevent or script.bighead > JOIN or script.body == "deep"
         changing = script.first or script.every or script.echo_key
-        packed = script.encoding is not None or script.split or script.interim
-        if heavy or changing or packed or max(script.tokens, script.think) > MAX_TOKENS or len(key[1]) > MAX_REQUEST:
+        packed = script.encoding is not None or script.split or script.merge
+        long = max(script.tokens, script.think, script.size // 5 if stream else 0) > MAX_TOKENS
+        if changing or packed or long or script.bigevent or len(key[1]) > MAX_REQUEST:
             return False
         if key in self._known:
             return True
         if len(self._known) >= KEPT:
             self._known.clear()
+            self._bytes = 0
         self._known[key] = None
         return False
 
     def keep(self, key: Key, known: Known) -> None:
         """Remember the answer to this request."""
+        self._bytes += sum(len(piece) for pieces, *_ in known.parts for piece in pieces)
+        if self._bytes > MAX_BYTES:
+            self._known.clear()
+            self._bytes = 0
+            return
         self._known[key] = known
 
 

@@ -208,12 +208,13 @@ class Connection(asyncio.Protocol):
 
     def _pump(self) -> None:
         """Write as much as script, pace and client allow."""
-        steps, plan = self._steps, self._plan
-        if steps is None or plan is None:
+        steps, plan, transport = self._steps, self._plan, self._transport
+        if steps is None or plan is None or transport is None:
             return
         together: list[bytes] = []
         size = 0
-        while not self._paused and self._transport is not None:
+        # A transport that is closing swallows bytes and never pauses again.
+        while not self._paused and not transport.is_closing():
             step = next(steps, None)
             if step is None:
                 self._write(together)
@@ -278,7 +279,7 @@ class Connection(asyncio.Protocol):
 
     def _after(self, how: str) -> None:
         """What the script does with a connection that has answered."""
-        if self._transport is None or self._plan is not None:
+        if self._transport is None or self._plan is not None or self._transport.is_closing():
             return
         if how == "garbage":
             self._transport.write(GARBAGE)
@@ -317,7 +318,7 @@ class Connection(asyncio.Protocol):
             self._desk.bill.settle(call)
 
     def _reset(self) -> None:
-        if self._transport is not None:
+        if self._transport is not None and not self._transport.is_closing():
             sock = self._transport.get_extra_info("socket")
             with contextlib.suppress(OSError):
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_NONE)
