@@ -113,8 +113,8 @@ class Ledger:
         except StorageError as error:
             raise Refusal(503, "storage_full", f"The call was not sent: {error}", type="server_error") from error
 
-    def attempt_ended(self, end: str) -> None:
-        """Notes how the attempt ended: `ok` or the kind of fault."""
+    def attempt_failed(self, end: str) -> None:
+        """Notes how the attempt ended: the kind of fault."""
         if self._target is not None:
             took_us = (time.perf_counter_ns() - self._sent_ns) // 1000
             self._attempts.append(Attempt(self._target.provider.name, self._target.model, end, took_us))

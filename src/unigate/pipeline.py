@@ -69,22 +69,25 @@ class Pipeline:
         self, call: Call, dialect: Dialect, targets: tuple[Target, ...], reply: Reply, ledger: Ledger
     ) -> None:
         """Tries targets in order until one answers. Raises the last Fault."""
-        plan = [Leg(target, dialect, Straight(dialect, call.wants_usage), fresh=False) for target in targets]
+        number, fresh = 0, False
+        last = Fault(Kind.UNREACHABLE, "No attempt was made.")
         for _ in range(_MOST_ATTEMPTS):
-            leg = plan.pop(0)
+            leg = Leg(targets[number], dialect, Straight(dialect, call.wants_usage), fresh=fresh)
             ledger.intend(leg.target, leg.crossing)
             try:
                 await relay(call, leg, self._upstream, reply, _Attempt(call, leg, ledger))
                 return
             except Fault as fault:
-                ledger.attempt_ended(fault.kind.value)
+                ledger.attempt_failed(fault.kind.value)
                 if reply.committed or reply.is_gone or not fault.reaction.try_next:
                     raise
-                if fault.kind is Kind.STALE and not leg.fresh:
-                    plan.insert(0, Leg(leg.target, dialect, Straight(dialect, call.wants_usage), fresh=True))
-                if not plan:
-                    raise
-        raise AssertionError("a plan has at least one leg")
+                # A kept connection that had died is no fault of the target: it gets one fresh connection.
+                fresh = fault.kind is Kind.STALE and not leg.fresh
+                number += 0 if fresh else 1
+                last = fault
+                if number >= len(targets):
+                    break
+        raise last
 
 
 class _Attempt:
@@ -117,7 +120,6 @@ class _Attempt:
 
     def settle(self, status: int) -> None:
         """Writes the record of a call that was answered to its end."""
-        self._ledger.attempt_ended("ok")
         self._ledger.settle(status, "ok")
 
 

@@ -24,7 +24,7 @@ class Intent(msgspec.Struct, frozen=True, omit_defaults=True, tag="intent"):
 
 
 class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How one upstream request ended, `ok` or the kind of fault, and after how many microseconds."""
+    """An upstream request that failed: the kind of fault, and after how many microseconds."""
 
     provider: str
     target: str

@@ -15,7 +15,7 @@ __all__ = ["Keyring", "hash_key", "identify", "new_key"]
 Keyring = Mapping[bytes, Caller]
 """Callers by the SHA-256 of their key; a key is 256 random bits, so a fast hash is the right one."""
 
-_HEADERS = (b"x-api-key", b"api-key", b"x-goog-api-key")
+_HEADERS = frozenset({b"x-api-key", b"api-key", b"x-goog-api-key"})
 
 
 def new_key(role: str) -> str:
@@ -32,14 +32,8 @@ def hash_key(key: bytes) -> bytes:
 def identify(headers: Mapping[bytes, bytes], query: bytes, keyring: Keyring) -> Caller:
     """The caller a request's one credential proves. Raises Refusal (401) for none, an unknown one, or two different."""
     given = _bearer(headers.get(b"authorization", b""))
-    for name in _HEADERS:
-        other = headers.get(name)
-        if other is not None:
-            given = _same(given, other.strip())
-    if b"key=" in query:
-        for name, value in parse_qsl(query, max_num_fields=100):
-            if name == b"key":
-                given = _same(given, value)
+    if not _HEADERS.isdisjoint(headers) or b"key=" in query:
+        given = _one_of(given, headers, query)
     if not given:
         raise _refused("no_api_key", "No API key was sent; send it as 'Authorization: Bearer <key>'.")
     caller = keyring.get(hash_key(given))
@@ -52,6 +46,16 @@ def identify(headers: Mapping[bytes, bytes], query: bytes, keyring: Keyring) -> 
 
 def _bearer(value: bytes) -> bytes:
     return value[7:].strip() if value[:7].lower() == b"bearer " else b""
+
+
+def _one_of(given: bytes, headers: Mapping[bytes, bytes], query: bytes) -> bytes:
+    """The one credential that all places agree on."""
+    for name in _HEADERS:
+        given = _same(given, headers.get(name, b"").strip())
+    for name, value in parse_qsl(query, max_num_fields=100):
+        if name == b"key":
+            given = _same(given, value)
+    return given
 
 
 def _same(one: bytes, other: bytes) -> bytes:

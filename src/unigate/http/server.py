@@ -71,17 +71,6 @@ class ClientConnection(asyncio.Protocol):
             return
         if self._is_last:
             return  # what follows a request that closes the connection is nobody's
-        try:
-            self._feed(data)
-        except httptools.HttpParserCallbackError as error:
-            cause = error.__context__
-            if not isinstance(cause, Refusal):
-                raise
-            self._refuse_unread(cause)
-        except httptools.HttpParserError:
-            self._refuse_unread(Refusal(400, "invalid_http", "The request is not valid HTTP/1.1."))
-
-    def _feed(self, data: bytes) -> None:
         while True:
             try:
                 self._parser.feed_data(data)
@@ -89,6 +78,15 @@ class ClientConnection(asyncio.Protocol):
             except httptools.HttpParserUpgrade as upgrade:
                 data = data[upgrade.args[0] :]
                 self._decline_upgrade()
+            except httptools.HttpParserCallbackError as error:
+                cause = error.__context__
+                if not isinstance(cause, Refusal):
+                    raise
+                self._refuse_unread(cause)
+                return
+            except httptools.HttpParserError:
+                self._refuse_unread(Refusal(400, "invalid_http", "The request is not valid HTTP/1.1."))
+                return
 
     def _decline_upgrade(self) -> None:
         """Serves a request that offered an upgrade as plain HTTP/1.1 (RFC 9110, section 7.8).
@@ -147,23 +145,21 @@ class ClientConnection(asyncio.Protocol):
     def on_url(self, url: bytes) -> None:
         if not self._is_resuming:
             self._url += url
-            self._count_head(len(url))
+            self._head_size += len(url)
+            if self._head_size > _LARGEST_HEAD:
+                raise _head_too_large()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._is_resuming:
             return
         self._header_count += 1
-        self._count_head(len(name) + len(value))
+        self._head_size += len(name) + len(value)
+        if self._header_count > _MOST_HEADERS or self._head_size > _LARGEST_HEAD:
+            raise _head_too_large()
         name = name.lower()
         if name in self._headers:
             value = self._headers[name] + b", " + value
         self._headers[name] = value
-
-    def _count_head(self, size: int) -> None:
-        self._head_size += size
-        if self._head_size > _LARGEST_HEAD or self._header_count > _MOST_HEADERS:
-            reason = f"The request's head has more than {_MOST_HEADERS} lines or {_LARGEST_HEAD} bytes."
-            raise Refusal(431, "headers_too_large", reason)
 
     def on_headers_complete(self) -> None:
         if self._is_resuming or self._lingering >= 0:
@@ -369,6 +365,11 @@ class ClientConnection(asyncio.Protocol):
             self.break_off()
         else:
             self._close()
+
+
+def _head_too_large() -> Refusal:
+    reason = f"The request's head has more than {_MOST_HEADERS} lines or {_LARGEST_HEAD} bytes."
+    return Refusal(431, "headers_too_large", reason)
 
 
 def _split_target(target: bytes) -> tuple[bytes, bytes]:
