@@ -72,7 +72,7 @@ def test_curl(run, gateway_only, path):
 
 @HERE
 def test_go(run, path):
-    done = run(toolchains.go_program(EXAMPLES / "go" / "main.go"), path)
+    done = run(toolchains.go_program(EXAMPLES / "go" / "main.go", "example"), path)
 
     assert (done.err, done.status, done.last_line) == ("", 0, "ok: 7 checks")
     assert done.said("    Hello!") == [ANSWER.removeprefix("Hello!")] * 2
@@ -92,7 +92,7 @@ def test_java_with_its_offer_to_upgrade(run, gateway_only, path):
         pytest.param(lambda: _python("python-openai", "requirements-openai3.txt"), id="python-openai"),
         pytest.param(lambda: _python("python-httpx", "requirements.txt"), id="python-httpx"),
         pytest.param(lambda: ["node", str(EXAMPLES / "node-fetch" / "main.mjs")], id="node-fetch"),
-        pytest.param(lambda: toolchains.go_program(EXAMPLES / "go" / "main.go"), id="go"),
+        pytest.param(lambda: toolchains.go_program(EXAMPLES / "go" / "main.go", "example"), id="go"),
         pytest.param(lambda: ["java", "-cp", toolchains.java_classes(), "Main"], id="java"),
     ],
 )

@@ -75,7 +75,7 @@ def test_curl(run, gateway_only):
 
 
 def test_go(run):
-    done = run(toolchains.go_program(GUIDE / "main.go"))
+    done = run(toolchains.go_program(GUIDE / "main.go", "guide"))
 
     assert (done.err, done.status, done.out) == ("", 0, f"plain: {ANSWER}\n")
 

@@ -151,7 +151,7 @@ def test_shell_lines(run, gateway_only, tmp_path, filled, block):
 def test_go_program(run, tmp_path, filled, block):
     (tmp_path / "main.go").write_text(filled(block.text), encoding="utf-8")
 
-    done = run(toolchains.go_program(tmp_path / "main.go"))
+    done = run(toolchains.go_program(tmp_path / "main.go", "markdown"))
 
     assert (done.err, done.status) == ("", 0)
     assert ANSWER in done.out

@@ -41,7 +41,9 @@ def need(*programs: str) -> None:
 
 def python(requirements: Path) -> list[str]:
     """The command of a Python that has exactly these requirements."""
-    folder = _prepared(requirements.stem, [requirements], partial(_virtual_environment, requirements))
+    folder = _prepared(
+        f"{requirements.parent.name}-{requirements.stem}", [requirements], partial(_virtual_environment, requirements)
+    )
     return [str(folder / "bin" / "python")]
 
 
@@ -53,11 +55,11 @@ def node_modules() -> Path:
     return _prepared("node", inputs, partial(_node_packages, inputs)) / "node_modules"
 
 
-def go_program(source: Path) -> list[str]:
+def go_program(source: Path, name: str) -> list[str]:
     """The command that runs this Go file, compiled with the module file beside it if there is one."""
     need("go")
     inputs = [path for path in (source, source.with_name("go.mod")) if path.is_file()]
-    folder = _prepared(f"go-{_short(source)}", inputs, partial(_go_build, inputs))
+    folder = _prepared(f"go-{name}", inputs, partial(_go_build, inputs))
     return [str(folder / "program")]
 
 
@@ -130,7 +132,3 @@ def _lock(name: str) -> Iterator[None]:
     with (locks / name).open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         yield
-
-
-def _short(source: Path) -> str:
-    return hashlib.sha256(str(source).encode()).hexdigest()[:8]
