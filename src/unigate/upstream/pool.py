@@ -8,6 +8,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from unigate.errors import Fault, Kind
+from unigate.target import Timeouts
 from unigate.upstream.connection import Connection
 
 __all__ = ["Origin", "Pool", "Proxy"]
@@ -15,6 +16,7 @@ __all__ = ["Origin", "Pool", "Proxy"]
 _LONGEST_IDLE = 55.0  # most servers close after 60 s or more; ours must be first
 _LONGEST_LIFE = 300.0  # so that a changed DNS entry is followed
 _PATIENCE = 0.05
+_HEALTH = b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ class Pool:
         self._origin = origin
         self._limit = limit
         self._proxy = proxy
-        self._patient = patient
+        self._is_loading = patient
         self._loop = asyncio.get_running_loop()
         self._idle: list[Connection] = []
         self._open = 0
@@ -122,19 +124,31 @@ class Pool:
     async def _connect(self, timeout: float) -> Connection:
         try:
             async with asyncio.timeout(timeout):
-                while True:
-                    try:
-                        return await self._open_connection()
-                    except (ConnectionRefusedError, FileNotFoundError):
-                        if not self._patient:
-                            raise
-                        await asyncio.sleep(_PATIENCE)
+                if self._is_loading:
+                    await self._until_loaded()
+                    self._is_loading = False
+                return await self._open_connection()
         except TimeoutError as error:
             raise Fault(Kind.CONNECT_TIMEOUT, "The upstream could not be reached in time.") from error
         except ssl.SSLCertVerificationError as error:
             raise Fault(Kind.UNREACHABLE, "The upstream's TLS certificate is not valid for its name.") from error
         except OSError as error:
             raise Fault(Kind.UNREACHABLE, "The upstream could not be reached.") from error
+
+    async def _until_loaded(self) -> None:
+        """Waits for a child of ours that is still starting: it refuses connections, then answers 503, then serves."""
+        while True:
+            try:
+                connection = await self._open_connection()
+                try:
+                    await connection.send(_HEALTH, b"", Timeouts())
+                    if connection.status != 503:
+                        return
+                finally:
+                    connection.close()
+            except (ConnectionRefusedError, FileNotFoundError, Fault):
+                pass
+            await asyncio.sleep(_PATIENCE)
 
     async def _open_connection(self) -> Connection:
         origin = self._origin
