@@ -34,6 +34,7 @@ class Also(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     base_url: str | None = None
     auth: str | None = None
     headers: dict[str, str] = {}
+    query: str = ""
 
 
 class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -57,6 +58,7 @@ class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     set: dict[str, str | int | float | bool] = {}
     stream_usage: bool = True
     local: bool = False
+    discover: bool = True
     probe: Probe | None = None
 
 
@@ -84,10 +86,13 @@ def build_provider(name: str, settings: ProviderSettings, table: Table) -> Provi
     row = table.get(kind)
     if row is None:
         raise TableError(f"unknown kind '{kind}'{nearest(kind, table)}")
-    facts = {**row.defaults, **_given(settings)}
+    given = _given(settings)
+    if useless := [fact for fact in given if fact != "base_url" and f"{{{fact}}}" not in _templates(row)]:
+        raise TableError(f"provider '{name}' gives {' and '.join(useless)}, which '{kind}' has no use for; remove it")
+    facts = {**row.defaults, **given}
     if missing := [need for need in row.needs if need not in facts]:
         raise TableError(f"provider '{name}' needs {' and '.join(missing)}")
-    if settings.api_key is None and row.auth != "none" and not row.local:
+    if not settings.api_key and row.auth != "none" and not row.local:
         raise TableError(f"provider '{name}' needs api_key")
     return Provider(
         name=name,
@@ -112,27 +117,63 @@ def _given(settings: ProviderSettings) -> dict[str, str]:
     return {name: value.rstrip("/") for name, value in named.items() if value}
 
 
+def _templates(row: Row) -> str:
+    return " ".join([row.base_url or "", row.path, row.query, *(one.base_url or "" for one in row.also)])
+
+
+class _Place(msgspec.Struct, frozen=True):
+    """One address of a row, whichever part of the row it stands in."""
+
+    speaks: tuple[str, ...]
+    base_url: str
+    auth: str
+    headers: dict[str, str]
+    path: str
+    query: str
+
+
+def _places(row: Row) -> list[_Place]:
+    base_url = row.base_url or ""
+    return [
+        _Place(row.speaks, base_url, row.auth, row.headers, row.path, row.query),
+        *(
+            _Place(one.speaks, one.base_url or base_url, one.auth or row.auth, one.headers, "{operation}", one.query)
+            for one in row.also
+        ),
+    ]
+
+
 def _endpoints(row: Row, settings: ProviderSettings, facts: Mapping[str, str]) -> tuple[Endpoint, ...]:
-    first = Endpoint(
-        base_url=_fill(facts.get("base_url") or row.base_url or "", facts),
-        speaks=frozenset(settings.speaks or row.speaks),
-        auth=row.auth,
-        headers={**row.headers, **settings.headers},
-        path=_fill(row.path, facts),
-        query=_fill(row.query, facts),
-    )
+    places = _places(row)
     if settings.speaks is not None:
-        return (first,)
-    others = (
+        places = _distribute(settings.speaks, places)
+    elif settings.base_url:
+        # One address cannot be two services; what people put in a service's place speaks OpenAI's format.
+        places = [one for one in places if any(word.startswith("openai.") for word in one.speaks)] or places[:1]
+    return tuple(
         Endpoint(
-            base_url=_fill(one.base_url, facts) if one.base_url and "base_url" not in facts else first.base_url,
+            base_url=_fill(facts.get("base_url") or one.base_url, facts),
             speaks=frozenset(one.speaks),
-            auth=one.auth or row.auth,
+            auth=one.auth,
             headers={**one.headers, **settings.headers},
+            path=_fill(one.path, facts),
+            query=_fill(one.query, facts),
         )
-        for one in row.also
+        for one in places
     )
-    return (first, *others)
+
+
+def _distribute(words: tuple[str, ...], places: list[_Place]) -> list[_Place]:
+    """The places that keep a word of `speaks`; a word no place knows goes to the first that is kept."""
+    kept = [(one, [word for word in words if _covers(one.speaks, word)]) for one in places]
+    kept = [(one, spoken) for one, spoken in kept if spoken] or [(places[0], [])]
+    known = {word for _, spoken in kept for word in spoken}
+    kept[0][1].extend(word for word in words if word not in known)
+    return [msgspec.structs.replace(one, speaks=tuple(spoken)) for one, spoken in kept]
+
+
+def _covers(speaks: tuple[str, ...], word: str) -> bool:
+    return any(word == one or word.startswith(f"{one}.") or one.startswith(f"{word}.") for one in speaks)
 
 
 def _fill(template: str, facts: Mapping[str, str]) -> str:

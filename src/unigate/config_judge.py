@@ -1,0 +1,220 @@
+"""Judges a configuration as a whole: each part's types first, then whether the parts fit together."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from unigate.config import (
+    Config,
+    KeySettings,
+    LogSettings,
+    ProviderSettings,
+    RouteSettings,
+    ServerSettings,
+    TargetSettings,
+)
+from unigate.config_checks import (
+    address_fault,
+    credential_fault,
+    header_fault,
+    is_name,
+    key_fault,
+    loops,
+    origin_fault,
+)
+from unigate.config_nodes import Fields, Items, Leaf, Problems, plain
+from unigate.config_shape import check_names, part
+from unigate.dialects.table import DIALECTS
+from unigate.routing.table import Row, Table, TableError, build_provider, nearest
+
+__all__ = ["judge"]
+
+_SQLITE = re.compile(r"sqlite:///[^\s?#]+")
+_FACT = re.compile(r"[A-Za-z0-9._-]{1,100}")
+_LINE_SAFE = re.compile(r"[^\x00-\x1f\x7f]+")
+
+
+def judge(root: Fields, table: Table, problems: Problems) -> Config:
+    """The configuration of a file; whether it may be used, the problems tell."""
+    check_names(root, Config, "", problems)
+    server = _server(root, problems)
+    section = _section(root, "providers", problems)
+    return Config(
+        server=server,
+        database=_database(root, problems),
+        providers=dict(_providers(section, table, server, problems)),
+        models=dict(_models(_section(root, "models", problems), list(section.entries), problems)),
+        keys=tuple(_keys(root, problems)),
+        log=part(_section(root, "log", problems), LogSettings, "log", problems) or LogSettings(),
+    )
+
+
+def _section(root: Fields, name: str, problems: Problems) -> Fields:
+    match root.entries.get(name):
+        case Fields() as fields:
+            return fields
+        case None | Leaf(value=None):
+            return Fields(root.line_of(name), {}, {})
+        case other:
+            problems.add(other.line, f"{name}: expected a mapping of names to values")
+            return Fields(other.line, {}, {})
+
+
+def _server(root: Fields, problems: Problems) -> ServerSettings:
+    node = _section(root, "server", problems)
+    server = part(node, ServerSettings, "server", problems) or ServerSettings()
+    if not server.host or not re.fullmatch(r"[A-Za-z0-9.:%_-]+", server.host):
+        problems.add(
+            node.line_of("host"), "server.host: expected an address or a host's name, without a port or scheme"
+        )
+    for index, origin in enumerate(server.cors_origins):
+        if fault := origin_fault(origin):
+            problems.add(node.line_of("cors_origins"), f"server.cors_origins[{index}]: {fault}")
+    return server
+
+
+def _database(root: Fields, problems: Problems) -> str:
+    node = root.entries.get("database")
+    if node is None:
+        return Config().database
+    database = part(node, str, "database", problems)
+    if database is not None and not _SQLITE.fullmatch(database):
+        problems.add(
+            node.line, "database: this version keeps its records in SQLite only; write sqlite:///./data/unigate.db"
+        )
+    return database or Config().database
+
+
+def _providers(
+    section: Fields, table: Table, server: ServerSettings, problems: Problems
+) -> Iterator[tuple[str, ProviderSettings]]:
+    for name, node in section.entries.items():
+        line = section.line_of(name)
+        if not is_name(name):
+            problems.add(line, f"providers: '{name[:60]}' may hold only letters, digits, '.', '_' and '-'")
+        before = problems.reports
+        settings = part(node, ProviderSettings, f"providers.{name}", problems)
+        if settings is None:
+            continue
+        fields = node if isinstance(node, Fields) else Fields(line, {}, {})
+        for field, fault in _provider_faults(settings, table):
+            if fault:
+                problems.add(fields.line_of(field), f"providers.{name}.{field}: {fault}")
+        if problems.reports == before:
+            _try_provider(name, line, settings, table, server, problems)
+        yield name, settings
+
+
+def _provider_faults(settings: ProviderSettings, table: Table) -> Iterator[tuple[str, str | None]]:
+    """What may be wrong with each field of a provider, by the field's name."""
+    if settings.kind is not None and settings.kind not in table:
+        yield "kind", f"unknown kind '{settings.kind}'{nearest(settings.kind, table)}"
+    if settings.base_url is not None:
+        yield "base_url", address_fault(settings.base_url)
+    if settings.origin is not None:
+        yield "origin", address_fault(settings.origin, bare=True)
+    if settings.api_key is not None:
+        yield "api_key", credential_fault(settings.api_key.reveal())
+    if settings.speaks is not None:
+        yield "speaks", _speaks_fault(settings.speaks, table)
+    for field, fact in (("api_version", settings.api_version), ("account", settings.account)):
+        if not _FACT.fullmatch(fact or "none"):
+            yield field, "may hold only letters, digits, '.', '_' and '-'"
+    for header, value in settings.headers.items():
+        if fault := header_fault(header, value):
+            yield "headers", f"'{header[:60]}' {fault}"
+
+
+def _speaks_fault(speaks: tuple[str, ...], table: Table) -> str | None:
+    known = sorted({*DIALECTS, *(word for row in table.values() for word in _spoken(row))})
+    unknown = [f"'{word}'{nearest(word, known)}" for word in speaks if word not in known]
+    if unknown:
+        return f"unknown format {' and '.join(unknown)}"
+    return None if speaks else "names no format; leave it out for the usual ones"
+
+
+def _spoken(row: Row) -> Iterator[str]:
+    for one in (row, *row.also):
+        yield from one.speaks
+
+
+def _try_provider(
+    name: str, line: int, settings: ProviderSettings, table: Table, server: ServerSettings, problems: Problems
+) -> None:
+    """Builds the provider once, to see that nothing is missing and that it does not lead back here."""
+    try:
+        provider = build_provider(name, settings, table)
+    except TableError as error:
+        hint = "; give 'kind' to name a known service" if settings.kind is None and name not in table else ""
+        problems.add(line, f"{error}{hint}")
+        return
+    if any(loops(one.base_url, server.host, server.port) for one in provider.endpoints):
+        problems.add(line, f"provider '{name}' leads back to this gateway; change its address or server.port")
+
+
+def _models(section: Fields, names: list[str], problems: Problems) -> Iterator[tuple[str, str | RouteSettings]]:
+    for name, node in section.entries.items():
+        path = f"models.{name}"
+        if not _LINE_SAFE.fullmatch(name):
+            problems.add(section.line_of(name), "models: a name is empty or has a control character")
+        model = part(node, str if isinstance(node, Leaf) else RouteSettings, path, problems)
+        if isinstance(model, str):
+            _check_place(model, node.line, path, names, problems)
+        elif isinstance(node, Fields):
+            _check_route(node, path, names, problems)
+        if model is not None:
+            yield name, model
+
+
+def _check_place(place: str, line: int, path: str, names: list[str], problems: Problems) -> None:
+    provider, slash, model = place.partition("/")
+    if not slash or not provider or not _LINE_SAFE.fullmatch(model):
+        problems.add(line, f"{path}: expected 'provider/model', such as 'openai/gpt-4o-mini'")
+    elif provider not in names:
+        problems.add(line, f"{path}: no provider '{provider}' is configured{nearest(provider, names)}")
+
+
+def _check_route(node: Fields, path: str, names: list[str], problems: Problems) -> None:
+    policy, targets = node.entries.get("policy"), node.entries.get("targets")
+    is_ordered = policy is None or plain(policy) == "ordered"
+    for index, place in enumerate(targets.items if isinstance(targets, Items) else ()):
+        at = f"{path}.targets[{index}]"
+        target = part(place, TargetSettings, at, problems)
+        if target is None or not isinstance(place, Fields):
+            continue
+        if target.provider not in names:
+            fault = f"no provider '{target.provider}' is configured{nearest(target.provider, names)}"
+            problems.add(place.line_of("provider"), f"{at}: {fault}")
+        if not _LINE_SAFE.fullmatch(target.model):
+            problems.add(place.line_of("model"), f"{at}.model: expected text that is not empty")
+        if "weight" in place.entries and is_ordered:
+            fault = "counts only with 'policy: weighted'; add that or remove this"
+            problems.add(place.line_of("weight"), f"{at}.weight: {fault}")
+
+
+def _keys(root: Fields, problems: Problems) -> Iterator[KeySettings]:
+    match root.entries.get("keys"):
+        case Items() as listed:
+            pass
+        case None | Leaf(value=None):
+            return
+        case other:
+            problems.add(other.line, "keys: expected a list, each item with 'name' and 'key'")
+            return
+    names: dict[str, int] = {}
+    values: dict[str, str] = {}
+    for index, node in enumerate(listed.items):
+        key = part(node, KeySettings, f"keys[{index}]", problems)
+        if key is None:
+            continue
+        line = node.line_of("key") if isinstance(node, Fields) else node.line
+        if fault := key_fault(key.key.reveal()):
+            problems.add(line, f"keys[{index}] ('{key.name}'): the key {fault}")
+        if key.name in names:
+            problems.add(node.line, f"keys[{index}]: the name '{key.name}' is taken in line {names[key.name]}")
+        if owner := values.get(key.key.reveal()):
+            problems.add(line, f"keys[{index}] ('{key.name}'): the same key belongs to '{owner}'; give each its own")
+        names.setdefault(key.name, node.line)
+        values.setdefault(key.key.reveal(), key.name)
+        yield key
