@@ -34,36 +34,50 @@ SIGNATURE = "c2NyaXB0ZWQgdXBzdHJlYW0gc2lnbmF0dXJl"
 
 
 class Block(msgspec.Struct):
+    """One block of a message's content."""
+
     type: str = "text"
     text: str | None = None
     content: str | list[Block] | None = None
 
 
 class Message(msgspec.Struct):
+    """One message of a conversation."""
+
     role: str
     content: str | list[Block]
 
 
 class OfferedTool(msgspec.Struct):
+    """A tool as a request offers it."""
+
     name: str
     input_schema: msgspec.Raw = msgspec.Raw(b"{}")
 
 
 class Choice(msgspec.Struct):
+    """A choice of tool."""
+
     type: str = "auto"
     name: str | None = None
 
 
 class Format(msgspec.Struct):
+    """The format that the text shall have."""
+
     type: str = ""
     schema: msgspec.Raw = msgspec.Raw(b"")
 
 
 class OutputConfig(msgspec.Struct):
+    """How the answer shall look."""
+
     format: Format | None = None
 
 
 class MessagesRequest(msgspec.Struct):
+    """What is read of a messages request."""
+
     messages: list[Message]
     model: str = ""
     system: str | list[Block] | None = None

@@ -31,40 +31,56 @@ SIGNATURE = "c2NyaXB0ZWQgdXBzdHJlYW0gc2lnbmF0dXJl"
 
 
 class FunctionResponse(msgspec.Struct):
+    """What a function has returned."""
+
     name: str = ""
     response: msgspec.Raw = msgspec.Raw(b"{}")
 
 
 class Part(msgspec.Struct, rename="camel"):
+    """One part of a content."""
+
     text: str | None = None
     function_response: FunctionResponse | None = None
 
 
 class Content(msgspec.Struct):
+    """One turn of a conversation."""
+
     parts: list[Part] = []
     role: str | None = None
 
 
 class Declaration(msgspec.Struct, rename="camel"):
+    """A function as a request offers it."""
+
     name: str
     parameters: msgspec.Raw = msgspec.Raw(b"")
     parameters_json_schema: msgspec.Raw = msgspec.Raw(b"{}")
 
 
 class Tools(msgspec.Struct, rename="camel"):
+    """A group of offered functions."""
+
     function_declarations: list[Declaration] = []
 
 
 class CallingConfig(msgspec.Struct, rename="camel"):
+    """Which functions may be called."""
+
     mode: str = "AUTO"
     allowed_function_names: list[str] = []
 
 
 class ToolConfig(msgspec.Struct, rename="camel"):
+    """How tools are used."""
+
     function_calling_config: CallingConfig | None = None
 
 
 class GenerationConfig(msgspec.Struct, rename="camel"):
+    """How the answer shall look."""
+
     max_output_tokens: int | None = None
     candidate_count: int | None = None
     response_mime_type: str = ""
@@ -73,6 +89,8 @@ class GenerationConfig(msgspec.Struct, rename="camel"):
 
 
 class GenerateRequest(msgspec.Struct, rename="camel"):
+    """What is read of a generate request."""
+
     contents: list[Content] = []
     system_instruction: Content | None = None
     tools: list[Tools] = []
@@ -208,11 +226,15 @@ def events_array(ask: Ask, answer: Answer, scene: Scene) -> Iterator[Event]:
 
 
 class EmbedRequest(msgspec.Struct, rename="camel"):
+    """What is read of one embedding's request."""
+
     content: Content
     output_dimensionality: int | None = None
 
 
 class EmbedBatchRequest(msgspec.Struct):
+    """What is read of a request for several embeddings."""
+
     requests: list[EmbedRequest]
 
 

@@ -26,41 +26,57 @@ CODES = {401: "invalid_api_key", 404: "model_not_found", 429: "rate_limit_exceed
 
 
 class Function(msgspec.Struct):
+    """A function as a request names it."""
+
     name: str = ""
     parameters: msgspec.Raw = msgspec.Raw(b"{}")
 
 
 class OfferedTool(msgspec.Struct):
+    """A tool as a chat request offers it."""
+
     type: str = "function"
     function: Function | None = None
     name: str | None = None
 
 
 class Choice(msgspec.Struct):
+    """A choice of tool."""
+
     type: str = ""
     function: Function | None = None
     name: str | None = None
 
 
 class JsonSchema(msgspec.Struct):
+    """The JSON Schema of a response format."""
+
     schema: msgspec.Raw = msgspec.Raw(b"")
 
 
 class Format(msgspec.Struct):
+    """A response format."""
+
     type: str = "text"
     json_schema: JsonSchema | None = None
 
 
 class StreamOptions(msgspec.Struct):
+    """What a client wants to hear in a stream."""
+
     include_usage: bool = False
 
 
 class Message(msgspec.Struct):
+    """One message of a chat."""
+
     role: str = "user"
     content: str | list[Part] | None = None
 
 
 class ChatRequest(msgspec.Struct):
+    """What is read of a chat request."""
+
     messages: list[Message]
     model: str = ""
     stream: bool | None = None
@@ -74,6 +90,8 @@ class ChatRequest(msgspec.Struct):
 
 
 class CompletionRequest(msgspec.Struct):
+    """What is read of a completions request."""
+
     prompt: str | list[str | int | list[int]] = ""
     model: str = ""
     stream: bool | None = None

@@ -18,6 +18,8 @@ Item = dict[str, object]
 
 
 class InputItem(msgspec.Struct):
+    """One item of the input."""
+
     type: str = "message"
     role: str = ""
     content: str | list[Part] | None = None
@@ -25,26 +27,36 @@ class InputItem(msgspec.Struct):
 
 
 class OfferedTool(msgspec.Struct):
+    """A tool as a request offers it."""
+
     type: str = "function"
     name: str = ""
     parameters: msgspec.Raw = msgspec.Raw(b"{}")
 
 
 class Choice(msgspec.Struct):
+    """A choice of tool."""
+
     type: str = ""
     name: str | None = None
 
 
 class Format(msgspec.Struct):
+    """The format that the text shall have."""
+
     type: str = "text"
     schema: msgspec.Raw = msgspec.Raw(b"")
 
 
 class TextConfig(msgspec.Struct):
+    """How the answer's text shall look."""
+
     format: Format | None = None
 
 
 class ResponsesRequest(msgspec.Struct):
+    """What is read of a responses request."""
+
     input: str | list[InputItem] = ""
     model: str = ""
     instructions: str | None = None

@@ -44,6 +44,8 @@ def told_texts(texts: TEXTS) -> list[str]:
 
 
 class EmbeddingRequest(msgspec.Struct):
+    """What is read of an embeddings request."""
+
     input: TEXTS
     model: str = ""
     dimensions: int | None = None
@@ -109,6 +111,8 @@ def _gemini_model(name: str, scene: Scene) -> dict[str, object]:
 
 
 class ImageRequest(msgspec.Struct):
+    """What is read of an image request."""
+
     prompt: str
     model: str = "mock-image"
     n: int | None = None
@@ -131,6 +135,8 @@ def _images(told: ImageRequest, scene: Scene) -> Reply:
 
 
 class SpeechRequest(msgspec.Struct):
+    """What is read of a speech request."""
+
     input: str
     model: str = ""
     response_format: str | None = None
@@ -178,6 +184,8 @@ def _transcription(fields: dict[str, bytes], scene: Scene) -> Reply:
 
 
 class ModerationRequest(msgspec.Struct):
+    """What is read of a moderation request."""
+
     input: str | list[str | dict[str, object]]
     model: str = "mock-moderation"
 
@@ -204,6 +212,8 @@ def _judged(flagged: bool) -> dict[str, object]:
 
 
 class RerankRequest(msgspec.Struct):
+    """What is read of a rerank request."""
+
     query: str
     documents: list[str | dict[str, object]]
     model: str = ""
