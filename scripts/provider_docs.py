@@ -26,6 +26,7 @@ class Words(msgspec.Struct, frozen=True):
     no_usage: str
     local: str
     needs: str
+    in_file: str
     separator: str
 
 
@@ -37,6 +38,7 @@ PAGES = {
         no_usage="tells usage in a stream unasked",
         local="no key needed",
         needs="needs `{need}`",
+        in_file="only if named in `unigate.yaml`",
         separator="; ",
     ),
     "providers.zh.md": Words(
@@ -46,6 +48,7 @@ PAGES = {
         no_usage="流式回答无需请求即带用量",
         local="无需密钥",
         needs="必须给出 `{need}`",
+        in_file="仅在 `unigate.yaml` 中写明时启用",
         separator="；",
     ),
 }
@@ -55,6 +58,8 @@ def notes(row: Row, words: Words) -> Iterator[str]:
     """What is worth knowing of a row beyond its address."""
     if row.local:
         yield words.local
+    if not row.discover:
+        yield words.in_file
     for need in row.needs:
         names = row.variables.get(need, ())
         yield words.needs.format(need=need) + (f" ({code(names)})" if names else "")

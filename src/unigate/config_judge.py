@@ -211,6 +211,8 @@ def _keys(root: Fields, problems: Problems) -> Iterator[KeySettings]:
         line = node.line_of("key") if isinstance(node, Fields) else node.line
         if fault := key_fault(key.key.reveal()):
             problems.add(line, f"keys[{index}] ('{key.name}'): the key {fault}")
+        if not _LINE_SAFE.fullmatch(key.name):
+            problems.add(node.line, f"keys[{index}].name: has a control character")
         if key.name in names:
             problems.add(node.line, f"keys[{index}]: the name '{key.name}' is taken in line {names[key.name]}")
         if owner := values.get(key.key.reveal()):

@@ -181,7 +181,9 @@ class _Builder:
             case yaml.AliasEvent():
                 node = self._anchors.get(str(event.anchor))
                 if node is None:
-                    self._problems.fail(line, f"the alias '*{event.anchor}' has no anchor before it")
+                    self._problems.fail(
+                        line, "a word that begins with '*' is an alias, and this one has no anchor; or quote it"
+                    )
                 return node
             case yaml.ScalarEvent():
                 node = self._leaf(event, line)
@@ -233,6 +235,8 @@ class _Builder:
     def _name(self, event: yaml.Event) -> str:
         if not isinstance(event, yaml.ScalarEvent):
             self._problems.fail(_line(event), "a name must be plain text")
+        if self._environment is not None and "${" in event.value:
+            self._problems.add(_line(event), "variables are replaced in values only, not in names")
         return event.value
 
     def _merged(self, value: Node, line: int) -> list[Fields]:

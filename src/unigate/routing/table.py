@@ -89,6 +89,8 @@ def build_provider(name: str, settings: ProviderSettings, table: Table) -> Provi
     given = _given(settings)
     if useless := [fact for fact in given if fact != "base_url" and f"{{{fact}}}" not in _templates(row)]:
         raise TableError(f"provider '{name}' gives {' and '.join(useless)}, which '{kind}' has no use for; remove it")
+    if "base_url" in given and "origin" in given:
+        raise TableError(f"provider '{name}' gives base_url and origin; keep one")
     facts = {**row.defaults, **given}
     if missing := [need for need in row.needs if need not in facts]:
         raise TableError(f"provider '{name}' needs {' and '.join(missing)}")
