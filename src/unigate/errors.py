@@ -32,14 +32,14 @@ class UnigateError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong with a configuration: where it is, what is wrong, what would be right."""
+    """One thing wrong with a configuration: where it is (line 0: not in a file's text), and what would be right."""
 
     file: str
     line: int
     reason: str
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}: {self.reason}"
+        return f"{self.file}:{self.line}: {self.reason}" if self.line else f"{self.file}: {self.reason}"
 
 
 class ConfigError(UnigateError):

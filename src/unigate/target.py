@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
+from msgspec import Meta
 
 from unigate.secret import Secret
 
@@ -12,11 +15,11 @@ __all__ = ["Endpoint", "Provider", "Target", "Timeouts"]
 class Timeouts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The deadlines of one attempt, in seconds."""
 
-    connect: float = 5.0
-    write: float = 60.0
-    first_byte: float = 120.0
-    idle: float = 60.0
-    total: float = 600.0
+    connect: Annotated[float, Meta(gt=0, description="To reach the provider, TLS included.")] = 5.0
+    write: Annotated[float, Meta(gt=0, description="To hand the request over.")] = 60.0
+    first_byte: Annotated[float, Meta(gt=0, description="From the request's end to the answer's head.")] = 120.0
+    idle: Annotated[float, Meta(gt=0, description="Of silence within an answer.")] = 60.0
+    total: Annotated[float, Meta(gt=0, description="For the whole attempt.")] = 600.0
 
 
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
