@@ -9,11 +9,11 @@ import asyncio
 import time
 from collections import deque
 from typing import cast
-from urllib.parse import urlsplit
 
 import httptools
 
 from unigate.errors import Refusal
+from unigate.http.head import has_body, length_of, split_target
 from unigate.http.house import House
 from unigate.http.request import Request
 from unigate.reply import Reply
@@ -23,8 +23,10 @@ __all__ = ["ClientConnection"]
 _MOST_HEADERS = 100
 _LARGEST_HEAD = 32 * 1024
 _MOST_WAITING = 16
-_LINGER_BYTES = 1024 * 1024
+_LINGER_BYTES = 16 * 1024 * 1024
 _LINGER_SECONDS = 1.0
+_LEAST_READ = 64 * 1024
+_VERSIONS = ("1.1", "1.0")
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -52,6 +54,7 @@ class ClientConnection(asyncio.Protocol):
         self._is_paused = False
         self._timer: asyncio.TimerHandle | None = None
         self._deadline = 0.0
+        self._unsent = 0
         self.is_gone = False
 
     # --- asyncio's side
@@ -99,7 +102,7 @@ class ClientConnection(asyncio.Protocol):
         if reading is None:
             return
         coding = reading.headers.get(b"transfer-encoding")
-        framing = b"transfer-encoding: " + coding if coding else b"content-length: " + _length_of(reading)
+        framing = b"transfer-encoding: " + coding if coding else b"content-length: " + length_of(reading.headers)
         self._is_resuming = True
         self._parser.feed_data(b"POST / HTTP/1.1\r\n" + framing + b"\r\n\r\n")
         self._is_resuming = False
@@ -122,6 +125,7 @@ class ClientConnection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self._drained = self._loop.create_future()
+        self._unsent = self._transport.get_write_buffer_size() if self._transport is not None else 0
         self._set_deadline(self._house.limits.write_timeout)
 
     def resume_writing(self) -> None:
@@ -130,6 +134,8 @@ class ClientConnection(asyncio.Protocol):
         self._drained = None
         if self._answering is not None and self._lingering < 0:
             self._deadline = 0.0
+            if self._reading is not None:
+                self._set_deadline(self._house.limits.body_timeout)
 
     # --- httptools' side: one request after the other
 
@@ -156,6 +162,8 @@ class ClientConnection(asyncio.Protocol):
         self._head_size += len(name) + len(value)
         if self._header_count > _MOST_HEADERS or self._head_size > _LARGEST_HEAD:
             raise _head_too_large()
+        if self._reading is not None:
+            return  # a trailer was not judged with the head, so it counts for nothing (RFC 9110, section 6.5.1)
         name = name.lower()
         if name in self._headers:
             value = self._headers[name] + b", " + value
@@ -164,16 +172,19 @@ class ClientConnection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         if self._is_resuming or self._lingering >= 0:
             return
-        path, query = _split_target(self._url)
+        version = self._parser.get_http_version()
+        if version not in _VERSIONS:
+            raise Refusal(400, "invalid_http", "The request is not valid HTTP/1.1.")
+        path, query = split_target(self._url)
         request = Request(self._parser.get_method(), path, query, self._headers)
         request.id = self._house.next_id()
         request.peer = self._peer
-        request.http_10 = self._parser.get_http_version() == "1.0"
+        request.http_10 = version == "1.0"
         request.keep_alive = self._keeps_alive(request)
         self._reading = request
         try:
             request.handler = self._house.desk.admit(request)
-            if b"content-length" in self._headers and int(_length_of(request)) > self._house.limits.body:
+            if b"content-length" in self._headers and int(length_of(request.headers)) > self._house.limits.body:
                 raise self._too_large()
         except Refusal as refusal:
             self._refuse_early(request, refusal)
@@ -195,7 +206,7 @@ class ClientConnection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         if self._parser.should_upgrade():
             request = self._reading
-            if request is not None and (_has_body(request.headers) and request.size == 0):
+            if request is not None and (has_body(request.headers) and request.size == 0):
                 return  # only the head is through; the body comes by the fresh parser
         self._message_done()
 
@@ -207,7 +218,10 @@ class ClientConnection(asyncio.Protocol):
         self._waiting.append(request)
         if self._answering is None:
             self._answer_next()
-        elif len(self._waiting) >= _MOST_WAITING and self._transport is not None:
+            return
+        if self._drained is None:
+            self._deadline = 0.0  # the body is here; the answer before it has clocks of its own
+        if len(self._waiting) >= _MOST_WAITING and self._transport is not None:
             self._is_paused = True
             self._transport.pause_reading()
 
@@ -272,7 +286,7 @@ class ClientConnection(asyncio.Protocol):
         """A refusal known before the body: answered at once unless other answers come first."""
         request.refusal = refusal
         request.parts.clear()
-        if _has_body(request.headers):
+        if has_body(request.headers):
             request.keep_alive = False
         if self._answering is None and not self._waiting and not request.keep_alive:
             self._refuse_now(request, refusal)
@@ -308,7 +322,7 @@ class ClientConnection(asyncio.Protocol):
     def _keeps_alive(self, request: Request) -> bool:
         # HTTP/1.0 with a body and keep-alive is a known way to confuse two parsers, so it never keeps the connection.
         asked = self._parser.should_keep_alive() or (b"upgrade" in request.headers and not request.http_10)
-        return asked and not (request.http_10 and _has_body(request.headers)) and request.method != b"CONNECT"
+        return asked and not (request.http_10 and has_body(request.headers)) and request.method != b"CONNECT"
 
     # --- the outlet of a reply
 
@@ -341,8 +355,12 @@ class ClientConnection(asyncio.Protocol):
             self._close()
 
     def _close(self) -> None:
-        if self._transport is not None:
-            self._transport.close()
+        transport = self._transport
+        if transport is not None:
+            transport.close()
+            if unsent := transport.get_write_buffer_size():
+                self._unsent = unsent
+                self._set_deadline(self._house.limits.write_timeout)
 
     def _set_deadline(self, seconds: float) -> None:
         self._deadline = self._loop.time() + seconds
@@ -358,35 +376,23 @@ class ClientConnection(asyncio.Protocol):
             return
         if self._loop.time() < self._deadline - 0.001:
             self._timer = self._loop.call_at(self._deadline, self._look)
+        elif self._transport is not None and (self._drained is not None or self._transport.is_closing()):
+            self._judge_reader(self._transport.get_write_buffer_size())
         elif self._reading is not None and self._lingering < 0:
             reason = "The request's body did not arrive in time."
             self._refuse_unread(Refusal(408, "body_timeout", reason))
-        elif self._drained is not None:
-            self.break_off()
         else:
             self._close()
+
+    def _judge_reader(self, unsent: int) -> None:
+        """A slow reader of a large answer goes on; one that stopped is cut off."""
+        if self._unsent - unsent >= _LEAST_READ:
+            self._unsent = unsent
+            self._set_deadline(self._house.limits.write_timeout)
+        else:
+            self.break_off()
 
 
 def _head_too_large() -> Refusal:
     reason = f"The request's head has more than {_MOST_HEADERS} lines or {_LARGEST_HEAD} bytes."
     return Refusal(431, "headers_too_large", reason)
-
-
-def _split_target(target: bytes) -> tuple[bytes, bytes]:
-    """Path and query of a request target; the absolute form (RFC 9112, section 3.2.2) counts by its path alone."""
-    if not target.startswith(b"/"):
-        try:
-            parts = urlsplit(target)
-        except ValueError:
-            return b"", b""
-        return parts.path or b"/", parts.query
-    path, _, query = target.partition(b"?")
-    return path, query
-
-
-def _has_body(headers: dict[bytes, bytes]) -> bool:
-    return b"transfer-encoding" in headers or headers.get(b"content-length", b"0").strip() != b"0"
-
-
-def _length_of(request: Request) -> bytes:
-    return request.headers.get(b"content-length", b"0").strip()
