@@ -158,6 +158,9 @@ class Reply:
         self._heartbeat = loop.call_later(interval, self._tick, loop)
 
     def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._outlet.is_gone:
+            self._heartbeat = None
+            return
         silence = loop.time() - self._last_write
         if silence >= self._interval - 0.01 and self._outlet.drained() is None:
             if not self._is_head_sent and not self._lines:
@@ -190,6 +193,11 @@ class Reply:
             return b""
         return b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data
 
+    def _persistence(self) -> bytes:
+        if not self.keep_alive:
+            return b"connection: close\r\n"
+        return b"" if self._chunked else b"connection: keep-alive\r\n"  # HTTP/1.0 closes unless told otherwise
+
     def _head(self, framing: bytes) -> bytes:
         return b"HTTP/1.1 %d %b\r\n%b%b%bx-request-id: %b\r\ndate: %b\r\n%b\r\n" % (
             self.status,
@@ -199,7 +207,7 @@ class Reply:
             framing,
             self.request_id,
             _date(int(time.time())),
-            b"" if self.keep_alive else b"connection: close\r\n",
+            self._persistence(),
         )
 
 
