@@ -87,11 +87,8 @@ class Connection(asyncio.Protocol):
         return None
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._active and not self._complete:
-            if exc is None and self._has_head and self._ends_at_eof():
-                self._complete = True
-            elif self._fault is None:
-                self._fault = self._lost()
+        if self._active and not self._complete and self._fault is None:
+            self._fault = self._end_at_eof() if exc is None and self._ends_at_eof() else self._lost()
         self._transport = None
         if self._timer is not None:
             self._timer.cancel()
@@ -99,6 +96,16 @@ class Connection(asyncio.Protocol):
         if self._drained is not None and not self._drained.done():
             self._drained.set_result(None)
         self._wake()
+
+    def _end_at_eof(self) -> Fault | None:
+        """The end of an answer that is told by the end of its connection alone."""
+        try:
+            if self._inflate is not None:
+                self._inflate.close()
+        except Fault as fault:
+            return fault
+        self._complete = True
+        return None
 
     def _lost(self) -> Fault:
         if self._has_head:
@@ -118,6 +125,8 @@ class Connection(asyncio.Protocol):
     # --- httptools' side
 
     def on_message_begin(self) -> None:
+        if self._complete:
+            raise Fault(Kind.PROTOCOL, "The upstream sent a second answer to one request.")
         self.headers = {}
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -213,6 +222,8 @@ class Connection(asyncio.Protocol):
         if not reusable:
             self.close()
             return False
+        if self._reading_paused and self._transport is not None:
+            self._transport.resume_reading()  # the last bytes came in one large piece
         self._reset()
         self.used = True
         self.idle_since = self._loop.time()
@@ -249,11 +260,9 @@ class Connection(asyncio.Protocol):
             return
         if self._loop.time() < self._deadline - 0.001:
             self._timer = self._loop.call_at(self._deadline, self._look)
-        elif self._reading_paused:
+        elif self._reading_paused and self._late is not Kind.TOTAL_TIMEOUT:
             # It is our client that is slow; the server side has a clock for that.
             self._expect(self._late, self._timeouts.idle)
-            if self._late is Kind.TOTAL_TIMEOUT:
-                self._fail(Fault(Kind.TOTAL_TIMEOUT, _LATE[Kind.TOTAL_TIMEOUT]))
         else:
             self._fail(Fault(self._late, _LATE[self._late]))
 
@@ -291,7 +300,8 @@ class Connection(asyncio.Protocol):
 
     def _ends_at_eof(self) -> bool:
         return (
-            b"content-length" not in self.headers
+            self._has_head
+            and b"content-length" not in self.headers
             and b"transfer-encoding" not in self.headers
             and self.status not in (204, 304)
         )

@@ -113,7 +113,9 @@ class Pool:
         waiter: asyncio.Future[None] = self._loop.create_future()
         self._waiting.append(waiter)
         try:
-            await asyncio.wait_for(waiter, timeout)
+            # Not wait_for: on Python 3.11 it loses a cancellation that comes together with the result.
+            async with asyncio.timeout(timeout):
+                await waiter
         except TimeoutError as error:
             raise Fault(Kind.BUSY, f"All {self._limit} connections to the upstream are in use.") from error
         except asyncio.CancelledError:
