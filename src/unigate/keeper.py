@@ -1,0 +1,284 @@
+"""The keeper, the one process with the database: it carries journals to the log, serves administration and pages."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Generator
+from pathlib import Path
+
+import uvicorn
+import uvloop
+from starlette.types import ASGIApp
+
+from unigate.admission.keys import Keyring
+from unigate.clock import wall
+from unigate.errors import Fault, StorageError, UnigateError
+from unigate.http.admin_api import OperatorOnly, build_app
+from unigate.journal import take_lock
+from unigate.lifeline import Birth, tell_ready, watch_parent
+from unigate.sinks import ProxyLog, Sinks, Terminal
+from unigate.snapshot import Settings, Stored, build_snapshot
+from unigate.snapshot_file import SnapshotFile
+from unigate.storage.carrier import Carrier
+from unigate.storage.registry import Registry
+from unigate.storage.store import Store
+from unigate.target import Provider
+from unigate.upstream.client import Upstream
+from unigate.upstream.models import LISTED, fetch_models
+
+__all__ = ["Keeper"]
+
+log = logging.getLogger("unigate.keeper")
+
+_LONGEST_SOCKET_PATH = 100  # the systems' own limits are 104 and 108 bytes
+_TURN = 0.2
+_SAVE = 1.0
+_AFTER_A_DEFECT = 5.0
+_LAST_DRAIN = 1.3
+_FIRST_LISTS = 1.0
+_LISTS = 600.0
+_MOST_LISTS_AT_ONCE = 8
+_PREDECESSOR = 5.0
+_KEEP_ALIVE = 120  # doors keep an idle connection for 55 s, and this side must not be the first to close it
+
+
+class Keeper:
+    """Everything the keeper holds, and its life from ready to the last save."""
+
+    def __init__(self, birth: Birth) -> None:
+        self._birth = birth
+        self._settings = birth.settings
+        self._data = Path(birth.settings.data)
+        self._stop = asyncio.Event()
+        self._unlisted: set[str] = set()
+
+    def run(self) -> None:
+        """Serves until told to stop or left alone by its parent. Exits with 1 if it cannot start."""
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the supervisor decides
+        try:
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(self._live())
+        except UnigateError as error:
+            log.error("keeper.cannot_start reason=%s", error)
+            sys.exit(1)
+
+    async def _live(self) -> None:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self._stop.set)
+        watch_parent(loop, self._stop.set)
+        lock = await self._take_over()
+        store = Store.open(self._data / "unigate.db")
+        sockets = (self._data / "keeper.sock", self._data / "cli.sock")
+        try:
+            registry = Registry(store, SnapshotFile(self._data / "snapshot.json"), self._settings.keys)
+            carrying = _Carrying(Carrier(self._data / "journal", store, _sinks(self._settings)))
+            app = build_app(registry, _Keyrings(registry, self._settings).current)
+            servers = (_Server(app, _listen(sockets[0])), _Server(OperatorOnly(app), _listen(sockets[1])))
+            await self._work(servers, registry, carrying)
+        finally:
+            for path in sockets:
+                path.unlink(missing_ok=True)
+            store.close()
+            os.close(lock)
+
+    async def _take_over(self) -> int:
+        """The lock of the one keeper; a predecessor whose parent has died may need a moment to leave."""
+        self._data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        deadline = time.monotonic() + _PREDECESSOR
+        while (lock := take_lock(self._data / "keeper.lock")) is None:
+            if self._stop.is_set() or time.monotonic() > deadline:
+                raise StorageError(f"Another keeper is at work in {self._data}.")
+            await self._rest(0.05)
+        return lock
+
+    async def _work(self, servers: tuple[_Server, ...], registry: Registry, carrying: _Carrying) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            serving = [tasks.create_task(server.live()) for server in servers]
+            chores = [tasks.create_task(self._publish(registry)), tasks.create_task(self._follow_lists(registry))]
+            tasks.create_task(self._carry(carrying))
+            for server in servers:
+                await server.is_up.wait()
+            tell_ready(self._birth)
+            await self._stop.wait()
+            for server in servers:
+                server.should_exit = True
+            for chore in chores:
+                chore.cancel()
+            await asyncio.wait(serving)
+
+    async def _carry(self, carrying: _Carrying) -> None:
+        while not self._stop.is_set():
+            await self._rest(await asyncio.to_thread(carrying.turn))
+        await asyncio.to_thread(carrying.finish, _LAST_DRAIN)
+
+    async def _publish(self, registry: Registry) -> None:
+        """The doors' file at the start, and again whenever the disk did not take a change."""
+        while True:
+            if registry.is_behind:
+                try:
+                    await asyncio.to_thread(registry.publish)
+                except StorageError as error:
+                    log.error("snapshot.unwritable reason=%s", error)
+            await self._rest(_SAVE)
+
+    async def _follow_lists(self, registry: Registry) -> None:
+        """Asks each provider for its models, now and then."""
+        providers = [one for one in self._settings.providers if one.endpoint(LISTED) is not None]
+        if self._settings.demo is not None or not providers:
+            return
+        upstream = Upstream()
+        turns = asyncio.Semaphore(_MOST_LISTS_AT_ONCE)
+        await self._rest(_FIRST_LISTS)
+        try:
+            while True:
+                await asyncio.gather(*(self._follow_list(one, upstream, registry, turns) for one in providers))
+                await self._rest(_LISTS)
+        finally:
+            upstream.close()
+
+    async def _follow_list(
+        self, provider: Provider, upstream: Upstream, registry: Registry, turns: asyncio.Semaphore
+    ) -> None:
+        try:
+            async with turns:
+                models = await fetch_models(upstream, provider)
+            await asyncio.to_thread(registry.keep_list, provider.name, models)
+            self._unlisted.discard(provider.name)
+            log.debug("models.listed provider=%s count=%d", provider.name, len(models))
+        except (Fault, StorageError) as error:
+            if provider.name not in self._unlisted:
+                log.warning("models.unlisted provider=%s reason=%s", provider.name, error)
+            self._unlisted.add(provider.name)
+
+    async def _rest(self, seconds: float) -> None:
+        """Waits, but not beyond the moment this process is told to stop."""
+        try:
+            await asyncio.wait_for(self._stop.wait(), seconds)
+        except TimeoutError:
+            pass
+
+
+class _Carrying:
+    """Turns of carrying and the saves between them; a defect ends one turn, never the keeper. Blocking: one thread."""
+
+    def __init__(self, carrier: Carrier) -> None:
+        self._carrier = carrier
+        self._saved_at = time.monotonic()
+        self._trouble = ""
+
+    def turn(self) -> float:
+        """Carries what is there; the seconds to rest before the next turn."""
+        try:
+            has_more = self._carrier.turn()
+            if time.monotonic() - self._saved_at >= _SAVE:
+                self._saved_at = time.monotonic()
+                self._carrier.save()
+        except (StorageError, OSError) as error:
+            self._report(str(error))
+            return _SAVE
+        except Exception:
+            log.exception("carrying.broke")
+            return _AFTER_A_DEFECT
+        self._report("")
+        return 0.0 if has_more else _TURN
+
+    def finish(self, seconds: float) -> None:
+        """The last turns and the last save; what does not fit into the time is carried after the next start."""
+        deadline = time.monotonic() + seconds
+        self._saved_at = deadline  # no save before the last one
+        while self.turn() == 0.0 and time.monotonic() < deadline:
+            pass
+        try:
+            self._carrier.save()
+        except (StorageError, OSError) as error:
+            self._report(str(error))
+
+    def _report(self, trouble: str) -> None:
+        """Says that something began to fail, or stopped failing; not how often it failed between."""
+        if trouble and not self._trouble:
+            log.error("carrying.failed reason=%s", trouble)
+        elif self._trouble and not trouble:
+            log.warning("carrying.recovered")
+        self._trouble = trouble
+
+
+class _Keyrings:
+    """The keys of the configuration and the database, as one keyring made anew for each change."""
+
+    def __init__(self, registry: Registry, settings: Settings) -> None:
+        self._registry = registry
+        self._settings = settings
+        self._made: tuple[Stored, Keyring] | None = None
+
+    def current(self) -> Keyring:
+        stored = self._registry.stored
+        if self._made is None or self._made[0] is not stored:
+            self._made = (stored, build_snapshot(self._settings, stored).keyring)
+        return self._made[1]
+
+
+class _Server(uvicorn.Server):
+    """One app on one listening socket; signals are the keeper's business."""
+
+    def __init__(self, app: ASGIApp, listener: socket.socket) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                http="httptools",
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                log_level="warning",
+                access_log=False,
+                proxy_headers=False,
+                server_header=False,
+                timeout_keep_alive=_KEEP_ALIVE,
+                timeout_graceful_shutdown=1,
+            )
+        )
+        self._listener = listener
+        self.is_up = asyncio.Event()
+
+    async def live(self) -> None:
+        """Serves until `should_exit` is set."""
+        await self.serve([self._listener])
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.is_up.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield
+
+
+def _sinks(settings: Settings) -> Sinks:
+    return Sinks(ProxyLog(Path(settings.logs), settings.log, wall), Terminal(sys.stderr.fileno(), settings.log_level))
+
+
+def _listen(path: Path) -> socket.socket:
+    """A unix socket that only its owner can open. Raises StorageError."""
+    name = os.fspath(path)
+    if len(os.fsencode(name)) > _LONGEST_SOCKET_PATH:
+        raise StorageError(
+            f"The socket's path '{name}' is longer than {_LONGEST_SOCKET_PATH} bytes, which systems do not allow; "
+            "choose a shorter --data, best one relative to the working directory."
+        )
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o177)
+    try:
+        path.unlink(missing_ok=True)  # a keeper that was killed leaves it behind
+        listener.bind(name)
+        listener.listen(128)
+    except OSError as error:
+        raise StorageError(f"The socket '{name}' cannot be made: {error.strerror}.") from error
+    finally:
+        os.umask(before)
+    return listener
