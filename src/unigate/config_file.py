@@ -34,7 +34,7 @@ def read_config(path: Path, environment: Mapping[str, str]) -> Config:
     try:
         text = path.read_bytes().decode("utf-8")
     except OSError as error:
-        raise ConfigError(Problem(str(path), 1, f"the file cannot be read: {error.strerror or error}")) from error
+        raise ConfigError(Problem(str(path), 0, f"the file cannot be read: {error.strerror or error}")) from error
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise ConfigError(Problem(str(path), line, "the file is not UTF-8")) from error
@@ -95,7 +95,8 @@ def _key_entry(settings: KeySettings) -> KeyEntry:
 
 def json_schema() -> dict[str, Plain]:
     """The JSON Schema of the file, for editors; wherever a number may stand, so may a ${VARIABLE}."""
-    schema: dict[str, Plain] = msgspec.json.schema(Config, schema_hook=_secret_schema)
+    described = msgspec.json.schema(Config, schema_hook=_secret_schema)
+    schema: dict[str, Plain] = msgspec.json.decode(msgspec.json.encode(described))
     title: dict[str, Plain] = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "unigate.yaml"}
     return title | {name: _with_references(value) for name, value in schema.items()}
 

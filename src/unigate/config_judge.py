@@ -30,7 +30,6 @@ from unigate.routing.table import Row, Table, TableError, build_provider, neares
 
 __all__ = ["judge"]
 
-_SQLITE = re.compile(r"sqlite:///[^\s?#]+")
 _FACT = re.compile(r"[A-Za-z0-9._-]{1,100}")
 _LINE_SAFE = re.compile(r"[^\x00-\x1f\x7f]+")
 
@@ -76,14 +75,16 @@ def _server(root: Fields, problems: Problems) -> ServerSettings:
 
 def _database(root: Fields, problems: Problems) -> str:
     node = root.entries.get("database")
+    usual = Config().database
     if node is None:
-        return Config().database
-    database = part(node, str, "database", problems)
-    if database is not None and not _SQLITE.fullmatch(database):
-        problems.add(
-            node.line, "database: this version keeps its records in SQLite only; write sqlite:///./data/unigate.db"
-        )
-    return database or Config().database
+        return usual
+    database = part(node, str, "database", problems) or usual
+    if not database.startswith("sqlite:///"):
+        problems.add(node.line, f"database: this version keeps its records in SQLite only; write {usual}")
+    elif database != usual:
+        place = "this version keeps its records in 'unigate.db' in the data folder"
+        problems.add(node.line, f"database: {place}; remove this and choose the folder with --data")
+    return database
 
 
 def _providers(
@@ -158,6 +159,9 @@ def _models(section: Fields, names: list[str], problems: Problems) -> Iterator[t
         path = f"models.{name}"
         if not _LINE_SAFE.fullmatch(name):
             problems.add(section.line_of(name), "models: a name is empty or has a control character")
+        if isinstance(node, Items) or (isinstance(node, Leaf) and node.value is None):
+            problems.add(node.line, f"{path}: expected 'provider/model', or a mapping with 'targets'")
+            continue
         model = part(node, str if isinstance(node, Leaf) else RouteSettings, path, problems)
         if isinstance(model, str):
             _check_place(model, node.line, path, names, problems)

@@ -23,7 +23,7 @@ _SHORTEST_HIDDEN = 8
 _TEXT_TAGS = frozenset({"!", "tag:yaml.org,2002:str"})
 _WHOLE_TAGS = frozenset({"!", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"})
 _INT = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
-_FLOAT = re.compile(r"[-+]?[0-9]{1,18}(\.[0-9]{0,18})?([eE][-+]?[0-9]{1,2})?")
+_FLOAT = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})(\.[0-9]{0,18})?([eE][-+]?[0-9]{1,2})?")
 _WORDS: Mapping[str, bool | None] = {"": None, "~": None, "null": None, "true": True, "false": False}
 
 _REFERENCE = re.compile(r"\$\$\{|\$\{[^}]*\}?")
@@ -182,7 +182,7 @@ class _Builder:
                 node = self._anchors.get(str(event.anchor))
                 if node is None:
                     self._problems.fail(
-                        line, "a word that begins with '*' is an alias, and this one has no anchor; or quote it"
+                        line, "a word that begins with '*' is an alias, and it has no anchor; or quote it"
                     )
                 return node
             case yaml.ScalarEvent():

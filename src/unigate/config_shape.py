@@ -101,7 +101,8 @@ def _read_leaf(leaf: Leaf, kind: inspect.Type, path: str, problems: Problems) ->
         return UNSET
     value = _number(leaf.value) if leaf.referred and _is_number(kind) else leaf.value
     if not _fits(value, kind):
-        problems.add(leaf.line, f"{path}: expected {_words(kind)}")
+        is_unquoted = isinstance(kind, inspect.StrType | inspect.CustomType) and not isinstance(value, str | None)
+        problems.add(leaf.line, f"{path}: expected {_words(kind)}{'; put it in quotes' if is_unquoted else ''}")
         return UNSET
     if isinstance(kind, inspect.CustomType):
         problems.hide(str(value))
@@ -169,7 +170,7 @@ def _words(kind: inspect.Type) -> str:
         case inspect.StrType(min_length=int()):
             return "text that is not empty" + (f", of at most {kind.max_length} characters" if kind.max_length else "")
         case inspect.StrType() | inspect.CustomType():
-            return "text; put it in quotes"
+            return "text"
         case inspect.LiteralType():
             return " or ".join(f"'{one}'" for one in kind.values)
         case inspect.VarTupleType():

@@ -31,7 +31,7 @@ def read_dotenv(path: Path, environment: Mapping[str, str]) -> dict[str, str]:
     try:
         given = dotenv_values(path, interpolate=False)
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(Problem(str(path), 1, "the file cannot be read as UTF-8 text")) from error
+        raise ConfigError(Problem(str(path), 0, "the file cannot be read as UTF-8 text")) from error
     return {name: value for name, value in given.items() if value is not None} | dict(environment)
 
 
