@@ -37,6 +37,7 @@ LAYERS: dict[str, int] = {
     "config_checks": 4,
     "config_judge": 4,
     "reply": 5,
+    "attempt": 5,
     "relay": 5,
     "gate": 5,
     "pipeline": 5,

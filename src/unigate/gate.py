@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 
-from unigate.accounting.record import Attempt, Intent, Record, encode_entry
+import msgspec
+
+from unigate.accounting.record import FailedAttempt, Intent, Record, encode_entry
 from unigate.call import Call
 from unigate.clock import Wall
 from unigate.dialects.crossing import Straight
@@ -19,7 +21,13 @@ from unigate.wire.body import decode_body, flag_of, text_of
 __all__ = ["Gate", "Ledger"]
 
 _EMPTY = (b"null", b"[]")
-_INCLUDE_USAGE = b'"include_usage":true'
+
+
+class _StreamOptions(msgspec.Struct):
+    include_usage: bool | None = None
+
+
+_stream_options = msgspec.json.Decoder(_StreamOptions | None)
 
 
 class Gate:
@@ -36,9 +44,8 @@ class Gate:
             call.streamed = flag_of(call.body, "stream")
             tools = call.body.get("tools")
             call.wants_tools = tools is not None and bytes(tools).strip() not in _EMPTY
-            call.wants_usage = b'"include_usage":true' in bytes(call.body.get("stream_options") or b"").replace(
-                b" ", b""
-            )
+            options = call.body.get("stream_options")
+            call.wants_usage = options is not None and _asks_for_usage(options)
         if not model:
             reason = 'No model was named; add "model" to the request, such as "model": "gpt-4o-mini".'
             raise Refusal(400, "missing_model", reason, param="model")
@@ -53,6 +60,14 @@ class Gate:
                 type="permission_error",
                 param="model",
             )
+
+
+def _asks_for_usage(options: msgspec.Raw) -> bool:
+    try:
+        decoded = _stream_options.decode(options)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return False  # the crossing refuses it where it matters
+    return decoded is not None and decoded.include_usage is True
 
 
 def _model_in_form(call: Call) -> str:
@@ -83,7 +98,7 @@ class Ledger:
         self._call = call
         self._journal = journal
         self._wall = wall
-        self._attempts: list[Attempt] = []
+        self._attempts: list[FailedAttempt] = []
         self._target: Target | None = None
         self._crossing: Straight | None = None
         self._sent_ns = 0
@@ -114,10 +129,10 @@ class Ledger:
             raise Refusal(503, "storage_full", f"The call was not sent: {error}", type="server_error") from error
 
     def attempt_failed(self, end: str) -> None:
-        """Notes how the attempt ended: the kind of fault."""
+        """Notes how the attempt failed: the kind of fault."""
         if self._target is not None:
             took_us = (time.perf_counter_ns() - self._sent_ns) // 1000
-            self._attempts.append(Attempt(self._target.provider.name, self._target.model, end, took_us))
+            self._attempts.append(FailedAttempt(self._target.provider.name, self._target.model, end, took_us))
 
     def settle(self, status: int, end: str, error: str | None = None) -> None:
         """Writes the call's record, once; the client has not seen the end yet. Raises StorageError."""

@@ -4,28 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 from collections.abc import Callable
-from urllib.parse import quote
+from dataclasses import replace
 
+from unigate.attempt import Attempt
 from unigate.call import Call
 from unigate.clock import Wall
-from unigate.dialects.crossing import Straight
 from unigate.dialects.dialect import Dialect
 from unigate.dialects.openai_errors import error_event
 from unigate.errors import Fault, Kind, Refusal, StorageError, Told
 from unigate.gate import Gate, Ledger
 from unigate.journal import Journal
-from unigate.relay import Leg, relay
+from unigate.relay import relay
 from unigate.reply import Reply, write_error
 from unigate.snapshot import Snapshot
 from unigate.target import Target
 from unigate.upstream.client import Upstream
-from unigate.upstream.connection import Connection
 
 __all__ = ["Pipeline"]
 
 _MOST_ATTEMPTS = 3
+_SHORTEST_SECRET = 8
 _STOPPING = Told(
     status=503, code="server_shutting_down", message="The gateway is stopping; repeat the call.", type="server_error"
 )
@@ -70,57 +69,34 @@ class Pipeline:
     ) -> None:
         """Tries targets in order until one answers. Raises the last Fault."""
         number, fresh = 0, False
-        last = Fault(Kind.UNREACHABLE, "No attempt was made.")
-        for _ in range(_MOST_ATTEMPTS):
-            leg = Leg(targets[number], dialect, Straight(dialect, call.wants_usage), fresh=fresh)
-            ledger.intend(leg.target, leg.crossing)
+        for attempts_left in reversed(range(_MOST_ATTEMPTS)):
+            attempt = Attempt(call, dialect, targets[number], ledger, fresh=fresh)
+            ledger.intend(attempt.target, attempt.crossing)
             try:
-                await relay(call, leg, self._upstream, reply, _Attempt(call, leg, ledger))
+                await relay(call, attempt, self._upstream, reply)
                 return
             except Fault as fault:
+                fault.told = _without_key(fault.told, attempt.target)
                 ledger.attempt_failed(fault.kind.value)
-                if reply.committed or reply.is_gone or not fault.reaction.try_next:
-                    raise
                 # A kept connection that had died is no fault of the target: it gets one fresh connection.
-                fresh = fault.kind is Kind.STALE and not leg.fresh
+                fresh = fault.kind is Kind.STALE and not attempt.fresh
                 number += 0 if fresh else 1
-                last = fault
-                if number >= len(targets):
-                    break
-        raise last
+                is_over = not attempts_left or number >= len(targets)
+                if is_over or reply.committed or reply.is_gone or not fault.reaction.try_next:
+                    raise
 
 
-class _Attempt:
-    """The relay's hooks for one attempt."""
-
-    __slots__ = ("_call", "_ledger", "_leg")
-
-    def __init__(self, call: Call, leg: Leg, ledger: Ledger) -> None:
-        self._call = call
-        self._leg = leg
-        self._ledger = ledger
-
-    def head(self, answer: Connection) -> bytes:
-        """The allow-listed headers of the upstream, and ours."""
-        headers = answer.headers
-        target = self._leg.target
-        request_id = headers.get(b"x-request-id") or headers.get(b"request-id") or b""
-        self._ledger.upstream_request_id = request_id
-        return (
-            b"content-type: %b\r\nx-unigate-model: %b\r\nx-unigate-provider: %b\r\n%b%bx-unigate-overhead-ms: %.3f\r\n"
-            % (
-                headers.get(b"content-type", b"application/octet-stream"),
-                _printable(target.model),
-                target.provider.name.encode(),
-                b"x-unigate-upstream-request-id: %b\r\n" % request_id if request_id else b"",
-                b"x-unigate-demo: true\r\n" if self._ledger.is_demo else b"",
-                self._call.times.overhead_ns(time.perf_counter_ns()) / 1e6,
-            )
-        )
-
-    def settle(self, status: int) -> None:
-        """Writes the record of a call that was answered to its end."""
-        self._ledger.settle(status, "ok")
+def _without_key(told: Told, target: Target) -> Told:
+    """What is told, in case the upstream repeated the credential it was sent."""
+    key = target.provider.key.reveal()
+    if len(key) < _SHORTEST_SECRET:
+        return told
+    return replace(
+        told,
+        message=told.message.replace(key, "[redacted]"),
+        code=told.code.replace(key, "[redacted]"),
+        param=told.param.replace(key, "[redacted]") if told.param else None,
+    )
 
 
 def _end(call: Call, reply: Reply, ledger: Ledger, told: Told, end: str) -> None:
@@ -136,8 +112,3 @@ def _end(call: Call, reply: Reply, ledger: Ledger, told: Told, end: str) -> None
         reply.fail(error_event(told))
     else:
         reply.break_off()
-
-
-def _printable(name: str) -> bytes:
-    """A model's name as a header value; what a header cannot hold is percent-encoded."""
-    return (name if name.isascii() and name.isprintable() else quote(name)).encode()

@@ -1,4 +1,7 @@
-"""What the journal says of a call: an intent for each attempt before it is sent, one record once it is over."""
+"""What the journal says of a call: an intent for each attempt before it is sent, one record once it is over.
+
+Entries are arrays, for size: a new field goes to the end and has a default, so that older entries stay readable.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,10 @@ import msgspec
 
 from unigate.usage import Usage
 
-__all__ = ["Attempt", "Entry", "Intent", "Record", "decode_entry", "encode_entry"]
+__all__ = ["Entry", "FailedAttempt", "Intent", "Record", "decode_entry", "encode_entry"]
 
 
-class Intent(msgspec.Struct, frozen=True, omit_defaults=True, tag="intent"):
+class Intent(msgspec.Struct, frozen=True, array_like=True, tag="i"):
     """An attempt is about to be sent; written before its first upstream byte."""
 
     id: str
@@ -23,7 +26,7 @@ class Intent(msgspec.Struct, frozen=True, omit_defaults=True, tag="intent"):
     target: str
 
 
-class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
+class FailedAttempt(msgspec.Struct, frozen=True, array_like=True):
     """An upstream request that failed: the kind of fault, and after how many microseconds."""
 
     provider: str
@@ -32,7 +35,7 @@ class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
     us: int
 
 
-class Record(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag="record"):
+class Record(msgspec.Struct, frozen=True, array_like=True, kw_only=True, tag="r"):
     """The one immutable fact about a finished call; times in microseconds, instants in nanoseconds since 1970."""
 
     id: str
@@ -50,7 +53,7 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag=
     first_byte_us: int | None = None
     overhead_us: int | None = None
     usage: Usage = Usage()
-    attempts: tuple[Attempt, ...] = ()
+    attempts: tuple[FailedAttempt, ...] = ()
     error: str | None = None
     peer: str | None = None
     client_request_id: str | None = None

@@ -17,6 +17,7 @@ from unigate.wire.body import Body, encode_body
 __all__ = ["Straight"]
 
 _LARGEST_WHOLE = 64 * 1024 * 1024
+_LARGEST_LAST = 8 * 1024 * 1024
 _TRUE = msgspec.Raw(b"true")
 _ASK_USAGE = msgspec.Raw(b'{"include_usage":true}')
 _encode = msgspec.json.Encoder().encode
@@ -30,7 +31,6 @@ class Straight:
     def __init__(self, dialect: Dialect, shows_usage: bool) -> None:
         self._dialect = dialect
         self._meter: Meter = dialect.new_meter(shows_usage)
-        self._passage: _Passage = _Whole(self._meter)
 
     def outgoing(self, call: Call, target: Target) -> bytes:
         """The request body for the target. Raises Refusal if the call has no place to put the target's model."""
@@ -57,9 +57,11 @@ class Straight:
     def begin(self, content_type: bytes) -> None:
         """Learns from the answer's content type how its body will pass."""
         if content_type.startswith(b"text/event-stream"):
-            self._passage = _Stream(self._meter)
+            self._passage: _Passage = _Stream(self._meter)
         elif self._dialect.opaque and b"json" not in content_type:
             self._passage = _Opaque()
+        else:
+            self._passage = _Whole(self._meter)
 
     def feed(self, chunk: bytes) -> bytes:
         """What may be passed on now: whole events, or nothing yet."""
@@ -98,9 +100,13 @@ class _Stream:
         block = self._cutter.feed(chunk)
         if not block:
             return b""
+        if self._meter.fault is not None:
+            raise self._meter.fault
         if self._last:
             # Nothing should follow the terminal event; what does stays behind it.
-            self._last += block
+            self._last += b"".join(self._meter.watch(block))
+            if len(self._last) > _LARGEST_LAST:
+                raise Fault(Kind.TOO_LARGE, "The upstream went on and on after the end of its answer.")
             return b""
         now, self._last = self._meter.watch(block)
         return now
@@ -108,9 +114,9 @@ class _Stream:
     def close(self) -> bytes:
         tail = self._cutter.close()
         if tail.strip():
-            if not (now := self._meter.watch(tail)) or not self._meter.ended:
-                raise Fault(Kind.TRUNCATED, "The upstream's stream ended in the middle of an event.")
-            self._last += b"".join(now)
+            self._last += b"".join(self._meter.watch(tail))
+        if self._meter.fault is not None:
+            raise self._meter.fault
         if not self._meter.ended:
             raise Fault(Kind.TRUNCATED, "The upstream's stream ended before the answer was finished.")
         return self._last

@@ -26,6 +26,11 @@ class Meter(Protocol):
         """Whether the stream has shown the mark that its format ends with."""
         ...
 
+    @property
+    def fault(self) -> Fault | None:
+        """The upstream's own error, if it came after something was passed on: the answer ends with it."""
+        ...
+
     def watch(self, block: bytes) -> tuple[bytes, bytes]:
         """Sorts whole events into those to pass on now and the terminal part, which waits for the settlement.
 

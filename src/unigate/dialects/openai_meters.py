@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
 from unigate.dialects.openai_errors import read_fault
@@ -12,31 +14,35 @@ from unigate.wire import sse
 __all__ = ["ChatMeter", "ResponsesMeter", "SilentMeter"]
 
 
-class _InputDetails(msgspec.Struct):
-    cached_tokens: int | None = None
+# A count outside this range is no count; whoever sent it has said nothing about usage.
+_Count = Annotated[int, msgspec.Meta(ge=0, lt=2**40)]
 
 
-class _OutputDetails(msgspec.Struct):
-    reasoning_tokens: int | None = None
+class _Details(msgspec.Struct):
+    cached_tokens: _Count | None = None
+    reasoning_tokens: _Count | None = None
 
 
 class _Counts(msgspec.Struct):
     """Both families' names: Chat Completions says prompt/completion, Responses says input/output."""
 
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    prompt_tokens_details: _InputDetails | None = None
-    completion_tokens_details: _OutputDetails | None = None
-    input_tokens_details: _InputDetails | None = None
-    output_tokens_details: _OutputDetails | None = None
+    prompt_tokens: _Count | None = None
+    completion_tokens: _Count | None = None
+    input_tokens: _Count | None = None
+    output_tokens: _Count | None = None
+    prompt_tokens_details: _Details | None = None
+    completion_tokens_details: _Details | None = None
+    input_tokens_details: _Details | None = None
+    output_tokens_details: _Details | None = None
 
 
-class _Answer(msgspec.Struct):
-    usage: msgspec.Raw = msgspec.Raw(b"null")
+class _Bare(msgspec.Struct):
     error: msgspec.Raw = msgspec.Raw(b"null")
     choices: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class _Answer(_Bare):
+    usage: _Counts | None = None
 
 
 class _ResponsesEvent(msgspec.Struct):
@@ -44,43 +50,40 @@ class _ResponsesEvent(msgspec.Struct):
 
 
 _answer = msgspec.json.Decoder(_Answer)
+_bare = msgspec.json.Decoder(_Bare)
 _responses_event = msgspec.json.Decoder(_ResponsesEvent)
-_counts = msgspec.json.Decoder(_Counts | None)
 _FAILURES = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-_MOST_TOKENS = 2**40
 
 
-def _usage_of(raw: msgspec.Raw) -> Usage | None:
-    """The counts of a `usage` object; None if it is absent, null, or not made of sane integers."""
+def _read(content: bytes) -> _Answer:
+    """What an answer or a chunk says; a `usage` that makes no sense counts nothing. Raises one of _FAILURES."""
     try:
-        counts = _counts.decode(raw)
-    except _FAILURES:
-        return None
+        return _answer.decode(content)
+    except msgspec.ValidationError:
+        bare = _bare.decode(content)
+        return _Answer(error=bare.error, choices=bare.choices, usage=_Counts())
+
+
+def _usage_of(counts: _Counts | None) -> Usage | None:
     if counts is None:
         return None
-    fed = counts.prompt_tokens if counts.input_tokens is None else counts.input_tokens
-    made = counts.completion_tokens if counts.output_tokens is None else counts.output_tokens
-    if not (_is_sane(fed) and _is_sane(made)):
+    fed = counts.prompt_tokens_details or counts.input_tokens_details
+    made = counts.completion_tokens_details or counts.output_tokens_details
+    inputs = counts.prompt_tokens if counts.input_tokens is None else counts.input_tokens
+    outputs = counts.completion_tokens if counts.output_tokens is None else counts.output_tokens
+    if inputs is None and outputs is None:
         return None
-    fed_details = counts.prompt_tokens_details or counts.input_tokens_details
-    made_details = counts.completion_tokens_details or counts.output_tokens_details
-    cached = fed_details.cached_tokens if fed_details else None
-    reasoning = made_details.reasoning_tokens if made_details else None
     return Usage(
-        input_tokens=fed,
-        output_tokens=made,
-        cached_tokens=cached if _is_sane(cached) else None,
-        reasoning_tokens=reasoning if _is_sane(reasoning) else None,
+        inputs,
+        outputs,
+        fed.cached_tokens if fed else None,
+        made.reasoning_tokens if made else None,
     )
-
-
-def _is_sane(count: int | None) -> bool:
-    return count is None or 0 <= count < _MOST_TOKENS
 
 
 def _answer_of(content: bytes) -> _Answer:
     try:
-        return _answer.decode(content)
+        return _read(content)
     except _FAILURES as error:
         raise Fault(Kind.INVALID, "The upstream answered 200 with something that is not a JSON object.") from error
 
@@ -92,10 +95,11 @@ class ChatMeter:
     ask for it, because clients index `choices[0]` and that chunk has none.
     """
 
-    __slots__ = ("_passed", "_shows_usage", "_usage", "ended")
+    __slots__ = ("_passed", "_shows_usage", "_usage", "ended", "fault")
 
     def __init__(self, shows_usage: bool) -> None:
         self._shows_usage = shows_usage
+        self.fault: Fault | None = None
         self._usage: Usage | None = None
         self._passed = 0
         self.ended = False
@@ -120,6 +124,8 @@ class ChatMeter:
         last: list[bytes] = []
         for event in sse.events(block):
             keep = self._keeps(event)
+            if self.fault is not None:
+                break
             (last if keep is None or last else now).append(event if keep is not False else b"")
         return b"".join(now), b"".join(last)
 
@@ -136,19 +142,20 @@ class ChatMeter:
         self._usage = usage or self._usage
         self.ended = self.ended or _has_finish(data)
         self._passed += 1
-        is_bare = usage is not None and bytes(chunk.choices).strip() == b"[]"
+        is_bare = chunk.usage is not None and bytes(chunk.choices).strip() == b"[]"
         return not is_bare or self._shows_usage
 
     def _chunk(self, data: bytes) -> _Answer:
         try:
-            chunk = _answer.decode(data)
+            chunk = _read(data)
         except _FAILURES:
             return _Answer()
         if bytes(chunk.error) != b"null":
             # The error is the stream's end; what it was asked for never comes.
+            fault = read_fault(502, {}, data)
             if not self._passed:
-                raise read_fault(502, {}, data)
-            self.ended = True
+                raise fault
+            self.fault = fault
         return chunk
 
     def read(self, content: bytes) -> None:
@@ -175,6 +182,7 @@ class ResponsesMeter:
 
     __slots__ = ("_passed", "_usage", "ended")
 
+    fault: Fault | None = None  # its failures are events of the format itself
     _ENDS = (b"response.completed", b"response.incomplete", b"response.failed")
 
     def __init__(self, shows_usage: bool) -> None:
@@ -225,6 +233,7 @@ class SilentMeter:
     __slots__ = ()
 
     ended = True
+    fault: Fault | None = None
     usage = Usage()
 
     def __init__(self, shows_usage: bool) -> None:
