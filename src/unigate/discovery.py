@@ -80,13 +80,14 @@ def _first(variables: tuple[str, ...], environment: Mapping[str, str]) -> tuple[
 
 def _origin(given: str, usual: str) -> str:
     """A server's own `host:port` notation as the address a client asks: every part may be missing from it."""
-    scheme, slashes, rest = given.rpartition("://")
-    host, colon, port = rest.rstrip("/").rpartition(":")
-    if not colon or not port.isdigit():
-        host, port = rest.rstrip("/"), usual.rpartition(":")[2] if not slashes else ""
+    scheme, slashes, rest = given.rstrip("/").rpartition("://")
+    host, _, port = rest.rpartition(":")
+    is_bare_ipv6 = rest.count(":") > 1 and not rest.startswith("[")
+    if is_bare_ipv6 or not port.isdigit():
+        host, port = rest, "" if slashes else usual.rpartition(":")[2]
     if host in _EVERYWHERE:
         host = "127.0.0.1"
-    elif host.count(":") > 1 and not host.startswith("["):
+    elif is_bare_ipv6:
         host = f"[{host}]"
     return f"{scheme or 'http'}://{host}" + (f":{port}" if port else "")
 
@@ -121,15 +122,15 @@ def _ask(probe: Probe, deadline: float) -> bytes:
     with socket.create_connection(("127.0.0.1", probe.port), _left(deadline)) as connection:
         connection.sendall(request.encode())
         answer = bytearray()
-        while len(answer) <= _LARGEST_ANSWER:
+        while not _is_whole(answer):
             connection.settimeout(_left(deadline))
             chunk = connection.recv(64 * 1024)
             if not chunk:
-                return bytes(answer)
+                break
             answer += chunk
-            if _is_whole(answer):
-                return bytes(answer)
-    return b""
+            if len(answer) > _LARGEST_ANSWER:
+                return b""
+        return bytes(answer)
 
 
 def _left(deadline: float) -> float:
