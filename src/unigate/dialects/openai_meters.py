@@ -141,9 +141,10 @@ class ChatMeter:
         usage = _usage_of(chunk.usage)
         self._usage = usage or self._usage
         self.ended = self.ended or _has_finish(data)
-        self._passed += 1
         is_bare = chunk.usage is not None and bytes(chunk.choices).strip() == b"[]"
-        return not is_bare or self._shows_usage
+        is_kept = not is_bare or self._shows_usage
+        self._passed += is_kept
+        return is_kept
 
     def _chunk(self, data: bytes) -> _Answer:
         try:

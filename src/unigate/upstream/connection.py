@@ -140,6 +140,8 @@ class Connection(asyncio.Protocol):
         status = self._parser.get_status_code()
         if 100 <= status < 200:
             return
+        if status == 408 and self.used:
+            raise Fault(Kind.STALE, "The upstream gave up a kept connection as it was used again.")
         self.status = status
         encoding = self.headers.get(b"content-encoding", b"").strip().lower()
         if encoding and encoding != b"identity":

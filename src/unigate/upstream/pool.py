@@ -178,7 +178,7 @@ class Pool:
                 secured = await self._loop.start_tls(
                     transport, connection, self._origin.tls, server_hostname=self._origin.host
                 )
-                if secured is None:
+                if secured is None or secured.is_closing():
                     raise OSError("the connection closed during the TLS handshake")
                 connection.connection_made(secured)
             else:
