@@ -389,7 +389,7 @@ def spawn_door(settings: Settings, listener: socket.socket, environment: dict[st
             stdin=subprocess.PIPE,
             stderr=log,
             pass_fds=(told, listener.fileno()),
-            env={**os.environ, **(environment or {})},
+            env={**_without_proxies(), **(environment or {})},
         )
         os.close(told)
         port = listener.getsockname()[1]
@@ -401,6 +401,10 @@ def spawn_door(settings: Settings, listener: socket.socket, environment: dict[st
         listener.close()
         assert line.readline() == '{"ready":true}\n', (data / "door.log").read_text()
     return Door(port, process, data)
+
+
+def _without_proxies() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
 
 
 def listening(send_buffer: int = 0) -> socket.socket:
