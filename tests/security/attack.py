@@ -1,4 +1,4 @@
-"""What an attacker has in hand: sockets that send exactly these bytes, listeners that should stay silent, a search for secrets."""
+"""What an attacker has in hand: sockets that send exactly these bytes, and silent listeners; and a search for secrets."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def chat_body(model: str = "m", text: str = "hi", **more: object) -> dict[str, o
 
 
 def upstream_calls(address: str) -> list[dict[str, object]]:
-    """What the scripted upstream was sent by callers; the keeper's own questions for the list of models are left out."""
+    """What the scripted upstream was sent by callers; the keeper asks for the list of models on its own."""
     with urllib.request.urlopen(f"{address}/mock/calls", timeout=10) as answer:
         return [call for call in json.load(answer) if call["path"] != "/v1/models"]
 
@@ -56,6 +56,8 @@ class Canaries:
         self.ports: list[int] = []
         self._selector = selectors.DefaultSelector()
         for host in BOX:
+            if ":" in host and not _has_ipv6():
+                continue
             listener = socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
             self.ports.append(listener.getsockname()[1])
             self.addresses.append(f"[{host}]:{self.ports[-1]}" if ":" in host else f"{host}:{self.ports[-1]}")
@@ -65,8 +67,8 @@ class Canaries:
         self._thread.start()
 
     def _listen(self) -> None:
-        while not self._ended.is_set():
-            for key, _ in self._selector.select(0.05):
+        while (events := self._selector.select(0.05)) or not self._ended.is_set():
+            for key, _ in events:
                 assert isinstance(key.fileobj, socket.socket)
                 connection, _ = key.fileobj.accept()
                 with connection:
@@ -84,6 +86,15 @@ class Canaries:
         for key in list(self._selector.get_map().values()):
             assert isinstance(key.fileobj, socket.socket)
             key.fileobj.close()
+        self._selector.close()
+
+
+def _has_ipv6() -> bool:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
 
 
 @contextmanager

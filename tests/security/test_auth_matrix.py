@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-
 from attack import ask, say, upstream_calls
+
 from conftest import Gateway
 from harness import Answer
 from unigate.clock import wall
@@ -182,9 +182,7 @@ def test_every_route_has_a_verdict(gateway: Gateway) -> None:
 
 def test_every_path_with_a_name_in_it_is_known_here() -> None:
     tree = ast.parse(Path(inspect.getfile(client_api)).read_text("utf-8"))
-    pattern = next(
-        node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name == "_by_pattern"
-    )
+    pattern = next(node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name == "_by_pattern")
     texts = {node.value for node in ast.walk(pattern) if isinstance(node, ast.Constant)}
     beginnings = {text.decode() for text in texts if isinstance(text, bytes) and text.startswith(b"/") and text != b"/"}
 
@@ -282,7 +280,9 @@ def test_connect_opens_nothing(gateway: Gateway, target: str) -> None:
     assert ask(gateway, "CONNECT", target).status in (400, 401, 404, 405)
 
 
-@pytest.mark.parametrize("line", ["x-original-url: /admin/v1/keys", "x-rewrite-url: /v1/models", "host: x/admin/v1/keys"])
+@pytest.mark.parametrize(
+    "line", ["x-original-url: /admin/v1/keys", "x-rewrite-url: /v1/models", "host: x/admin/v1/keys"]
+)
 def test_a_public_page_stays_that_page(gateway: Gateway, line: str) -> None:
     answer = spelled(gateway, Route("GET", "/health", "anyone"), "", line)
 
