@@ -120,7 +120,7 @@ class Keeper:
 
     async def _publish(self, registry: Registry) -> None:
         """The doors' file at the start, and again whenever the disk did not take a change."""
-        while True:
+        while not self._stop.is_set():
             if registry.is_behind:
                 try:
                     await asyncio.to_thread(registry.publish)
@@ -137,7 +137,7 @@ class Keeper:
         turns = asyncio.Semaphore(_MOST_LISTS_AT_ONCE)
         await self._rest(_FIRST_LISTS)
         try:
-            while True:
+            while not self._stop.is_set():
                 await asyncio.gather(*(self._follow_list(one, upstream, registry, turns) for one in providers))
                 await self._rest(_LISTS)
         finally:
@@ -160,7 +160,8 @@ class Keeper:
     async def _rest(self, seconds: float) -> None:
         """Waits, but not beyond the moment this process is told to stop."""
         try:
-            await asyncio.wait_for(self._stop.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._stop.wait()
         except TimeoutError:
             pass
 

@@ -25,6 +25,10 @@ __all__ = ["AdminApi", "OperatorOnly", "build_app"]
 
 _LARGEST_BODY = 64 * 1024
 _OPERATOR = "unigate.operator"
+_ERROR: dict[str, object] = {
+    "description": "Refused, or not possible now; `message` says why · 被拒绝或暂不可用，原因见 `message`",
+    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
+}
 _HEADERS = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
 
 
@@ -75,21 +79,6 @@ class KeyToMake(BaseModel):
     )
 
 
-class ErrorDetail(BaseModel):
-    """What went wrong, in OpenAI's shape."""
-
-    message: str
-    type: str
-    param: str | None
-    code: str | None
-
-
-class ErrorBody(BaseModel):
-    """The body of every error."""
-
-    error: ErrorDetail
-
-
 class AdminApi:
     """The routes under /admin/v1; each needs an admin key, or the operator's own socket."""
 
@@ -102,12 +91,25 @@ class AdminApi:
         router = APIRouter(
             prefix="/admin/v1",
             dependencies=[Depends(self._prove)],
-            responses={"4XX": {"model": ErrorBody, "description": "Refused · 被拒绝"}},
+            responses={"4XX": _ERROR, "503": _ERROR},
         )
         add = router.add_api_route
-        add("/keys", self.list_keys, methods=["GET"], summary="List keys · 列出密钥")
-        add("/keys", self.make_key, methods=["POST"], summary="Make a key · 新建密钥", status_code=201)
-        add("/keys/{id}", self.revoke_key, methods=["DELETE"], summary="Revoke a key · 吊销密钥")
+        add("/keys", self.list_keys, methods=["GET"], operation_id="list_keys", summary="List keys · 列出密钥")
+        add(
+            "/keys",
+            self.make_key,
+            methods=["POST"],
+            operation_id="make_key",
+            summary="Make a key · 新建密钥",
+            status_code=201,
+        )
+        add(
+            "/keys/{id}",
+            self.revoke_key,
+            methods=["DELETE"],
+            operation_id="revoke_key",
+            summary="Revoke a key · 吊销密钥",
+        )
         return router
 
     # FastAPI runs plain functions in threads, which is where a database belongs; their docstrings become the document.
@@ -231,11 +233,18 @@ def _invalid(error: RequestValidationError) -> Told:
     """The first thing that is wrong with a request, by the name of its field."""
     first = _Problem.model_validate(error.errors()[0])
     names = [str(part) for part in first.loc if part not in ("body", "path", "query")]
-    if first.type == "json_invalid":
-        return Told(status=400, code="invalid_json", message="The body is not valid JSON.")
+    known = _BODY_PROBLEMS.get(first.type)
+    if known is not None:
+        return Told(status=400, code="invalid_json", message=known)
     param = ".".join(names) or None
     message = f"'{param}': {first.msg}." if param else f"The body: {first.msg}."
     return Told(status=400, code="invalid_value", message=message, param=param)
+
+
+_BODY_PROBLEMS = {
+    "json_invalid": "The body is not valid JSON.",
+    "model_attributes_type": "The body must be a JSON object, sent with 'content-type: application/json'.",
+}
 
 
 class _Problem(BaseModel):
