@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Mapping
-from urllib.parse import parse_qsl
+from urllib.parse import unquote_to_bytes
 
 from unigate.call import Caller
 from unigate.errors import Refusal
@@ -15,7 +15,7 @@ __all__ = ["Keyring", "hash_key", "identify", "new_key"]
 Keyring = Mapping[bytes, Caller]
 """Callers by the SHA-256 of their key; a key is 256 random bits, so a fast hash is the right one."""
 
-_HEADERS = frozenset({b"x-api-key", b"api-key", b"x-goog-api-key"})
+_HEADERS = (b"x-api-key", b"api-key", b"x-goog-api-key")
 
 
 def new_key(role: str) -> str:
@@ -32,7 +32,7 @@ def hash_key(key: bytes) -> bytes:
 def identify(headers: Mapping[bytes, bytes], query: bytes, keyring: Keyring) -> Caller:
     """The caller a request's one credential proves. Raises Refusal (401) for none, an unknown one, or two different."""
     given = _bearer(headers.get(b"authorization", b""))
-    if not _HEADERS.isdisjoint(headers) or b"key=" in query:
+    if query or b"x-api-key" in headers or b"api-key" in headers or b"x-goog-api-key" in headers:
         given = _one_of(given, headers, query)
     if not given:
         raise _refused("no_api_key", "No API key was sent; send it as 'Authorization: Bearer <key>'.")
@@ -52,9 +52,9 @@ def _one_of(given: bytes, headers: Mapping[bytes, bytes], query: bytes) -> bytes
     """The one credential that all places agree on."""
     for name in _HEADERS:
         given = _same(given, headers.get(name, b"").strip())
-    for name, value in parse_qsl(query, max_num_fields=100):
-        if name == b"key":
-            given = _same(given, value)
+    for field in query.split(b"&"):
+        if field.startswith(b"key="):
+            given = _same(given, unquote_to_bytes(field[4:].replace(b"+", b" ")).strip())
     return given
 
 

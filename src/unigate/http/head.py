@@ -9,14 +9,17 @@ __all__ = ["has_body", "length_of", "split_target"]
 
 
 def split_target(target: bytes) -> tuple[bytes, bytes]:
-    """Path and query of a request target; the absolute form (RFC 9112, section 3.2.2) counts by its path alone."""
+    """Path and query of a request target; the absolute form (RFC 9112, section 3.2.2) counts by its path alone.
+
+    A fragment counts for nothing, in either form.
+    """
     if not target.startswith(b"/"):
         try:
             parts = urlsplit(target)
         except ValueError:
             return b"", b""
         return parts.path or b"/", parts.query
-    path, _, query = target.partition(b"?")
+    path, _, query = target.partition(b"#")[0].partition(b"?")
     return path, query
 
 

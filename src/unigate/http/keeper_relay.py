@@ -13,7 +13,17 @@ __all__ = ["KeeperRelay"]
 
 _TIMEOUTS = Timeouts(connect=5.0, write=10.0, first_byte=30.0, idle=30.0, total=120.0)
 # Written anew, so that nothing a client sends can pass for something a door says.
-_TO_KEEPER = (b"content-type", b"authorization", b"x-api-key", b"accept", b"if-none-match", b"user-agent", b"host")
+_TO_KEEPER = (
+    b"content-type",
+    b"authorization",
+    b"x-api-key",
+    b"api-key",
+    b"x-goog-api-key",
+    b"accept",
+    b"if-none-match",
+    b"user-agent",
+    b"host",
+)
 _FROM_KEEPER = (
     b"content-type",
     b"cache-control",
