@@ -1,4 +1,4 @@
-"""What an attacker has in hand: sockets that send exactly these bytes, and silent listeners; and a search for secrets."""
+"""What an attacker has in hand: sockets that send exactly these bytes, silent listeners, a search for secrets."""
 
 from __future__ import annotations
 
