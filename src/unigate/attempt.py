@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import lru_cache
 from urllib.parse import quote
 
 from unigate.call import Call
@@ -35,7 +36,7 @@ class Attempt:
         self._ledger.upstream_request_id = request_id
         return b"content-type: %b\r\n%b%b%bx-unigate-overhead-ms: %.3f\r\n" % (
             headers.get(b"content-type", b"application/octet-stream"),
-            _names(self.target),
+            _names(self.target.model, self.target.provider.name),
             b"x-unigate-upstream-request-id: %b\r\n" % request_id if request_id else b"",
             b"x-unigate-demo: true\r\n" if self._ledger.is_demo else b"",
             self.call.times.overhead_ns(time.perf_counter_ns()) / 1e6,
@@ -46,8 +47,8 @@ class Attempt:
         self._ledger.settle(status, "ok")
 
 
-def _names(target: Target) -> bytes:
-    """A model's name as a header value; what a header cannot hold is percent-encoded."""
-    name = target.model
-    shown = name if name.isascii() and name.isprintable() else quote(name)
-    return f"x-unigate-model: {shown}\r\nx-unigate-provider: {target.provider.name}\r\n".encode()
+@lru_cache(maxsize=4096)
+def _names(model: str, provider: str) -> bytes:
+    """Who answers, as header lines; what a header cannot hold is percent-encoded."""
+    shown = model if model.isascii() and model.isprintable() else quote(model)
+    return f"x-unigate-model: {shown}\r\nx-unigate-provider: {provider}\r\n".encode()

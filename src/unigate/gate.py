@@ -162,10 +162,10 @@ class Ledger:
             first_byte_us=(answered - times.received) // 1000 if answered else None,
             overhead_us=times.overhead_ns(answered) // 1000 if answered else None,
             usage=self._crossing.usage if self._crossing and answered else Usage(),
-            attempts=tuple(self._attempts),
+            attempts=tuple(self._attempts) if self._attempts else (),
             error=error,
-            demo=self.is_demo,
             peer=call.peer,
             client_request_id=client_id[:200].decode("latin-1") if client_id else None,
             upstream_request_id=self.upstream_request_id[:200].decode("latin-1") or None,
+            demo=self.is_demo,
         )

@@ -12,7 +12,7 @@ from unigate.usage import Usage
 __all__ = ["Entry", "FailedAttempt", "Intent", "Record", "decode_entry", "encode_entry"]
 
 
-class Intent(msgspec.Struct, frozen=True, array_like=True, tag="i"):
+class Intent(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="i"):
     """An attempt is about to be sent; written before its first upstream byte."""
 
     id: str
@@ -26,7 +26,7 @@ class Intent(msgspec.Struct, frozen=True, array_like=True, tag="i"):
     target: str
 
 
-class FailedAttempt(msgspec.Struct, frozen=True, array_like=True):
+class FailedAttempt(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """An upstream request that failed: the kind of fault, and after how many microseconds."""
 
     provider: str
@@ -35,7 +35,7 @@ class FailedAttempt(msgspec.Struct, frozen=True, array_like=True):
     us: int
 
 
-class Record(msgspec.Struct, frozen=True, array_like=True, kw_only=True, tag="r"):
+class Record(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_only=True, tag="r"):
     """The one immutable fact about a finished call; times in microseconds, instants in nanoseconds since 1970."""
 
     id: str

@@ -79,7 +79,7 @@ class Connection(asyncio.Protocol):
             )
         except httptools.HttpParserError:
             self._fail(Fault(Kind.PROTOCOL, "The upstream's answer is not valid HTTP."))
-        if self._deadline and self._has_head:
+        if self._has_head and not self._complete and self._deadline:
             self._expect(Kind.IDLE_TIMEOUT, self._timeouts.idle)
         self._wake()
 
@@ -185,13 +185,14 @@ class Connection(asyncio.Protocol):
             # An upstream may answer, and close, before it has read all of a body it does not want.
             while not self._has_head and self._fault is None and (drained := self._drained) and self._transport:
                 await self._either(drained)
-        self._expect(Kind.FIRST_BYTE_TIMEOUT, timeouts.first_byte)
+        if self._has_head:
+            self._expect(Kind.IDLE_TIMEOUT, timeouts.idle)
+        else:
+            self._expect(Kind.FIRST_BYTE_TIMEOUT, timeouts.first_byte)
         while not self._has_head:
             if self._fault is not None:
                 raise self._fault
             await self._wait()
-        if self._fault is None:
-            self._expect(Kind.IDLE_TIMEOUT, timeouts.idle)
 
     async def read(self) -> bytes:
         """The bytes that came since the last call, or empty at the end. Raises Fault if the end is not the answer's."""
@@ -247,8 +248,10 @@ class Connection(asyncio.Protocol):
 
     def _expect(self, late: Kind, seconds: float) -> None:
         """Sets the one deadline; a timer that is already running earlier is left to look again when it fires."""
-        deadline = min(self._loop.time() + seconds, self._total_at)
-        self._late = late if deadline < self._total_at else Kind.TOTAL_TIMEOUT
+        deadline = self._loop.time() + seconds
+        if deadline >= self._total_at:
+            deadline, late = self._total_at, Kind.TOTAL_TIMEOUT
+        self._late = late
         self._deadline = deadline
         if self._timer is not None:
             if self._timer.when() <= deadline:
