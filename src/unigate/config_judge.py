@@ -20,7 +20,6 @@ from unigate.config_checks import (
     header_fault,
     is_name,
     key_fault,
-    loops,
     origin_fault,
 )
 from unigate.config_nodes import Fields, Items, Leaf, Problems, plain
@@ -37,12 +36,11 @@ _LINE_SAFE = re.compile(r"[^\x00-\x1f\x7f]+")
 def judge(root: Fields, table: Table, problems: Problems) -> Config:
     """The configuration of a file; whether it may be used, the problems tell."""
     check_names(root, Config, "", problems)
-    server = _server(root, problems)
     section = _section(root, "providers", problems)
     return Config(
-        server=server,
+        server=_server(root, problems),
         database=_database(root, problems),
-        providers=dict(_providers(section, table, server, problems)),
+        providers=dict(_providers(section, table, problems)),
         models=dict(_models(_section(root, "models", problems), list(section.entries), problems)),
         keys=tuple(_keys(root, problems)),
         log=part(_section(root, "log", problems), LogSettings, "log", problems) or LogSettings(),
@@ -87,9 +85,7 @@ def _database(root: Fields, problems: Problems) -> str:
     return database
 
 
-def _providers(
-    section: Fields, table: Table, server: ServerSettings, problems: Problems
-) -> Iterator[tuple[str, ProviderSettings]]:
+def _providers(section: Fields, table: Table, problems: Problems) -> Iterator[tuple[str, ProviderSettings]]:
     for name, node in section.entries.items():
         line = section.line_of(name)
         if not is_name(name):
@@ -103,7 +99,7 @@ def _providers(
             if fault:
                 problems.add(fields.line_of(field), f"providers.{name}.{field}: {fault}")
         if problems.reports == before:
-            _try_provider(name, line, settings, table, server, problems)
+            _try_provider(name, line, settings, table, problems)
         yield name, settings
 
 
@@ -140,18 +136,13 @@ def _spoken(row: Row) -> Iterator[str]:
         yield from one.speaks
 
 
-def _try_provider(
-    name: str, line: int, settings: ProviderSettings, table: Table, server: ServerSettings, problems: Problems
-) -> None:
-    """Builds the provider once, to see that nothing is missing and that it does not lead back here."""
+def _try_provider(name: str, line: int, settings: ProviderSettings, table: Table, problems: Problems) -> None:
+    """Builds the provider once, to see that nothing is missing."""
     try:
-        provider = build_provider(name, settings, table)
+        build_provider(name, settings, table)
     except TableError as error:
         hint = "; give 'kind' to name a known service" if settings.kind is None and name not in table else ""
         problems.add(line, f"{error}{hint}")
-        return
-    if any(loops(one.base_url, server.host, server.port) for one in provider.endpoints):
-        problems.add(line, f"provider '{name}' leads back to this gateway; change its address or server.port")
 
 
 def _models(section: Fields, names: list[str], problems: Problems) -> Iterator[tuple[str, str | RouteSettings]]:
