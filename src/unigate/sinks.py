@@ -251,7 +251,7 @@ def log_line(record: Record) -> bytes:
             fields[name] = value
     fields |= msgspec.to_builtins(record.usage)
     if record.attempts:
-        fields["attempts"] = msgspec.to_builtins(record.attempts)
+        fields["attempts"] = [msgspec.structs.asdict(one) for one in record.attempts]
     # JSON lets DEL stand as it is; not every reader of logs does.
     return json.dumps(fields, separators=(",", ":")).replace("\x7f", "\\u007f").encode("ascii") + b"\n"
 

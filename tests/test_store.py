@@ -1,0 +1,143 @@
+"""The database: keys that survive, a schema that only grows, a file that only its owner reads."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import apsw
+import pytest
+
+from unigate.errors import Refusal, StorageError
+from unigate.snapshot import Stored
+from unigate.storage.schema import STEPS
+from unigate.storage.sqlite import Database, check_version
+from unigate.storage.store import OpenIntent, Place, Progress, Store
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "data" / "unigate.db"
+
+
+@pytest.fixture
+def store(path: Path) -> Iterator[Store]:
+    store = Store.open(path, lambda: 1_764_000_000_000_000_000)
+    yield store
+    store.close()
+
+
+def test_a_key_is_kept_by_its_hash_alone(store: Store, path: Path) -> None:
+    entry, text = store.add_key("team-a", "client", ["gpt-4o"])
+
+    assert text.startswith("sk-ug-")
+    assert entry.hash == hashlib.sha256(text.encode()).hexdigest()
+    assert store.stored() == Stored(1, (entry,), {})
+    files = b"".join(file.read_bytes() for file in path.parent.iterdir())
+    assert text.encode() not in files
+
+
+def test_a_key_survives_the_process(path: Path) -> None:
+    first = Store.open(path)
+    entry, _ = first.add_key("ops", "admin", None)
+    first.close()
+
+    second = Store.open(path)
+    assert second.stored().keys == (entry,)
+    second.close()
+
+
+def test_two_living_keys_never_share_a_name(store: Store) -> None:
+    first, _ = store.add_key("team-a", "client", None)
+    with pytest.raises(Refusal) as refused:
+        store.add_key("team-a", "admin", None)
+    store.revoke_key("team-a")
+    again, _ = store.add_key("team-a", "client", None)
+
+    assert (refused.value.told.status, refused.value.told.code) == (409, "key_exists")
+    assert store.stored().keys == (again,)
+    assert again.id != first.id
+
+
+@pytest.mark.parametrize("by", ["id", "name"])
+def test_a_key_is_revoked_by_id_or_name(store: Store, by: str) -> None:
+    kept, _ = store.add_key("kept", "client", None)
+    ended, _ = store.add_key("ended", "client", None)
+
+    assert store.revoke_key(getattr(ended, by)) == ended
+    assert store.stored() == Stored(3, (kept,), {})
+    with pytest.raises(Refusal) as refused:
+        store.revoke_key(getattr(ended, by))
+    assert refused.value.told.status == 404
+
+
+def test_the_version_grows_only_when_something_changed(store: Store) -> None:
+    changes = [store.set_list("p", ["a", "b"]), store.set_list("p", ["a", "b"]), store.set_list("p", [])]
+
+    assert (changes, store.stored()) == ([True, False, True], Stored(2, (), {"p": ()}))
+
+
+def test_progress_is_kept_whole(store: Store) -> None:
+    intents = [OpenIntent("req_1", "door-0-aa", b"\x00one"), OpenIntent("req_2", "door-0-aa", b"two")]
+    places = [Place("door-0-aa", "00000001.segment", 10), Place("door-0-bb", "00000003.segment", 0)]
+    store.save_progress(Progress(places=places, opened=intents, mark="7:100"))
+    moved = Place("door-0-aa", "00000002.segment", 5)
+    store.save_progress(Progress(places=[moved], gone=["door-0-bb"], closed=["req_1"], mark="7:200"))
+
+    assert store.progress() == Progress(places=[moved], opened=intents[1:], mark="7:200")
+
+
+def test_only_the_owner_can_read_the_files(store: Store, path: Path) -> None:
+    store.add_key("team-a", "client", None)
+    modes = {file.name: file.stat().st_mode & 0o777 for file in path.parent.iterdir()}
+
+    assert set(modes.values()) == {0o600}
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_every_step_leaves_its_own_number() -> None:
+    assert [f"PRAGMA user_version = {number};" in step for number, step in enumerate(STEPS, 1)] == [True] * len(STEPS)
+
+
+def test_every_table_is_strict(store: Store, path: Path) -> None:
+    tables = list(apsw.Connection(str(path)).execute("SELECT name, strict FROM pragma_table_list WHERE schema='main'"))
+
+    assert {name for name, strict in tables if not strict} <= {"sqlite_schema"}
+
+
+def test_a_database_of_a_newer_version_is_refused(path: Path) -> None:
+    Store.open(path).close()
+    connection = apsw.Connection(str(path))
+    connection.execute(f"PRAGMA user_version = {len(STEPS) + 1}")
+    connection.close()
+
+    with pytest.raises(StorageError, match=r"made by a newer Unigate .* Run that version"):
+        Store.open(path)
+
+
+def test_two_may_open_a_new_database_at_once(path: Path) -> None:
+    first, second = Database(path), Database(path)
+    first.close()
+    second.close()
+    stores = [Store.open(path), Store.open(path)]
+    stores[0].add_key("a", "client", None)
+    stores[1].add_key("b", "client", None)
+
+    assert [key.name for key in stores[0].keys()] == ["a", "b"]  # noqa: SIM118
+    for store in stores:
+        store.close()
+
+
+@pytest.mark.parametrize("version", ["3.51.2", "3.45.0", "2.8.17"])
+def test_an_sqlite_that_may_lose_a_commit_is_refused(version: str) -> None:
+    with pytest.raises(StorageError, match=f"SQLite {version} can lose a commit in WAL mode; 3.51.3 or newer"):
+        check_version(version)
+
+
+def test_what_is_no_database_is_refused_with_its_path(path: Path) -> None:
+    path.parent.mkdir()
+    path.write_bytes(b"not a database, but long enough to have been one" * 100)
+
+    with pytest.raises(StorageError, match=r"unigate\.db cannot be opened"):
+        Store.open(path)
