@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from unigate.config_file import json_schema, load_config
+from unigate.config_file import json_schema, read_config
 from unigate.discovery import read_dotenv
 from unigate.errors import ConfigError
 from unigate.serve import Stop, find_config
@@ -27,7 +27,7 @@ def check(given: Path | None, *, schema: bool, environment: Mapping[str, str]) -
         if path is None:
             print(say("config_none"))
             return 0
-        load_config(path.read_text("utf-8"), str(path), read_dotenv(Path(".env"), environment))
+        read_config(path, read_dotenv(Path(".env"), environment))
     except Stop as stop:
         print(stop, file=sys.stderr)
         return 2

@@ -13,7 +13,7 @@ import msgspec
 
 from unigate.banner import Announcement, announce
 from unigate.config import Config, ProviderSettings
-from unigate.config_file import load_config, load_table, resolve
+from unigate.config_file import load_table, read_config, resolve
 from unigate.demo import DemoPlan, is_loopback, plan_demo
 from unigate.discovery import find_providers, probe_local, read_dotenv
 from unigate.errors import ConfigError
@@ -106,7 +106,7 @@ def _serve(choices: Choices, environment: Mapping[str, str], say: Texts) -> int:
 def _config(path: Path | None, choices: Choices, environment: Mapping[str, str]) -> Config:
     """The file's settings, or what can be found without one; the command line overrides both."""
     if path is not None:
-        config = load_config(path.read_text("utf-8"), str(path), environment)
+        config = read_config(path, environment)
     else:
         table = load_table()
         found: dict[str, ProviderSettings] = {} if choices.demo else find_providers(environment, table)
