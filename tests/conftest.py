@@ -2,114 +2,24 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import socket
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
-CLIENT_KEY = "sk-ug-client-5vR9wXb2LqTz8KpN"
-ADMIN_KEY = "sk-ug-admin-Yh3mQ7cVt6JfW1sD"
-UPSTREAM_KEY = "upstream-key-Gp4ZkE9uRx2B"
-PATIENCE_S = 20.0
-
-CONFIG = """
-server: {{port: {port}, drain: 2}}
-providers:
-  mock: {{kind: openai, base_url: "{upstream}/v1", api_key: "${{UPSTREAM_KEY}}",
-         timeouts: {{connect: 2, first_byte: 20, idle: 20, total: 60}}}}
-keys:
-  - {{name: tester, key: "${{CLIENT_KEY}}"}}
-  - {{name: operator, key: "${{ADMIN_KEY}}", role: admin}}
-"""
-
-
-@dataclass
-class Gateway:
-    """A running gateway, its addresses and its folders."""
-
-    process: subprocess.Popen[bytes]
-    folder: Path
-    port: int
-    upstream: str = ""
-    client_key: str = CLIENT_KEY
-    admin_key: str = ADMIN_KEY
-    output: Path = field(default=Path())
-
-    @property
-    def url(self) -> str:
-        return f"http://localhost:{self.port}"
-
-    @property
-    def data(self) -> Path:
-        return self.folder / "data"
-
-    def stop(self, number: int = signal.SIGTERM) -> int:
-        self.process.send_signal(number)
-        return self.process.wait(PATIENCE_S)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def clean_environment(**more: str) -> dict[str, str]:
-    """The environment without providers' keys and proxies, so that a developer's own settings change nothing."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "VIRTUAL_ENV") if name in os.environ}
-    return {**kept, "LANG": "C.UTF-8", **more}
-
-
-def wait_for(url: str, process: subprocess.Popen[bytes], output: Path) -> None:
-    end = time.monotonic() + PATIENCE_S
-    while time.monotonic() < end:
-        try:
-            with urllib.request.urlopen(url, timeout=2):
-                return
-        except urllib.error.HTTPError:
-            return
-        except OSError:
-            if process.poll() is not None:
-                break
-            time.sleep(0.02)
-    raise AssertionError(f"{url} did not answer:\n{output.read_text('utf-8', 'replace')}")
-
-
-def start_gateway(folder: Path, *arguments: str, port: int, environment: Mapping[str, str] | None = None) -> Gateway:
-    """`unigate serve` in a folder of its own, once it answers."""
-    output = folder / "output"
-    with output.open("ab") as sink:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "unigate", "serve", *arguments],
-            cwd=folder,
-            env=clean_environment(**(environment or {})),
-            stdin=subprocess.DEVNULL,
-            stdout=sink,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    wait_for(f"http://127.0.0.1:{port}/health", process, output)
-    end = time.monotonic() + PATIENCE_S
-    while "curl http" not in output.read_text("utf-8", "replace") and time.monotonic() < end:
-        time.sleep(0.02)  # it answers a moment before it says so
-    return Gateway(process, folder, port, output=output)
-
-
-def kill_group(process: subprocess.Popen[bytes]) -> None:
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
-    process.wait(PATIENCE_S)
+from gateways import (
+    ADMIN_KEY,
+    CLIENT_KEY,
+    CONFIG,
+    PATIENCE_S,
+    UPSTREAM_KEY,
+    Gateway,
+    free_port,
+    kill_group,
+    start_gateway,
+    wait_for,
+)
 
 
 @pytest.fixture(scope="session")

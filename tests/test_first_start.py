@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import PATIENCE_S, Gateway, clean_environment, free_port, kill_group, start_gateway
+from gateways import PATIENCE_S, Gateway, clean_environment, free_port, kill_group, start_gateway
 from unigate.local import available
 
 pytestmark = pytest.mark.xdist_group("first_start")

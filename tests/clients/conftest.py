@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import toolchains
 
+from gateways import Gateway
+
 PATIENCE_S = 60
-KEY = "sk-ug-direct"
 JAVA_UTF8 = "-Dfile.encoding=UTF-8 -Dstdout.encoding=UTF-8"
 JAVA_NOTICE = f"Picked up JAVA_TOOL_OPTIONS: {JAVA_UTF8}\n"
 
@@ -27,7 +25,6 @@ class Server:
 
     url: str
     key: str
-    is_gateway: bool
 
 
 @dataclass(frozen=True)
@@ -51,21 +48,9 @@ Runner = Callable[..., Run]
 
 
 @pytest.fixture(scope="session")
-def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A real gateway in front of the scripted upstream, or that upstream itself while there is none."""
-    try:
-        gateway = request.getfixturevalue("gateway")
-    except pytest.FixtureLookupError:
-        yield from _upstream_alone(tmp_path_factory.mktemp("upstream") / "log")
-    else:
-        yield Server(gateway.url.rstrip("/"), gateway.client_key, True)
-
-
-@pytest.fixture
-def gateway_only(server: Server) -> None:
-    """Skips what the scripted upstream alone does not promise: health, h2c offers, exact faults."""
-    if not server.is_gateway:
-        pytest.skip("Only the gateway promises this.")
+def server(gateway: Gateway) -> Server:
+    """A real gateway in front of the scripted upstream."""
+    return Server(gateway.url, gateway.client_key)
 
 
 @pytest.fixture
@@ -101,29 +86,3 @@ def node(tmp_path: Path) -> Callable[[Path], list[str]]:
         return ["node", str(tmp_path / source.name)]
 
     return command
-
-
-def _upstream_alone(log: Path) -> Iterator[Server]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    url = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "unigate.mock", "--port", str(port), "--key", KEY]
-    with log.open("w") as out, subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out) as process:
-        try:
-            _wait_until_it_listens(port, process, log)
-            yield Server(url, KEY, False)
-        finally:
-            process.terminate()
-
-
-def _wait_until_it_listens(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 15
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            time.sleep(0.05)
-        else:
-            return
-    pytest.fail(f"The scripted upstream did not start:\n{log.read_text()}")

@@ -61,7 +61,7 @@ def test_fetch(run, path):
 
 
 @HERE
-def test_curl(run, gateway_only, path):
+def test_curl(run, path):
     toolchains.need("bash", "curl")
 
     done = run([str(EXAMPLES / "curl" / "main.sh")], path)
@@ -79,7 +79,7 @@ def test_go(run, path):
 
 
 @HERE
-def test_java_with_its_offer_to_upgrade(run, gateway_only, path):
+def test_java_with_its_offer_to_upgrade(run, path):
     done = run(["java", "-cp", toolchains.java_classes(), "Main"], path)
 
     assert (done.err, done.status, done.last_line) == ("", 0, "ok: 12 checks")

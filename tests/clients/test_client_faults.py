@@ -21,9 +21,6 @@ KINDS = {
 BROKEN = ["script:cut=events:3", "script:cut=mid:3", "script:reset=events:3", "script:inband=3"]
 
 
-pytestmark = pytest.mark.usefixtures("gateway_only")
-
-
 @pytest.fixture(params=["python2", "python3", "javascript"])
 def program(request, node) -> list[str]:
     """The command that prints which error each official library raises."""

@@ -55,15 +55,13 @@ def test_openai_for_javascript(run, node, model):
 
 
 @MODELS
-def test_fetch_that_takes_each_read_for_whole_lines(run, server, model):
+def test_fetch_that_takes_each_read_for_whole_lines(run, model):
     toolchains.need("node")
-    if model in TORN and not server.is_gateway:
-        pytest.skip("Only the gateway mends what its upstream tore.")
 
     whole(run(["node", str(GUIDE / "fetch.mjs")], UNIGATE_MODEL=model))
 
 
-def test_curl(run, gateway_only):
+def test_curl(run):
     toolchains.need("bash", "curl")
 
     done = run(["bash", str(GUIDE / "lines.sh")])
@@ -80,7 +78,7 @@ def test_go(run):
     assert (done.err, done.status, done.out) == ("", 0, f"plain: {ANSWER}\n")
 
 
-def test_java(run, gateway_only):
+def test_java(run):
     done = run(["java", "-cp", toolchains.java_classes(), str(GUIDE / "PlainClient.java")])
 
     assert (done.err, done.status, done.out) == ("", 0, f"plain: {ANSWER}\n")

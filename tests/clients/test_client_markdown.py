@@ -136,7 +136,7 @@ def test_javascript_helpers(run, tmp_path, filled, server):
 
 
 @programs("bash")
-def test_shell_lines(run, gateway_only, tmp_path, filled, block):
+def test_shell_lines(run, tmp_path, filled, block):
     toolchains.need("bash", "curl")
     (tmp_path / "lines.sh").write_text(filled(block.text), encoding="utf-8")
 
@@ -158,7 +158,7 @@ def test_go_program(run, tmp_path, filled, block):
 
 
 @programs("java")
-def test_java_program(run, gateway_only, tmp_path, filled, block):
+def test_java_program(run, tmp_path, filled, block):
     name = re.findall(r"public class (\w+)", block.text)[0]
     (tmp_path / f"{name}.java").write_text(mended(filled(block.text)), encoding="utf-8")
 
