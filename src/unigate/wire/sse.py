@@ -21,34 +21,40 @@ _BLANK_AT_CLOSE = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r(?!\n))")
 class Cutter:
     """Turns any chunking of a stream into whole events; keeps the unfinished tail."""
 
-    __slots__ = ("_limit", "_tail")
+    __slots__ = ("_limit", "_tail", "_with_cr")
 
     def __init__(self, limit: int = 8 * 1024 * 1024) -> None:
-        self._tail = b""
+        self._tail = bytearray()
+        self._with_cr = False
         self._limit = limit
 
     def feed(self, chunk: bytes) -> bytes:
         """The whole events that are complete now, possibly none. Raises Fault if one event outgrows the limit."""
-        if not self._tail and chunk.endswith(b"\n\n"):
+        tail = self._tail
+        if not tail and chunk.endswith(b"\n\n"):
             return chunk
-        joined = self._tail + chunk if self._tail else chunk
-        end = _last_end(joined, max(len(self._tail) - 3, 0))
-        self._tail = joined[end:]
-        if len(self._tail) > self._limit:
-            raise Fault(Kind.TOO_LARGE, f"The upstream sent one event of more than {self._limit} bytes.")
-        return joined[:end]
+        start = max(len(tail) - 3, 0)
+        tail += chunk
+        # Only what is new is looked at: a long event in small pieces must not cost its length each time.
+        self._with_cr = self._with_cr or b"\r" in chunk
+        end = _last_end(tail, start) if self._with_cr else tail.rfind(b"\n\n", start) + 2
+        if end < 2:
+            if len(tail) > self._limit:
+                raise Fault(Kind.TOO_LARGE, f"The upstream sent one event of more than {self._limit} bytes.")
+            return b""
+        block = bytes(tail[:end])
+        del tail[:end]
+        self._with_cr = b"\r" in tail
+        return block
 
     def close(self) -> bytes:
         """The tail that no blank line ended; empty for a well-formed stream."""
-        tail, self._tail = self._tail, b""
+        tail, self._tail = bytes(self._tail), bytearray()
         return tail
 
 
-def _last_end(joined: bytes, start: int) -> int:
+def _last_end(joined: bytearray, start: int) -> int:
     """Just past the last blank line at or after `start`, or 0."""
-    if b"\r" not in joined:
-        found = joined.rfind(b"\n\n", start)
-        return found + 2 if found >= 0 else 0
     end = 0
     for match in _BLANK.finditer(joined, start):
         end = match.end()
