@@ -111,7 +111,7 @@ def _config(path: Path | None, choices: Choices, environment: Mapping[str, str])
         table = load_table()
         found: dict[str, ProviderSettings] = {} if choices.demo else find_providers(environment, table)
         if not choices.demo:
-            found |= probe_local(table)
+            found = probe_local(table) | found
         config = Config(providers=found)
     said = {name: value for name in ("host", "port", "workers") if (value := getattr(choices, name)) is not None}
     return msgspec.structs.replace(config, server=msgspec.structs.replace(config.server, **said))
