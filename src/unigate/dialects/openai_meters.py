@@ -135,7 +135,9 @@ class ChatMeter:
         if data.strip() == b"[DONE]":
             self.ended = True
             return None
+        count = event.count(b"data:")
         if not data:
+            self._passed += count
             return True
         chunk = self._chunk(data)
         usage = _usage_of(chunk.usage)
@@ -143,7 +145,7 @@ class ChatMeter:
         self.ended = self.ended or _has_finish(data)
         is_bare = chunk.usage is not None and bytes(chunk.choices).strip() == b"[]"
         is_kept = not is_bare or self._shows_usage
-        self._passed += is_kept
+        self._passed += count if is_kept else 0
         return is_kept
 
     def _chunk(self, data: bytes) -> _Answer:

@@ -8,6 +8,8 @@ __all__ = ["boundary_of", "find_field"]
 
 _BOUNDARY = re.compile(rb'boundary="?([0-9A-Za-z\'()+_,\-./:=? ]{1,70})"?', re.IGNORECASE)
 
+_NAME = re.compile(rb';\s*name=(?:"([^"\r\n]*)"|([^\s;"]+))', re.IGNORECASE)
+
 
 def boundary_of(content_type: bytes) -> bytes | None:
     """The boundary named by a multipart content type, or None."""
@@ -33,5 +35,5 @@ def find_field(content: bytes, boundary: bytes, name: bytes) -> tuple[int, int] 
 
 
 def _is_called(head: bytes, name: bytes) -> bool:
-    lowered = head.lower()
-    return (b'name="' + name + b'"' in head or b"name=" + name in head.split(b";")) and b"filename" not in lowered
+    found = _NAME.search(head)
+    return found is not None and name in found.groups() and b"filename" not in head.lower()
