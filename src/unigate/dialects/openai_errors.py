@@ -16,6 +16,8 @@ _OVERLOADED = frozenset({503, 529})
 _SLOW = frozenset({504, 524})
 _QUOTA_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
 _SECRET = re.compile(r"\b(?:sk|pk|gsk|xai|key|AIza|pplx|hf|r8|nvapi)[-_A-Za-z0-9*.…]{8,}|\bBearer\s+\S+", re.IGNORECASE)
+# Seconds, or a date (RFC 9110, section 10.2.3).
+_MOMENT = re.compile(rb"[0-9]{1,10}(\.[0-9]{1,6})?|[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9:]{8} GMT")
 _LONGEST_MESSAGE = 2000
 
 
@@ -50,7 +52,7 @@ def read_fault(status: int, headers: dict[bytes, bytes], content: bytes) -> Faul
     """The fault behind an upstream's error answer, rebuilt from message, type, code and param alone."""
     detail = _detail_of(content)
     code = str(detail.code) if detail.code is not None else None
-    retry_after = headers.get(b"retry-after", b"").decode("latin-1") or None
+    retry_after = _moment(headers.get(b"retry-after", b""))
     if status in _ACCOUNT or code in _QUOTA_CODES or detail.type in _QUOTA_CODES:
         return Fault(Kind.ACCOUNT, f"The upstream refused the gateway's own account (HTTP {status}).")
     message = _scrub(detail.message) or f"The upstream answered HTTP {status}."
@@ -72,6 +74,11 @@ def _detail_of(content: bytes) -> _Detail:
     if isinstance(found.error, str):
         return _Detail(message=found.error)
     return found.error or _Detail(message=found.message or found.detail)
+
+
+def _moment(value: bytes) -> str | None:
+    """What `retry-after` says, if it says a time; anything else an upstream may write there goes no further."""
+    return value.decode("ascii") if _MOMENT.fullmatch(value) else None
 
 
 def _scrub(message: str | None) -> str:
