@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from conftest import Gateway
+from gateways import Gateway
 from harness import Answer, Wire
 
 BOX = ("127.0.0.2", "127.0.0.3", "127.1.2.3", "::1")

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from attack import ask, say, upstream_calls
 
-from conftest import Gateway
+from gateways import Gateway
 from harness import Answer
 from unigate.clock import wall
 from unigate.dialects.table import DIALECTS

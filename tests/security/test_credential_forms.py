@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 from attack import ask, chat_body, files_under
 
-from conftest import Gateway
+from gateways import Gateway
 from harness import Answer
 
 pytestmark = pytest.mark.xdist_group("security_auth")

@@ -16,7 +16,7 @@ import pytest
 from attack import Canaries, ask, canaries, chat_body, say, upstream_calls
 
 import unigate
-from conftest import UPSTREAM_KEY, Gateway
+from gateways import UPSTREAM_KEY, Gateway
 from harness import KEY, RawUpstream, provider, raw_upstream, read_request, request, route, start_door
 from unigate.dialects.table import DIALECTS
 from unigate.secret import Secret
