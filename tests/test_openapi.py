@@ -1,0 +1,169 @@
+"""The OpenAPI document: it lists exactly what a door serves, in two languages, and every example is true to it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import jsonschema_rs
+import msgspec
+import pytest
+import schemathesis
+from fastapi import FastAPI
+
+from harness import ADMIN_KEY, KEYS
+from unigate.admission.keys import Keyring
+from unigate.clock import wall
+from unigate.config import ServerSettings
+from unigate.dialects.table import DIALECTS
+from unigate.errors import Refusal
+from unigate.http.admin_api import AdminApi
+from unigate.http.client_api import ClientApi
+from unigate.http.openapi import build_document
+from unigate.http.request import Request
+from unigate.snapshot import Settings, Stored, build_snapshot
+from unigate.snapshot_file import SnapshotFile
+from unigate.storage.registry import Registry
+from unigate.storage.store import Store
+
+SETTINGS = Settings(server=ServerSettings(), providers=(), keys=KEYS)
+SNAPSHOT = build_snapshot(SETTINGS, Stored())
+
+
+def keyring() -> Keyring:
+    return SNAPSHOT.keyring
+
+
+@pytest.fixture
+def admin(tmp_path: Path) -> Iterator[dict[str, object]]:
+    store = Store.open(tmp_path / "unigate.db")
+    registry = Registry(store, SnapshotFile(tmp_path / "snapshot.json"), ())
+    app = FastAPI()
+    app.include_router(AdminApi(registry, keyring).router())
+    yield app.openapi()
+    store.close()
+
+
+@pytest.fixture
+def document(admin: dict[str, object]) -> dict[str, dict]:
+    return json.loads(build_document(admin))
+
+
+@pytest.fixture
+def api() -> ClientApi:
+    """A door's desk; nothing is asked of it but what it would let in."""
+    return ClientApi(lambda: SNAPSHOT, None, None, None, origins=(), wall=wall)  # type: ignore[arg-type]
+
+
+def is_served(api: ClientApi, method: str, path: str) -> bool:
+    head = {b"authorization": b"Bearer " + ADMIN_KEY.encode()}
+    try:
+        api.admit(Request(method.upper().encode(), path.encode(), b"", head))
+    except Refusal as refusal:
+        assert refusal.told.status in (404, 405)
+        return False
+    return True
+
+
+def operations(document: dict[str, dict]) -> list[tuple[str, str, dict]]:
+    return [(method, path, told) for path, item in document["paths"].items() for method, told in item.items()]
+
+
+def test_the_document_is_valid_openapi(document: dict[str, dict]) -> None:
+    assert document["openapi"].startswith("3.1")
+    schemathesis.openapi.from_dict(document).validate()
+
+
+def test_everything_in_the_document_is_served(document: dict[str, dict], api: ClientApi) -> None:
+    told = [
+        (method, path.replace("{model}", "a/b").replace("{deployment}", "gpt-35").replace("{id}", "key_1"))
+        for method, path, _ in operations(document)
+    ]
+    without_v1 = [(method, path.removeprefix("/v1")) for method, path in told]
+
+    assert [one for one in told + without_v1 if not is_served(api, *one)] == []
+
+
+def test_everything_a_door_lists_is_in_the_document(document: dict[str, dict], api: ClientApi) -> None:
+    listed = [
+        (method.decode().lower(), path.decode())
+        for path, route in api._routes.items()
+        for method in route.methods
+        if method != b"HEAD"
+    ]
+    told = {(method, path) for method, path, _ in operations(document)}
+    missing = [
+        (method, path) for method, path in listed if (method, path) not in told and (method, "/v1" + path) not in told
+    ]
+
+    assert len(listed) > 2 * len(DIALECTS)
+    assert missing == []
+
+
+def test_a_new_dialect_appears_by_itself(admin: dict[str, object]) -> None:
+    fresh = msgspec.structs.replace(DIALECTS["openai.chat"], name="new.format", operation="/new/operation")
+    document = json.loads(build_document(admin, {"new.format": fresh}))
+
+    assert document["paths"]["/v1/new/operation"]["post"]["summary"] == "new.format"
+    assert "/openai/deployments/{deployment}/new/operation" in document["paths"]
+    schemathesis.openapi.from_dict(document).validate()
+
+
+def test_no_dialect_is_told_of_in_general_words(document: dict[str, dict]) -> None:
+    general = [
+        path
+        for _, path, told in operations(document)
+        if told["summary"] in DIALECTS or "AnyRequest" in json.dumps(told)
+    ]
+
+    assert general == []
+
+
+def test_every_operation_has_a_name_of_its_own_and_speaks_two_languages(document: dict[str, dict]) -> None:
+    names = [told["operationId"] for _, _, told in operations(document)]
+    silent = [path for _, path, told in operations(document) if not any("一" <= c <= "鿿" for c in told["summary"])]
+
+    assert (len(set(names)), silent) == (len(names), [])
+
+
+def test_the_example_of_a_chat_is_one_that_any_gateway_can_try(document: dict[str, dict]) -> None:
+    told = document["paths"]["/v1/chat/completions"]["post"]
+    content = told["requestBody"]["content"]["application/json"]
+
+    assert content["examples"]["plain"]["value"]["model"] == "gpt-3.5-turbo"
+    assert content["examples"]["stream"]["value"]["stream"] is True
+    assert set(told["responses"]["200"]["content"]) == {"application/json", "text/event-stream"}
+    assert {"401", "404", "429", "502", "504"} <= set(told["responses"])
+
+
+def test_only_the_public_paths_need_no_key(document: dict[str, dict]) -> None:
+    public = {path for _, path, told in operations(document) if told.get("security") in ([], [{}, {"bearer": []}])}
+
+    assert public == {"/", "/health", "/health/ready", "/docs", "/redoc", "/openapi.json"}
+    assert document["security"] == [{"bearer": []}]
+    assert document["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
+
+
+def test_requests_stay_open_for_fields_that_are_not_listed(document: dict[str, dict]) -> None:
+    schemas = document["components"]["schemas"]
+    closed = [name for name, schema in schemas.items() if schema.get("additionalProperties") is False]
+
+    assert closed == ["KeyToMake"]
+
+
+def test_every_example_is_true_to_its_schema(document: dict[str, dict]) -> None:
+    wrong: list[str] = []
+    shown = 0
+    for _, path, told in operations(document):
+        contents = [told["requestBody"]["content"]] if "requestBody" in told else []
+        contents += [answer["content"] for answer in told["responses"].values() if "content" in answer]
+        for part in (part for content in contents for part in content.values()):
+            values = [one["value"] for one in part.get("examples", {}).values()] + [part["example"]] * (
+                "example" in part
+            )
+            schema = {**part["schema"], "components": document["components"]}
+            wrong += [path for value in values if not jsonschema_rs.is_valid(schema, value)]
+            shown += len(values)
+
+    assert (wrong, shown > 40) == ([], True)
