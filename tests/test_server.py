@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -32,6 +33,7 @@ from harness import (
     until,
 )
 from unigate.config import ServerSettings
+from unigate.reply import Reply
 from unigate.target import Timeouts
 
 SERVER = ServerSettings(
@@ -707,6 +709,7 @@ from pathlib import Path
 sys.path.insert(0, {tests!r})
 from harness import listening, provider, spawn_door, KEYS
 from unigate.config import ServerSettings
+from unigate.reply import Reply
 from unigate.snapshot import Settings
 settings = Settings(server=ServerSettings(), providers=(provider("mock", {port}),), keys=KEYS, data={data!r})
 door = spawn_door(settings, listening())
@@ -741,3 +744,40 @@ def test_no_secret_of_the_upstream_reaches_log_or_journal(door: Door) -> None:
     assert UPSTREAM_KEY.encode() not in written
     assert os.path.getsize(door.data / "door.log") < 10_000
     assert isinstance(door.wire().socket, socket.socket)
+
+
+# --- what no client can see
+
+
+class Listener:
+    """A client that leaves as soon as it has heard something, and counts how often it is looked for after that."""
+
+    def __init__(self) -> None:
+        self.looks = 0
+        self.heard = asyncio.Event()
+
+    @property
+    def is_gone(self) -> bool:
+        self.looks += self.heard.is_set()
+        return self.heard.is_set()
+
+    def write(self, data: bytes) -> None:
+        self.heard.set()
+
+    def drained(self) -> None:
+        return None
+
+    def break_off(self) -> None:
+        self.heard.set()
+
+
+def test_a_heartbeat_dies_with_its_client() -> None:
+    async def looks() -> int:
+        listener = Listener()
+        reply = Reply(listener, b"req_1", with_body=True, http_10=False, keep_alive=True)
+        reply.beat(0.05)
+        await listener.heard.wait()
+        await asyncio.sleep(0.35)  # time for three more
+        return listener.looks
+
+    assert asyncio.run(looks()) == 1

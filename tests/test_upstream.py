@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import random
@@ -37,6 +38,7 @@ from harness import (
 from unigate.accounting.record import FailedAttempt, Record
 from unigate.config import ServerSettings
 from unigate.target import Timeouts
+from unigate.upstream.pool import Origin, Pool
 from unigate.usage import Usage
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 14\r\n\r\n" + b'{"choices":[]}'
@@ -843,3 +845,20 @@ def test_after_all_this_no_call_is_open(door: Door, mock: Mock) -> None:
     records = [entry for entry in entries if isinstance(entry, Record)]
     assert len({record.id for record in records}) == len(records)
     assert {entry.id for entry in entries} == {record.id for record in records}
+
+
+def test_a_place_in_the_queue_given_to_a_client_that_just_left_is_given_on() -> None:
+    async def play(port: int) -> bool:
+        pool = Pool(Origin("127.0.0.1", port), 1)
+        holder = await pool.acquire(1.0)
+        leaving = asyncio.ensure_future(pool.acquire(1.0))
+        waiting = asyncio.ensure_future(pool.acquire(1.0))
+        await asyncio.sleep(0.01)
+        pool.give_back(holder)  # wakes the first in the queue,
+        leaving.cancel()  # who leaves in the same moment
+        given = await waiting
+        pool.give_back(given)
+        return leaving.cancelled()
+
+    with raw_upstream(answer_ok) as upstream:
+        assert asyncio.run(play(upstream.port))
