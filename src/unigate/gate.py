@@ -20,6 +20,7 @@ from unigate.wire.body import decode_body, flag_of, text_of
 
 __all__ = ["Gate", "Ledger"]
 
+_LONGEST_NAME = 1000  # it is written down with each attempt, and remembered with each prepared head
 _EMPTY = (b"null", b"[]")
 
 
@@ -49,6 +50,9 @@ class Gate:
         if not model:
             reason = 'No model was named; add "model" to the request, such as "model": "gpt-4o-mini".'
             raise Refusal(400, "missing_model", reason, param="model")
+        if len(path_model or model) > _LONGEST_NAME:
+            reason = f"A model's name has at most {_LONGEST_NAME} characters."
+            raise Refusal(400, "invalid_model", reason, param="model")
         call.model = path_model or model
         allowed = call.caller.models
         if allowed is not None and call.model not in allowed:

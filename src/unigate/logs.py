@@ -9,8 +9,10 @@ __all__ = ["LEVELS", "clean", "configure"]
 
 LEVELS = ("debug", "info", "warning", "error")
 
-# C0 and C1 controls, and the separators that some log readers take for a new line.
-_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))} | {0x2028: "\\u2028", 0x2029: "\\u2029"}
+# C0 and C1 controls, the separators that some log readers take for a new line, and what turns text around.
+_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))} | {
+    code: f"\\u{code:04x}" for code in (0x061C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A))
+}
 
 
 def clean(text: str) -> str:
