@@ -250,6 +250,13 @@ def test_requests_after_an_upgrade_offer_are_served_on_the_same_connection(door:
         assert [wire.send(ok("b")).answer().text, wire.send(java).answer().text] == ["b", "java"]
 
 
+def test_an_upgrade_offer_that_also_says_close_is_closed(door: Door) -> None:
+    lines = "connection: close, Upgrade\r\nupgrade: h2c\r\n"
+    with door.wire() as wire:
+        answer = wire.send(request(chat("mock/script:text=bye"), headers=lines)).answer()
+        assert (answer.text, answer.headers["connection"], wire.is_closed()) == ("bye", "close", True)
+
+
 def test_a_websocket_offer_is_served_as_http_11(door: Door) -> None:
     offer = "connection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
     assert door.ask(get("/health", headers=offer)).json() == {"status": "ok"}

@@ -430,8 +430,8 @@ def test_a_waiting_stream_is_told_that_it_still_waits(beating: Door) -> None:
 
 
 def test_a_silent_stream_is_told_that_it_still_waits(beating: Door) -> None:
-    answer = beating.call("mock/script:pace=500,text=a%20b", stream=True)
-    assert answer.events.count(": still waiting") >= 4
+    answer = beating.call("mock/script:pace=300,text=a%20b", stream=True)
+    assert answer.events.count(": still waiting") >= 3
     assert answer.streamed_text == "a b"
 
 

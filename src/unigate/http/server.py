@@ -321,8 +321,8 @@ class ClientConnection(asyncio.Protocol):
 
     def _keeps_alive(self, request: Request) -> bool:
         # HTTP/1.0 with a body and keep-alive is a known way to confuse two parsers, so it never keeps the connection.
-        asked = self._parser.should_keep_alive() or (b"upgrade" in request.headers and not request.http_10)
-        return asked and not (request.http_10 and has_body(request.headers)) and request.method != b"CONNECT"
+        asked = self._parser.should_keep_alive() and request.method != b"CONNECT"
+        return asked and not (request.http_10 and has_body(request.headers))
 
     # --- the outlet of a reply
 
