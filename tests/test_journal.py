@@ -58,6 +58,26 @@ def test_a_new_segment_follows_a_full_one(tmp_path: Path) -> None:
     journal.close()
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="asks Linux which files are open")
+def test_a_full_segment_stays_open_until_it_is_on_the_disk(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    for _ in range(9):
+        journal.append(bytes(1_000_000))
+    before = open_segments(tmp_path)
+    journal.sync()
+    assert (before, open_segments(tmp_path)) == ({"00000001.segment", "00000002.segment"}, {"00000002.segment"})
+    journal.close()
+
+
+def open_segments(folder: Path) -> set[str]:
+    places = [
+        os.readlink(f"/proc/self/fd/{fd}")
+        for fd in os.listdir("/proc/self/fd")
+        if os.path.exists(f"/proc/self/fd/{fd}")
+    ]
+    return {Path(place).name for place in places if place.startswith(str(folder)) and place.endswith(".segment")}
+
+
 def test_a_segment_is_readable_by_its_owner_alone(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "life")
     modes = [path.stat().st_mode & 0o777 for path in (tmp_path / "life", *segments_of(tmp_path / "life"))]

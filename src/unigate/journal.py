@@ -9,6 +9,7 @@ import fcntl
 import mmap
 import os
 import struct
+import threading
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,6 +38,8 @@ class Journal:
             raise StorageError(f"Another process writes the journal in {folder}.")
         self._number = 0
         self._at = 0
+        self._full: list[int] = []
+        self._syncing = threading.Lock()
         self._fd, self._map = self._next_segment()
 
     def append(self, payload: bytes) -> None:
@@ -50,8 +53,12 @@ class Journal:
         self._at = end
 
     def sync(self) -> None:
-        """Forces what was appended to the disk itself. Raises OSError."""
-        os.fsync(self._fd)
+        """Forces what was appended to the disk itself, from any thread. Raises OSError."""
+        with self._syncing:
+            while self._full:
+                os.fsync(self._full[0])
+                os.close(self._full.pop(0))
+            os.fsync(self._fd)
 
     def close(self) -> None:
         """Ends this life of the journal: syncs, and gives the lock back."""
@@ -69,7 +76,7 @@ class Journal:
         except OSError as error:
             raise StorageError("The journal cannot be written; is the disk full?") from error
         self._map.close()
-        os.close(self._fd)
+        self._full.append(self._fd)  # its last entries are not on the disk yet, and `sync` may be at it just now
         self._fd, self._map = fresh, mapped
 
     def _next_segment(self) -> tuple[int, mmap.mmap]:
