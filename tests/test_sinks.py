@@ -179,6 +179,16 @@ def test_a_record_that_comes_again_after_a_crash_is_left_out(tmp_path: Path, clo
     assert lines_of(tmp_path / "proxy.log") == ["req_00000001", "req_2", "req_3", "req_4"]
 
 
+def test_a_record_that_comes_again_after_a_crash_before_the_first_save_is_left_out(
+    log: ProxyLog, tmp_path: Path, clock: Clock
+) -> None:
+    log.take([CALL])
+    second = ProxyLog(tmp_path / "logs", LogSettings(), clock)
+    second.resume("")
+
+    assert second.take([CALL]) == []
+
+
 def test_a_record_that_comes_again_after_a_crash_at_midnight_is_left_out(tmp_path: Path, clock: Clock) -> None:
     first = ProxyLog(tmp_path, LogSettings(), clock)
     first.turn_over()

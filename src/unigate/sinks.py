@@ -102,12 +102,10 @@ class ProxyLog:
     def resume(self, mark: str) -> None:
         """Remembers which calls the file has after `mark`: their records come again. In another file, all of them."""
         found = _MARK.fullmatch(mark)
-        if found is None:
-            return
+        inode, size = map(int, found.groups()) if found else (0, 0)
         try:
             with self._path.open("rb") as file:
                 stat = os.fstat(file.fileno())
-                inode, size = map(int, found.groups())
                 file.seek(size if inode == stat.st_ino and size <= stat.st_size else 0)
                 ids = [match[1] for line in file if (match := _REQUEST_ID.search(line))]
         except OSError as error:

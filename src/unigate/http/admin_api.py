@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Annotated, Literal
 
@@ -29,6 +30,9 @@ _ERROR: dict[str, object] = {
     "description": "Refused, or not possible now; `message` says why · 被拒绝或暂不可用，原因见 `message`",
     "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
 }
+_STOPPING = Told(
+    status=503, code="server_shutting_down", message="The gateway is stopping; try again.", type="server_error"
+)
 _HEADERS = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
 
 
@@ -176,6 +180,7 @@ class _Framed:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         left = _LARGEST_BODY
+        is_answered = False
 
         async def receive_bounded() -> Message:
             nonlocal left
@@ -186,11 +191,17 @@ class _Framed:
             return message
 
         async def send_framed(message: Message) -> None:
+            nonlocal is_answered
             if message["type"] == "http.response.start":
+                is_answered = True
                 message = {**message, "headers": [*message["headers"], *_HEADERS]}
             await send(message)
 
-        await self._app(scope, receive_bounded, send_framed)
+        try:
+            await self._app(scope, receive_bounded, send_framed)
+        except asyncio.CancelledError:  # the server cancels only what is left when it ends
+            if not is_answered:
+                await _error_answer(_STOPPING)(scope, receive, send_framed)
 
 
 def _key(line: KeyLine) -> Key:

@@ -127,7 +127,7 @@ class Carrier:
                 return False
             self._note(life, block.entries)
             self._move(Place(life, segment.name, block.end))
-            return block.end - offset >= _BLOCK
+            return is_over or went_on or block.end - offset >= _BLOCK
         if went_on:
             _report_torn(segment, offset)
             self._move(Place(life, later[0].name, 0))
