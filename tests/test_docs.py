@@ -8,6 +8,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -152,6 +153,14 @@ def test_the_architecture_shows_the_hot_path_as_it_is(page: str) -> None:
     (shown,) = blocks_of(DOCS / page, "python")
 
     assert indent(shown, "    ") in (SOURCE / "relay.py").read_text("utf-8")
+
+
+def test_each_dependency_is_argued_in_a_decision() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    names = [re.split(r"[<>=]", dependency)[0] for dependency in project["dependencies"]]
+    argued = "".join(page.read_text("utf-8") for page in (DOCS / "decisions").glob("*.md")).lower()
+
+    assert [name for name in names if name not in argued] == []
 
 
 @pytest.mark.parametrize("page", ["glossary.md", "glossary.zh.md"])
