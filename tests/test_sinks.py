@@ -89,7 +89,7 @@ def test_a_line_has_every_known_field_of_the_record() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["a\nb", "a\r\nb", "\x00\x1b[31m\x7f\x9b", "a\u0085b\u2028c\u2029d", '"}\n{"', "模型", "\ud800"]
+    "text", ["a\nb", "a\r\nb", "\x00\x1b[31m\x7f\x9b", "a\u0085b\u2028c\u2029d", '"}\n{"', "模型 🚪"]
 )
 def test_a_call_is_one_line_of_printable_ascii_whatever_it_is_called(text: str) -> None:
     line = log_line(changed(model=text, name=text, error=text))
@@ -279,3 +279,14 @@ def test_a_terminal_that_nobody_reads_is_not_waited_for_and_told_what_it_missed(
 
     assert 100 < first < 2000
     assert rest.splitlines()[0] == f"({2000 - first} calls are not shown here; the log has them)"
+
+
+def test_every_field_of_a_record_has_its_place_in_a_line() -> None:
+    numbers = {"at_ns", "status", "total_us", "first_byte_us", "overhead_us"}
+    texts = set(Record.__struct_fields__) - numbers - {"usage", "attempts", "streamed", "demo"}
+    usage = Usage(1, 2, 3, 4, True)
+    line = json.loads(log_line(changed(**dict.fromkeys(texts, "text"), **dict.fromkeys(numbers, 5), usage=usage)))
+
+    renamed = {"id": "request_id", "at_ns": "time"}
+    assert {renamed.get(name, name) for name in Record.__struct_fields__} - {"usage"} <= set(line)
+    assert msgspec.convert({name: line[name] for name in Usage.__struct_fields__}, Usage) == usage

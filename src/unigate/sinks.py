@@ -9,6 +9,7 @@ import re
 import select
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 
 import msgspec
@@ -29,9 +30,9 @@ _REQUEST_ID = re.compile(rb'"request_id":"([^"\\]*)"')
 _MARK = re.compile(r"(\d+):(\d+)")
 _PIPE_ROOM = 4096  # POSIX: a pipe that is ready takes this much at once
 _COLOURS = {"info": "\x1b[32m", "warning": "\x1b[33m", "error": "\x1b[31m"}
-_DAY_NS = 24 * 60 * 60 * 1_000_000_000
+_SECOND_NS = 1_000_000_000
+_DAY_NS = 24 * 60 * 60 * _SECOND_NS
 _PLAIN = "\x1b[0m"
-_PLACED = frozenset({"id", "at_ns", "usage", "attempts"})
 
 
 class Sinks:
@@ -235,28 +236,85 @@ def level_of(record: Record) -> str:
     return "error" if is_failure else "warning"
 
 
+class _Line(msgspec.Struct, omit_defaults=True, gc=False):
+    """A line of the log; what is unknown is left out."""
+
+    time: str
+    level: str
+    event: str
+    request_id: str
+    operation: str
+    status: int
+    end: str
+    total_us: int
+    streamed: bool
+    demo: bool
+    key: str | None = None
+    name: str | None = None
+    model: str | None = None
+    provider: str | None = None
+    target: str | None = None
+    first_byte_us: int | None = None
+    overhead_us: int | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    estimated: bool = False
+    error: str | None = None
+    peer: str | None = None
+    client_request_id: str | None = None
+    upstream_request_id: str | None = None
+    attempts: tuple[dict[str, object], ...] = ()
+
+
+_encode = msgspec.json.Encoder().encode
+
+
 def log_line(record: Record) -> bytes:
     """A record as one line of ASCII JSON, whatever its texts hold."""
-    fields: dict[str, object] = {
-        "time": _instant(record.at_ns),
-        "level": level_of(record),
-        "event": "call.finished",
-        "request_id": record.id,
-    }
-    for name in record.__struct_fields__:
-        value: object = getattr(record, name)
-        if value is not None and name not in _PLACED:
-            fields[name] = value
-    fields |= msgspec.to_builtins(record.usage)
-    if record.attempts:
-        fields["attempts"] = [msgspec.structs.asdict(one) for one in record.attempts]
-    # JSON lets DEL stand as it is; not every reader of logs does.
-    return json.dumps(fields, separators=(",", ":")).replace("\x7f", "\\u007f").encode("ascii") + b"\n"
+    usage = record.usage
+    line = _Line(
+        time=f"{_utc(record.at_ns // _SECOND_NS)}.{record.at_ns // 1_000_000 % 1000:03d}Z",
+        level=level_of(record),
+        event="call.finished",
+        request_id=record.id,
+        operation=record.operation,
+        status=record.status,
+        end=record.end,
+        total_us=record.total_us,
+        streamed=record.streamed,
+        demo=record.demo,
+        key=record.key,
+        name=record.name,
+        model=record.model,
+        provider=record.provider,
+        target=record.target,
+        first_byte_us=record.first_byte_us,
+        overhead_us=record.overhead_us,
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        cached_tokens=usage.cached_tokens,
+        reasoning_tokens=usage.reasoning_tokens,
+        estimated=usage.estimated,
+        error=record.error,
+        peer=record.peer,
+        client_request_id=record.client_request_id,
+        upstream_request_id=record.upstream_request_id,
+        attempts=tuple(msgspec.structs.asdict(one) for one in record.attempts),
+    )
+    encoded = _encode(line)
+    return (encoded if encoded.isascii() and b"\x7f" not in encoded else _escaped(encoded)) + b"\n"
+
+
+def _escaped(encoded: bytes) -> bytes:
+    """The same JSON in printable ASCII: log readers differ on what else ends a line. JSON itself allows DEL."""
+    text = json.dumps(json.loads(encoded), separators=(",", ":"))
+    return text.replace("\x7f", "\\u007f").encode("ascii")
 
 
 def terminal_line(record: Record, *, with_attempts: bool = False, colours: bool = False) -> str:
     """A record as a person reads it while calls go by."""
-    head = datetime.fromtimestamp(record.at_ns / 1e9).strftime("%H:%M:%S ")
     status = str(record.status or "---")
     words = [record.operation.partition(".")[2] or record.operation, record.model or ""]
     if record.provider:
@@ -272,7 +330,8 @@ def terminal_line(record: Record, *, with_attempts: bool = False, colours: bool 
         words += [f"[{one.provider}/{one.target} {one.end} {one.us / 1000:.0f} ms]" for one in record.attempts]
     if colours:
         status = f"{_COLOURS[level_of(record)]}{status}{_PLAIN}"
-    return head + status + " " + clean(" ".join(word for word in words if word)) + "\n"
+    text = " ".join(word for word in words if word)
+    return f"{_clock_time(record.at_ns // _SECOND_NS)} {status} {text if text.isprintable() else clean(text)}\n"
 
 
 def _whole_lines(fd: int, size: int) -> int:
@@ -287,8 +346,14 @@ def _whole_lines(fd: int, size: int) -> int:
     return 0
 
 
-def _instant(at_ns: int) -> str:
-    return datetime.fromtimestamp(at_ns / 1e9, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+@lru_cache(maxsize=16)
+def _utc(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+@lru_cache(maxsize=16)
+def _clock_time(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds).strftime("%H:%M:%S")
 
 
 def _day(at_ns: int) -> str:
