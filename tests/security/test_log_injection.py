@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 from attack import ask, chat_body, say
 
-from conftest import ADMIN_KEY, CLIENT_KEY, CONFIG, UPSTREAM_KEY, Gateway, free_port, kill_group, start_gateway
+from gateways import ADMIN_KEY, CLIENT_KEY, CONFIG, UPSTREAM_KEY, Gateway, free_port, kill_group, start_gateway
 from unigate.accounting.record import FailedAttempt, Record
 from unigate.logs import clean
 from unigate.sinks import log_line, terminal_line
