@@ -39,7 +39,7 @@ from unigate.target import Timeouts
 SERVER = ServerSettings(
     max_body_mb=1,
     header_timeout=0.5,
-    body_timeout=0.6,
+    body_timeout=0.9,
     keep_alive=0.8,
     write_timeout=1.0,
     drain=5.0,
@@ -104,7 +104,7 @@ def test_pipelined_requests_cut_into_single_bytes_are_the_same_requests(door: Do
 
 def test_a_slow_answer_outlives_the_body_deadline_of_the_request_behind_it(door: Door) -> None:
     with door.wire() as wire:
-        wire.send(request(chat("mock/script:text=slow,latency=1000")) + ok("second"))
+        wire.send(request(chat("mock/script:text=slow,latency=1300")) + ok("second"))
         assert [wire.answer().text, wire.answer().text] == ["slow", "second"]
 
 
@@ -291,7 +291,7 @@ def test_a_slow_body_is_408(door: Door, mock: Mock) -> None:
         begun = time.monotonic()
         answer = wire.send(request(chat("mock/slow-body"))[:-1]).answer()
         assert answer.error == (408, "body_timeout", None)
-        assert 0.5 <= time.monotonic() - begun <= 1.0
+        assert 0.8 <= time.monotonic() - begun <= 1.4
         assert wire.is_closed()
     assert mock.calls("slow-body") == []
 
@@ -340,6 +340,13 @@ def test_a_head_of_more_than_32_kilobytes_is_431(door: Door, lines: str) -> None
 
 def test_a_target_of_more_than_32_kilobytes_is_431(door: Door) -> None:
     assert door.ask(get("/" + "x" * 33_000)).error == (431, "headers_too_large", None)
+
+
+def test_a_target_without_an_end_is_431_at_once(door: Door) -> None:
+    with door.wire() as wire:
+        begun = time.monotonic()
+        assert wire.send(b"GET /" + b"x" * 33_000).answer().error == (431, "headers_too_large", None)
+        assert time.monotonic() - begun < 0.4
 
 
 # --- who is calling
@@ -561,7 +568,9 @@ def test_a_slow_reader_of_a_large_answer_may_take_longer_than_the_write_timeout(
         wire.until(b"\r\n\r\n")
         begun, seen = time.monotonic(), 0
         while seen < 1_900_000:
-            seen += len(wire.socket.recv(4096))
+            piece = wire.socket.recv(4096)
+            assert piece, f"cut off after {seen} bytes"
+            seen += len(piece)
             behind = seen / 1_000_000 - (time.monotonic() - begun)
             time.sleep(max(behind, 0))
         assert time.monotonic() - begun > 1.5
@@ -679,7 +688,7 @@ def test_sigterm_lets_a_running_stream_finish_and_takes_no_new_call(mortal: Door
     idle = mortal.wire()
     wire = begun_stream(mortal, "text=one%20two%20three,pace=60")
     mortal.process.send_signal(signal.SIGTERM)
-    assert idle.is_closed(1.0)
+    assert idle.is_closed(0.3)
     with pytest.raises(ConnectionRefusedError):
         mortal.wire()
     answer = rest_of_stream(wire)

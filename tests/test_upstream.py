@@ -494,6 +494,23 @@ def test_never_falls_over_after_the_first_byte(door: Door) -> None:
     assert (answer.last_error, b"second" in answer.body) == ("upstream_truncated", False)
 
 
+def test_a_fault_that_would_allow_another_target_does_not_after_the_first_byte(mock: Mock, tmp_path: Path) -> None:
+    quota = b'data: {"error":{"message":"Pay","code":"insufficient_quota"}}\n\n'
+    events = b'data: {"choices":[{"index":0,"delta":{"content":"one"}}]}\n\n' + quota
+
+    def serve(connection: socket.socket) -> None:
+        read_request(connection)
+        connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n" + events)
+
+    with raw_upstream(serve) as first:
+        providers = provider("first", first.port), provider("mock", mock.port)
+        second = route("both", ("first", "x"), ("mock", "script:text=second"))
+        with start_door(tmp_path, *providers, routes=(second,)) as door:
+            answer = door.call("both", stream=True)
+            assert (answer.streamed_text, answer.last_error) == ("one", "upstream_account")
+            assert [a.end for a in door.record(answer).attempts] == ["upstream_account"]
+
+
 def test_the_last_targets_fault_is_told(door: Door) -> None:
     answer = door.call("all-gone")
     assert answer.error[0] == 429
