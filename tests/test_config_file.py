@@ -8,7 +8,15 @@ import pytest
 import yaml
 
 from unigate.admission.keys import hash_key
-from unigate.config import Config, KeySettings, ProviderSettings, RouteSettings, ServerSettings, TargetSettings
+from unigate.config import (
+    Config,
+    KeySettings,
+    LogSettings,
+    ProviderSettings,
+    RouteSettings,
+    ServerSettings,
+    TargetSettings,
+)
 from unigate.config_file import json_schema, load_config, load_table, read_config, resolve
 from unigate.config_nodes import Problems, parse_nodes, plain
 from unigate.errors import ConfigError
@@ -452,9 +460,11 @@ def test_settings_name_routes_and_hold_only_the_hash_of_a_key() -> None:
         "providers: {openai: {api_key: a}}\n"
         "models: {small: openai/a/b, both: {targets: [{provider: openai, model: x}]}}\n"
         f"keys: [{{name: team, key: {GOOD_KEY}, models: [small], role: admin}}]\n"
+        "log: {keep_days: 7, rotate_mb: 1}\n"
     )
     settings = resolve(config, load_table(), data="d", logs="l", log_level="debug")
     assert (settings.data, settings.logs, settings.log_level) == ("d", "l", "debug")
+    assert settings.log == LogSettings(keep_days=7, rotate_mb=1)
     assert [one.name for one in settings.providers] == ["openai"]
     assert settings.routes == (
         RouteEntry("small", "ordered", (("openai", "a/b", 1),)),

@@ -78,6 +78,7 @@ def resolve(config: Config, table: Table, *, data: str, logs: str, log_level: st
         data=data,
         logs=logs,
         log_level=log_level,
+        log=config.log,
     )
 
 
