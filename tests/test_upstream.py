@@ -584,13 +584,25 @@ def test_extra_bytes_after_an_answer_are_nobodys(door: Door) -> None:
 
 
 def test_a_slow_client_may_use_the_whole_of_a_calls_time(mock: Mock, tmp_path: Path) -> None:
-    times = Timeouts(first_byte=1.0, idle=0.5, total=1.6)
+    times = Timeouts(first_byte=1.0, idle=0.5, total=2.0)
     slow = provider("mock", mock.port, times)
     with start_door(tmp_path, slow, send_buffer=8192) as door, door.wire(receive_buffer=4096) as wire:
-        wire.send(request(chat("mock/script:tokens=3000,bigevent=5000", stream=True)))
-        wire.socket.recv(1)
-        time.sleep(1.3)  # the clock has looked twice by now; the third time is the end
-        assert door.records() == []
+        wire.send(request(chat("mock/script:tokens=100,bigevent=5000", stream=True)))
+        time.sleep(1.6)  # the clock has looked three times by now; the fourth time is the end
+        answer = wire.answer()
+        assert (answer.events[-1], answer.cut) == ("data: [DONE]", False)
+
+
+def test_a_kept_connection_that_answers_408_is_replaced_once(tmp_path: Path) -> None:
+    def serve(connection: socket.socket) -> None:
+        read_request(connection)
+        connection.sendall(OK)
+        read_request(connection)
+        connection.sendall(b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+
+    with raw_upstream(serve) as upstream, start_door(tmp_path, provider("raw", upstream.port)) as door:
+        assert [door.call("raw/x").status for _ in range(3)] == [200] * 3
+        assert upstream.count == 3
 
 
 # --- TLS
