@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 from unigate.attempt import Attempt
@@ -31,9 +32,12 @@ async def relay(call: Call, attempt: Attempt, upstream: Upstream, reply: Reply) 
             raise Fault(Kind.PROTOCOL, "The upstream answered with a redirect, which is never followed.")
         crossing.begin(answer.headers.get(b"content-type", b""))
         reply.open(answer.status, attempt.head(answer))
-        while chunk := await answer.read():
-            if whole_events := crossing.feed(chunk):
-                await reply.send(whole_events)
+
+        def pass_on(chunk: bytes) -> asyncio.Future[None] | None:
+            whole_events = crossing.feed(chunk)
+            return reply.send(whole_events) if whole_events else None
+
+        await answer.pour(pass_on)
         last = crossing.close()
         attempt.settle(answer.status)  # in the journal before the client can see the end
-        await reply.finish(last)
+        reply.finish(last)

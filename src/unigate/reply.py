@@ -107,15 +107,13 @@ class Reply:
             self.status = status
             self._lines = lines
 
-    async def send(self, data: bytes) -> None:
-        """Hands over whole events, or a piece of a body; waits while the client reads too slowly."""
+    def send(self, data: bytes) -> asyncio.Future[None] | None:
+        """Hands over whole events, or a piece of a body; a future to wait for if the client reads too slowly."""
         self.committed = True
         self._write_part(data)
-        drained = self._outlet.drained()
-        if drained is not None:
-            await drained
+        return self._outlet.drained()
 
-    async def finish(self, last: bytes = b"") -> None:
+    def finish(self, last: bytes = b"") -> None:
         """Hands over the terminal part; head and body in one write if nothing went before."""
         self.committed = True
         self.finished = True
@@ -154,14 +152,14 @@ class Reply:
         """From now on a comment goes out after each `interval` seconds of silence, opening a 200 head if need be."""
         self._interval = interval
         loop = asyncio.get_running_loop()
-        self._last_write = loop.time()
+        self._last_write = time.monotonic()
         self._heartbeat = loop.call_later(interval, self._tick, loop)
 
     def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._outlet.is_gone:
             self._heartbeat = None
             return
-        silence = loop.time() - self._last_write
+        silence = time.monotonic() - self._last_write
         if silence >= self._interval - 0.01 and self._outlet.drained() is None:
             if not self._is_head_sent and not self._lines:
                 self.open(200, _STREAM_HEAD)
@@ -176,7 +174,7 @@ class Reply:
 
     def _write_part(self, data: bytes) -> None:
         if self._heartbeat is not None:
-            self._last_write = asyncio.get_running_loop().time()
+            self._last_write = time.monotonic()
         if self._is_head_sent:
             self._outlet.write(self._framed(data))
             return

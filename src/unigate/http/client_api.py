@@ -235,7 +235,7 @@ class ClientApi:
             b"access-control-max-age: 600\r\n" % _CORS_HEADERS
         )
         reply.open(204, lines)
-        await reply.finish()
+        reply.finish()
 
 
 _BY_OPERATION = {dialect.operation.encode(): dialect for dialect in DIALECTS.values()}

@@ -61,7 +61,7 @@ class KeeperRelay:
                 kept = b"".join(b"%b: %b\r\n" % (n, answer.headers[n]) for n in _FROM_KEEPER if n in answer.headers)
                 body = await answer.read_all(64 * 1024 * 1024)
                 reply.open(answer.status, kept)
-                await reply.finish(body)
+                reply.finish(body)
         except Fault as fault:
             if reply.is_open:
                 raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import select
+from collections.abc import Callable
 from typing import cast
 
 import httptools
@@ -12,7 +13,10 @@ from unigate.errors import Fault, Kind
 from unigate.target import Timeouts
 from unigate.upstream.inflate import Inflate
 
-__all__ = ["Connection"]
+__all__ = ["Connection", "Take"]
+
+Take = Callable[[bytes], "asyncio.Future[None] | None"]
+"""Takes a piece of a body; a future means that the next piece should wait for it."""
 
 _HIGH_WATER = 64 * 1024
 _MOST_HEADERS = 200
@@ -56,6 +60,8 @@ class Connection(asyncio.Protocol):
         self._got_bytes = False
         self._fault: Fault | None = None
         self._inflate: Inflate | None = None
+        self._take: Take | None = None
+        self._slow: asyncio.Future[None] | None = None
 
     # --- asyncio's side
 
@@ -81,6 +87,13 @@ class Connection(asyncio.Protocol):
             self._fail(Fault(Kind.PROTOCOL, "The upstream's answer is not valid HTTP."))
         if self._has_head and not self._complete and self._deadline:
             self._expect(Kind.IDLE_TIMEOUT, self._timeouts.idle)
+        if self._take is not None:
+            self._hand_over(self._take)
+            if self._slow is None and self._fault is None and not self._complete:
+                return  # all is handed over; nobody needs to be woken for it
+        if self._buffered > _HIGH_WATER and not self._reading_paused and self._transport is not None:
+            self._reading_paused = True
+            self._transport.pause_reading()
         self._wake()
 
     def eof_received(self) -> None:
@@ -153,9 +166,6 @@ class Connection(asyncio.Protocol):
             body = self._inflate.feed(body)
         self._chunks.append(body)
         self._buffered += len(body)
-        if self._buffered > _HIGH_WATER and not self._reading_paused and self._transport is not None:
-            self._reading_paused = True
-            self._transport.pause_reading()
 
     def on_message_complete(self) -> None:
         if not self._has_head:
@@ -194,28 +204,53 @@ class Connection(asyncio.Protocol):
                 raise self._fault
             await self._wait()
 
-    async def read(self) -> bytes:
-        """The bytes that came since the last call, or empty at the end. Raises Fault if the end is not the answer's."""
-        while not self._chunks:
-            if self._fault is not None:
-                raise self._fault
-            if self._complete:
-                return b""
-            if self._reading_paused:
-                self._resume_reading()
-            await self._wait()
-        chunks, self._chunks = self._chunks, []
-        self._buffered = 0
-        return chunks[0] if len(chunks) == 1 else b"".join(chunks) or await self.read()
+    async def pour(self, take: Take) -> None:
+        """Hands the body to `take`, each piece in the very step that reads it, and waits where `take` asks for it.
+
+        Raises Fault if the end is not the answer's, and whatever Fault `take` raises.
+        """
+        self._take = take
+        try:
+            while True:
+                self._hand_over(take)
+                if self._slow is not None:
+                    await self._slow
+                    self._slow = None
+                elif self._fault is not None:
+                    raise self._fault
+                elif self._complete:
+                    return
+                else:
+                    await self._more()
+        finally:
+            self._take = None
 
     async def read_all(self, limit: int) -> bytes:
         """The rest of the answer, up to about `limit` bytes. Raises Fault."""
         parts: list[bytes] = []
         size = 0
-        while size <= limit and (chunk := await self.read()):
-            parts.append(chunk)
-            size += len(chunk)
+        while size <= limit:
+            if self._chunks:
+                parts += self._chunks
+                size += self._buffered
+                self._chunks, self._buffered = [], 0
+            elif self._fault is not None:
+                raise self._fault
+            elif self._complete:
+                break
+            else:
+                await self._more()
         return b"".join(parts)
+
+    def _hand_over(self, take: Take) -> None:
+        if self._chunks and self._slow is None:
+            chunks, self._chunks = self._chunks, []
+            self._buffered = 0
+            try:
+                self._slow = take(chunks[0] if len(chunks) == 1 else b"".join(chunks))
+            except Fault as fault:
+                self._fault = fault
+                self.close()
 
     def release(self) -> bool:
         """Ends the exchange; True if the connection may carry another one."""
@@ -281,6 +316,11 @@ class Connection(asyncio.Protocol):
         waiter = self._waiter
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
+
+    async def _more(self) -> None:
+        if self._reading_paused:
+            self._resume_reading()
+        await self._wait()
 
     async def _wait(self) -> None:
         self._waiter = self._loop.create_future()

@@ -9,7 +9,7 @@ from unigate.errors import Fault, Kind
 
 __all__ = ["Inflate"]
 
-_LARGEST_DECODED = 256 * 1024 * 1024
+_LARGEST_DECODED = 64 * 1024 * 1024
 
 
 class _Engine(Protocol):
