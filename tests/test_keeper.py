@@ -27,7 +27,6 @@ from unigate.lifeline import Birth, write_birth
 from unigate.secret import Secret
 from unigate.snapshot import Settings, Stored
 from unigate.snapshot_file import SnapshotFile
-from unigate.storage import carrier as carriers
 from unigate.storage.carrier import Carrier
 from unigate.storage.store import Progress, Store
 from unigate.target import Endpoint, Provider, Timeouts
@@ -273,8 +272,8 @@ def test_a_full_log_holds_records_back_and_loses_none(shop: Shop) -> None:
     assert (shop.bin.records, shop.carrier.lost) == ([record(1), interrupted(2)], 0)
 
 
-def test_a_full_log_never_fills_the_doors_disk(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(carriers, "_MOST_HELD", 1024)
+def test_a_full_log_never_fills_the_doors_disk(shop: Shop) -> None:
+    shop.carrier = Carrier(shop.journals, shop.store, shop.bin, most_held=1024)
     journal = shop.journal("door-0-aa", record(1), record(2))
     shop.bin.is_full = True
     shop.carry()
@@ -648,10 +647,7 @@ def test_keys_are_made_with_no_gateway_running(tmp_path: Path, capsys: pytest.Ca
     ]
 
 
-def test_a_gateway_whose_keeper_is_silent_is_told_of(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(keys_command, "_STARTING", 0.1)
+def test_a_gateway_whose_keeper_is_silent_is_told_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Store.open(tmp_path / "unigate.db").close()
     lock = take_lock(tmp_path / "lock")
     assert lock is not None

@@ -26,7 +26,7 @@ from unigate.texts import is_chinese
 
 __all__ = ["create", "list_", "revoke"]
 
-_STARTING = 5.0  # the keeper of a gateway that is just starting may need this long
+_STARTING = 3.0  # the keeper of a gateway that is just starting may need this long
 _LONGEST_NAME = 200
 
 _TEXTS = {

@@ -57,10 +57,11 @@ class Outbox(Protocol):
 class Carrier:
     """Reads journals from where the last save left them; its state is what was carried since. Blocking: one thread."""
 
-    def __init__(self, folder: Path, store: Store, sinks: Outbox) -> None:
+    def __init__(self, folder: Path, store: Store, sinks: Outbox, *, most_held: int = _MOST_HELD) -> None:
         self._folder = folder
         self._store = store
         self._sinks = sinks
+        self._most_held = most_held
         progress = store.progress()
         sinks.resume(progress.mark)
         self._places = {place.folder: place for place in progress.places if (folder / place.folder).is_dir()}
@@ -160,7 +161,7 @@ class Carrier:
             self._sinks.take(records)
         except StorageError as error:
             self._stuck(error)
-            if self._held() < _MOST_HELD:
+            if self._held() < self._most_held:
                 return False
             self.lost += len(records)
             return True
