@@ -203,7 +203,7 @@ def test_a_door_imports_neither_the_keepers_libraries_nor_yaml() -> None:
             continue
         reached.add(path)
         tree = ast.parse(path.read_text("utf-8"))
-        names = {name for name in imports_of(tree) if "keeper" != name.rpartition(".")[2]}
+        names = {name for name in imports_of(tree) if name.rpartition(".")[2] != "keeper"}
         foreign |= {name.split(".")[0] for name in names} & set(WORDS_FOR_DOORS_ONLY)
         for name in names:
             if name.startswith("unigate."):

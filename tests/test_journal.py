@@ -127,13 +127,23 @@ def test_an_entry_larger_than_a_segment_is_refused_and_harms_nothing(tmp_path: P
 
 def test_a_full_disk_is_told_and_the_entries_before_it_stay(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
-    journal.append(b"x" * 8_000_000)
+    for _ in range(2):
+        journal.append(b"x" * 4_000_000)
     tmp_path.chmod(0o500) if os.geteuid() else (tmp_path / "00000002.segment").touch()  # no next segment can be made
     with pytest.raises(StorageError):
         journal.append(b"y" * 1_000_000)
     journal.append(b"small")  # what still fits is still taken
-    assert [len(payload) for payload in payloads(tmp_path)] == [8_000_000, 5]
+    assert [len(payload) for payload in payloads(tmp_path)] == [4_000_000, 4_000_000, 5]
     tmp_path.chmod(0o700)
+
+
+def test_an_entry_too_large_to_be_read_again_is_refused_and_hides_nothing(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    with pytest.raises(StorageError):
+        journal.append(b"x" * 5_000_000)
+    journal.append(b"small")
+
+    assert payloads(tmp_path) == [b"small"]
 
 
 KILLED = """

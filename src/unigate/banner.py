@@ -15,10 +15,7 @@ from unigate.texts import Texts
 
 __all__ = ["Announcement", "announce"]
 
-_BODY = (
-    '{"model": "gpt-3.5-turbo", "messages": [{"role": "user", "content": "What is the capital of France?"}],'
-    ' "max_tokens": 100}'
-)
+_QUESTION = '"messages": [{"role": "user", "content": "What is the capital of France?"}], "max_tokens": 100'
 
 
 class Announcement(msgspec.Struct, frozen=True):
@@ -26,6 +23,7 @@ class Announcement(msgspec.Struct, frozen=True):
 
     settings: Settings
     address: str
+    model: str
     demo_model: str | None
     keys: FirstKeys | None
     keys_file: Path | None
@@ -57,7 +55,7 @@ def _lines(facts: Announcement, say: Texts) -> Iterator[str]:
         yield f"    {say('no_key_known')}"
     yield f"    curl {facts.address}/v1/chat/completions -H 'Content-Type: application/json' \\"
     yield f"      -H {_authorization(facts)} \\"
-    yield f"      -d {shlex.quote(_BODY)}\n"
+    yield "      -d " + shlex.quote(f'{{"model": "{facts.model}", {_QUESTION}}}') + "\n"
 
 
 def _authorization(facts: Announcement) -> str:

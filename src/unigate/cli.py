@@ -6,10 +6,19 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from typing import Protocol
 
 import unigate
 
 __all__ = ["main"]
+
+
+class Commands(Protocol):
+    """What argparse hands out to add commands to; its own class for this is private."""
+
+    def add_parser(self, name: str, *, help: str) -> argparse.ArgumentParser:
+        """A parser for one more command."""
+        ...
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -18,7 +27,8 @@ def main(arguments: list[str] | None = None) -> int:
     if given[:1] == ["mock"]:
         from unigate.mock.__main__ import main as mock
 
-        return mock(given[1:])
+        mock(given[1:])
+        return 0
     choices = _parser().parse_args(given)
     if sys.platform == "win32":
         from unigate.texts import Texts
@@ -41,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_serve(commands: Commands) -> None:
     serve = commands.add_parser("serve", help="run the gateway")
     _add_config(serve)
     serve.add_argument("--data", type=Path, default=Path("data"), help="folder for keys and records (./data)")
@@ -54,14 +64,14 @@ def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     serve.set_defaults(run=_serve)
 
 
-def _add_check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_check(commands: Commands) -> None:
     check = commands.add_parser("check", help="validate the configuration file")
     _add_config(check)
     check.add_argument("--schema", action="store_true", help="print the file's JSON Schema, for editors")
     check.set_defaults(run=_check)
 
 
-def _add_keys(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_keys(commands: Commands) -> None:
     keys = commands.add_parser("keys", help="make, list and revoke clients' keys")
     keys.add_argument("--data", type=Path, default=Path("data"), help="the gateway's data folder (./data)")
     actions = keys.add_subparsers(required=True, metavar="ACTION", dest="action")

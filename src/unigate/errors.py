@@ -106,6 +106,7 @@ class Kind(StrEnum):
     REJECTED = "upstream_rejected"
     LIMITED = "upstream_rate_limited"
     FAILED = "upstream_error"
+    BAD_GATEWAY = "upstream_bad_gateway"
     OVERLOADED = "upstream_overloaded"
     SLOW = "upstream_gateway_timeout"
 
@@ -140,6 +141,7 @@ REACTIONS: dict[Kind, Reaction] = {
     Kind.REJECTED: Reaction(400, "invalid_request_error", False, False),
     Kind.LIMITED: Reaction(429, "rate_limit_error", True, False),
     Kind.FAILED: Reaction(502, "upstream_error", False, True),
+    Kind.BAD_GATEWAY: Reaction(502, "upstream_error", True, True),
     Kind.OVERLOADED: Reaction(503, "upstream_error", True, False),
     Kind.SLOW: Reaction(504, "upstream_error", True, True),
 }

@@ -22,17 +22,15 @@ class FirstKeys(msgspec.Struct, frozen=True):
 
 def make_first_keys(data: Path) -> FirstKeys | None:
     """The keys of a first start, or None if this folder has been started before. Raises StorageError."""
-    database = data / "unigate.db"
-    if database.exists():
-        return None
-    store = Store.open(database)
+    store = Store.open(data / "unigate.db")
     try:
-        _, admin = store.add_key("admin", "admin", None)
-        _, client = store.add_key("default", "client", None)
+        texts = store.add_first_keys()
+        if texts is None:
+            return None
         SnapshotFile(data / "snapshot.json").write(store.stored())
     finally:
         store.close()
-    return FirstKeys(admin, client)
+    return FirstKeys(*texts)
 
 
 def write_first_keys(keys: FirstKeys, path: Path) -> None:

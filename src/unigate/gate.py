@@ -172,4 +172,5 @@ class Ledger:
             client_request_id=client_id[:200].decode("latin-1") if client_id else None,
             upstream_request_id=self.upstream_request_id[:200].decode("latin-1") or None,
             demo=self.is_demo,
+            dropped=self._crossing.dropped if self._crossing else (),
         )

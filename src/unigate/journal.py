@@ -45,9 +45,11 @@ class Journal:
     def append(self, payload: bytes) -> None:
         """Writes one frame; it survives this process from here on. Raises StorageError."""
         frame = _FRAME.pack(len(payload), zlib.crc32(payload)) + payload
+        if len(frame) > _LARGEST_FRAME:
+            raise StorageError(f"A journal entry of {len(frame)} bytes is too large; the most is {_LARGEST_FRAME}.")
         end = self._at + len(frame)
         if end > _SEGMENT_SIZE:
-            self._turn_over(len(frame))
+            self._turn_over()
             end = len(frame)
         self._map[self._at : end] = frame
         self._at = end
@@ -68,9 +70,7 @@ class Journal:
         if self._lock is not None:
             os.close(self._lock)
 
-    def _turn_over(self, size: int) -> None:
-        if size > _SEGMENT_SIZE:
-            raise StorageError(f"A journal entry of {size} bytes is larger than a segment.")
+    def _turn_over(self) -> None:
         try:
             fresh, mapped = self._next_segment()
         except OSError as error:

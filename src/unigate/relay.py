@@ -31,6 +31,8 @@ async def relay(call: Call, attempt: Attempt, upstream: Upstream, reply: Reply) 
         if answer.status >= 300:
             raise Fault(Kind.PROTOCOL, "The upstream answered with a redirect, which is never followed.")
         crossing.begin(answer.headers.get(b"content-type", b""))
+        if reply.is_open and not crossing.is_stream:
+            raise Fault(Kind.INVALID, "The upstream answered in one piece after a stream to the client had begun.")
         reply.open(answer.status, attempt.head(answer))
 
         def pass_on(chunk: bytes) -> asyncio.Future[None] | None:

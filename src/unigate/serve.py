@@ -87,7 +87,7 @@ def _serve(choices: Choices, environment: Mapping[str, str], say: Texts) -> int:
         (choices.data / "configured").touch()
     listener = _listen(config.server.host, config.server.port, say)
     keys = make_first_keys(choices.data)
-    announcement = _announcement(settings, listener, plan, keys, choices)
+    announcement = _announcement(settings, listener, plan, keys, choices, model=_example(config, settings))
     supervisor = Supervisor(settings, listener, plan.children if plan else ())
     model = plan.model if plan else None
     is_up = asyncio.run(
@@ -145,8 +145,28 @@ def _listen(host: str, port: int, say: Texts) -> socket.socket:
     return listener
 
 
+def _example(config: Config, settings: Settings) -> str:
+    """A model's name that the printed line can use: any in the demo, else a route's, else one its provider has."""
+    if settings.demo is not None:
+        return "gpt-3.5-turbo"
+    if settings.routes:
+        return settings.routes[0].name
+    table = load_table()
+    for name, provider in config.providers.items():
+        example = table[provider.kind or name].example
+        if example is not None:
+            return example if len(config.providers) == 1 else f"{name}/{example}"
+    return "MODEL"
+
+
 def _announcement(
-    settings: Settings, listener: socket.socket, plan: DemoPlan | None, keys: FirstKeys | None, choices: Choices
+    settings: Settings,
+    listener: socket.socket,
+    plan: DemoPlan | None,
+    keys: FirstKeys | None,
+    choices: Choices,
+    *,
+    model: str,
 ) -> Announcement:
     host, port = listener.getsockname()[:2]
     shown = "localhost" if is_loopback(host) or host in ("0.0.0.0", "::") else host
@@ -157,6 +177,7 @@ def _announcement(
     return Announcement(
         settings=settings,
         address=f"http://{shown}:{port}",
+        model=model,
         demo_model=plan.model if plan else None,
         keys=keys,
         keys_file=file if keys is None and file.exists() else None,

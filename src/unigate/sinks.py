@@ -265,6 +265,7 @@ class _Line(msgspec.Struct, omit_defaults=True, gc=False):
     peer: str | None = None
     client_request_id: str | None = None
     upstream_request_id: str | None = None
+    dropped: tuple[str, ...] = ()
     attempts: tuple[dict[str, object], ...] = ()
 
 
@@ -301,6 +302,7 @@ def log_line(record: Record) -> bytes:
         peer=record.peer,
         client_request_id=record.client_request_id,
         upstream_request_id=record.upstream_request_id,
+        dropped=record.dropped,
         attempts=tuple(msgspec.structs.asdict(one) for one in record.attempts),
     )
     encoded = _encode(line)

@@ -64,7 +64,8 @@ class Child:
             return
         process.send_signal(signal.SIGTERM)
         try:
-            await asyncio.wait_for(process.wait(), within)
+            async with asyncio.timeout(within):
+                await process.wait()
         except TimeoutError:
             log.warning("child.killed name=%s after_s=%.0f", self.name, within)
             process.kill()
@@ -74,7 +75,12 @@ class Child:
         ready_fd, theirs = os.pipe()
         passed = (theirs,) if self._listen_fd < 0 else (theirs, self._listen_fd)
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", *self._arguments, stdin=PIPE, pass_fds=passed
+            sys.executable,
+            "-m",
+            *self._arguments,
+            stdin=PIPE,
+            pass_fds=passed,
+            start_new_session=True,  # a signal to the whole group must not end the children out of order
         )
         os.close(theirs)
         self._process = process

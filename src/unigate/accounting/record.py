@@ -59,6 +59,7 @@ class Record(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_only=Tru
     client_request_id: str | None = None
     upstream_request_id: str | None = None
     demo: bool = False
+    dropped: tuple[str, ...] = ()
 
 
 Entry = Intent | Record

@@ -26,11 +26,13 @@ _encode = msgspec.json.Encoder().encode
 class Straight:
     """A crossing to a target that speaks the client's format: top-level edits one way, watched bytes the other."""
 
-    __slots__ = ("_dialect", "_meter", "_passage")
+    __slots__ = ("_dialect", "_meter", "_passage", "dropped")
 
     def __init__(self, dialect: Dialect, shows_usage: bool) -> None:
         self._dialect = dialect
         self._meter: Meter = dialect.new_meter(shows_usage)
+        # Request fields that the target's row drops, and this request had.
+        self.dropped: tuple[str, ...] = ()
 
     def outgoing(self, call: Call, target: Target) -> bytes:
         """The request body for the target. Raises Refusal if the call has no place to put the target's model."""
@@ -47,8 +49,10 @@ class Straight:
             if old in edited:
                 value = edited.pop(old)
                 edited.setdefault(new, value)
-        for name in provider.drop:
-            edited.pop(name, None)
+        if provider.drop:
+            self.dropped = tuple(sorted(provider.drop.intersection(edited)))
+            for name in self.dropped:
+                del edited[name]
         edited.update(provider.set)
         if streamed and self._dialect.usage_on_request and provider.stream_usage:
             edited["stream_options"] = _ask_for_usage(edited.get("stream_options"))
@@ -62,6 +66,11 @@ class Straight:
             self._passage = _Opaque()
         else:
             self._passage = _Whole(self._meter)
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether the answer that began is a stream of events."""
+        return isinstance(self._passage, _Stream)
 
     def feed(self, chunk: bytes) -> bytes:
         """What may be passed on now: whole events, or nothing yet."""

@@ -12,8 +12,14 @@ __all__ = ["error_body", "error_event", "read_fault"]
 
 _KEPT = frozenset({400, 404, 413, 422})
 _ACCOUNT = frozenset({401, 402, 403})
-_OVERLOADED = frozenset({503, 529})
-_SLOW = frozenset({504, 524})
+# An upstream that says so did not run the call itself, so that another target may be asked.
+_BROKEN = {
+    502: Kind.BAD_GATEWAY,
+    503: Kind.OVERLOADED,
+    529: Kind.OVERLOADED,
+    504: Kind.SLOW,
+    524: Kind.SLOW,
+}
 _QUOTA_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
 _SECRET = re.compile(r"\b(?:sk|pk|gsk|xai|key|AIza|pplx|hf|r8|nvapi)[-_A-Za-z0-9*.…]{8,}|\bBearer\s+\S+", re.IGNORECASE)
 # Seconds, or a date (RFC 9110, section 10.2.3).
@@ -62,7 +68,7 @@ def read_fault(status: int, headers: dict[bytes, bytes], content: bytes) -> Faul
         return Fault(Kind.REJECTED, message, status=status, code=code or detail.type, param=detail.param)
     if status < 500:
         return Fault(Kind.REJECTED, message, status=400, code=code or detail.type, param=detail.param)
-    kind = Kind.OVERLOADED if status in _OVERLOADED else Kind.SLOW if status in _SLOW else Kind.FAILED
+    kind = _BROKEN.get(status, Kind.FAILED)
     return Fault(kind, f"The upstream failed (HTTP {status}): {message}", retry_after=retry_after)
 
 

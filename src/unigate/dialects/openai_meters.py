@@ -155,7 +155,7 @@ class ChatMeter:
             return _Answer()
         if bytes(chunk.error) != b"null":
             # The error is the stream's end; what it was asked for never comes.
-            fault = read_fault(502, {}, data)
+            fault = read_fault(500, {}, data)
             if not self._passed:
                 raise fault
             self.fault = fault
@@ -165,7 +165,7 @@ class ChatMeter:
         """See `Meter.read`."""
         answer = _answer_of(content)
         if bytes(answer.error) != b"null" and bytes(answer.choices) == b"null":
-            raise read_fault(502, {}, content)
+            raise read_fault(500, {}, content)
         self._usage = _usage_of(answer.usage) or Usage()
 
 

@@ -73,6 +73,7 @@ class House:
     async def _all_left(self, seconds: float) -> None:
         if self.connections:
             try:
-                await asyncio.wait_for(self._empty.wait(), seconds)
+                async with asyncio.timeout(seconds):
+                    await self._empty.wait()
             except TimeoutError:
                 pass

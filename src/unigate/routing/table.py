@@ -57,6 +57,7 @@ class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     drop: tuple[str, ...] = ()
     set: dict[str, str | int | float | bool] = {}
     stream_usage: bool = True
+    example: str | None = None
     local: bool = False
     discover: bool = True
     probe: Probe | None = None

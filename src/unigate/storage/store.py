@@ -17,6 +17,7 @@ from unigate.storage.sqlite import Database, Rows
 
 __all__ = ["OpenIntent", "Place", "Progress", "Store", "StoredKey"]
 
+_ANY_KEY = "SELECT 1 FROM keys LIMIT 1"
 _ADD_KEY = "INSERT INTO keys (id, name, hash, role, models, created_ns) VALUES (?, ?, ?, ?, ?, ?)"
 _KEYS = "SELECT id, name, hash, role, models, created_ns FROM keys WHERE revoked_ns IS NULL ORDER BY created_ns, id"
 _FIND_KEY = (
@@ -113,15 +114,25 @@ class Store:
 
     def add_key(self, name: str, role: str, models: Sequence[str] | None) -> tuple[KeyEntry, str]:
         """A new key and its text, which is kept nowhere. Raises Refusal (409) if the name is taken."""
-        text = new_key(role)
-        allowed = tuple(models) if models is not None else None
-        entry = KeyEntry("key_" + secrets.token_hex(6), name, hash_key(text.encode()).hex(), role, allowed)
         with self._database.transaction() as run:
             if run(_FIND_KEY, (name,)):
                 reason = f"There is a key named '{name}'; revoke it first, or choose another name."
                 raise Refusal(409, "key_exists", reason, param="name")
-            run(_ADD_KEY, (entry.id, name, entry.hash, role, _text(allowed), self._clock()))
-            _next_version(run)
+            return self._new_key(run, name, role, models)
+
+    def add_first_keys(self) -> tuple[str, str] | None:
+        """The texts of an admin's and a client's key, made together; None if there ever was a key."""
+        with self._database.transaction() as run:
+            if run(_ANY_KEY, ()):
+                return None
+            return self._new_key(run, "admin", "admin", None)[1], self._new_key(run, "default", "client", None)[1]
+
+    def _new_key(self, run: Rows, name: str, role: str, models: Sequence[str] | None) -> tuple[KeyEntry, str]:
+        text = new_key(role)
+        allowed = tuple(models) if models is not None else None
+        entry = KeyEntry("key_" + secrets.token_hex(6), name, hash_key(text.encode()).hex(), role, allowed)
+        run(_ADD_KEY, (entry.id, name, entry.hash, role, _text(allowed), self._clock()))
+        _next_version(run)
         return entry, text
 
     def revoke_key(self, id_or_name: str) -> KeyEntry:

@@ -21,6 +21,8 @@ Take = Callable[[bytes], "asyncio.Future[None] | None"]
 _HIGH_WATER = 64 * 1024
 _MOST_HEADERS = 200
 _SURELY_OPEN = 0.01
+# A kept connection that ends this soon was dead already; one that ends later may have begun to work on the call.
+_SOON = 0.25
 _LARGEST_HEAD = 64 * 1024
 
 
@@ -123,7 +125,8 @@ class Connection(asyncio.Protocol):
     def _lost(self) -> Fault:
         if self._has_head:
             return Fault(Kind.TRUNCATED, "The upstream closed the connection in the middle of its answer.")
-        if self.used and not self._got_bytes:
+        sent_at = self._total_at - self._timeouts.total
+        if self.used and not self._got_bytes and self._loop.time() - sent_at < _SOON:
             return Fault(Kind.STALE, "The upstream closed a kept connection as it was used again.")
         return Fault(Kind.CONNECTION, "The upstream closed the connection before it answered.")
 
