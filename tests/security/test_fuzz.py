@@ -83,6 +83,11 @@ def _lives_on_without_a_defect(gateway: Gateway, born: list[int]) -> Iterator[No
     assert [word for word in ("Traceback", "call.broke", "carrying.broke", "child.died") if word in printed] == []
 
 
+def modest(value: object) -> object:
+    """A number of a size that the scripted upstream, which obeys it, can still bring forth."""
+    return max(min(value, 64), -64) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
 def document(gateway: Gateway) -> dict[str, object]:
     with urllib.request.urlopen(gateway.url + "/openapi.json", timeout=20) as answer:
         return json.load(answer)
@@ -110,13 +115,15 @@ def test_every_operation_answers_as_its_document_says(gateway: Gateway, role: st
         )
         @given(case=operation.as_strategy())
         def call(case: schemathesis.Case) -> None:
+            if isinstance(case.body, dict):
+                case.body = {name: modest(value) for name, value in case.body.items()}
             case.call_and_validate(headers=headers, checks=list(CHECKS), timeout=20)
 
         call()
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    st.none() | st.booleans() | st.integers(-64, 64) | st.floats() | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner, max_size=4),
     max_leaves=12,
 )
