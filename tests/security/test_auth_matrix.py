@@ -332,3 +332,11 @@ def test_a_key_for_some_models_sees_and_calls_no_other(gateway: Gateway) -> None
     assert ask(gateway, "GET", "/v1/models/other", key=key).status == 404
     assert {str(line["id"]) for line in ask(gateway, "GET", "/v1/models", key=key).json()["data"]} <= {"this"}  # type: ignore[index, union-attr]
     assert upstream_calls(gateway.upstream) == before
+
+
+@pytest.mark.parametrize("path", ["/docs/assets/docs.js/", "/docs/", "/admin/v1/keys/", "/health/"])
+def test_no_answer_repeats_the_host_it_was_told(gateway: Gateway, path: str) -> None:
+    lines = f"GET {path} HTTP/1.1\r\nhost: evil.example\r\nx-forwarded-host: evil.example\r\nconnection: close\r\n"
+    for key in ("", f"x-api-key: {gateway.admin_key}\r\n"):
+        answer = say(gateway.port, f"{lines}{key}\r\n".encode())
+        assert (answer.status in (401, 404, 405), "evil.example" in str(answer)) == (True, False)

@@ -150,7 +150,14 @@ class AdminApi:
 
 def build_app(registry: Registry, keyring: Callable[[], Keyring]) -> ASGIApp:
     """Everything the keeper serves to the doors."""
-    app = FastAPI(title="Unigate", version=unigate.__version__, openapi_url=None, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="Unigate",
+        version=unigate.__version__,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,  # it would send callers to whatever host they named
+    )
     app.include_router(AdminApi(registry, keyring).router())
     app.include_router(pages_router(app.openapi))
     for kind in (Refusal, StorageError, RequestValidationError, HTTPException, Exception):
