@@ -8,7 +8,7 @@ import pytest
 
 from unigate.errors import Refusal
 from unigate.wire.body import decode_body, encode_body, flag_of, text_of
-from unigate.wire.multipart import boundary_of, find_field
+from unigate.wire.multipart import add_field, boundary_of, find_field
 
 ODD = [
     b"{}",
@@ -126,6 +126,36 @@ def test_a_field_in_odd_forms(content: bytes, value: bytes | None) -> None:
     assert field(content, b"model") == value
 
 
+MODEL = b'Content-Disposition: form-data; name="model"'
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        b"--edge\r\n" + MODEL + b"\r\n\r\nother\r\n",
+        b"--edge\r\n" + MODEL + b'; filename="f"\r\n\r\nother\r\n',
+        b"--edge\r\n" + MODEL.replace(b'"model"', b"model") + b"\r\n\r\nother\r\n",
+        b"--edge\r\n" + MODEL.replace(b"name=", b"NAME = ") + b"\r\n\r\nother\r\n",
+        b"--edge\r\nx: " + b"y" * 9000 + b"\r\n" + MODEL + b"\r\n\r\nother\r\n",
+        b"--edge\r\n" + MODEL.replace(b'name="', b'name="x"; name="') + b"\r\n\r\nother\r\n",
+        b'--edge\r\nContent-Disposition: form-data; name="x"\r\n' + MODEL + b"\r\n\r\nother\r\n",
+        b"--edge\r\n" + MODEL.replace(b'name="', b"name*=\"utf-8''") + b"\r\n\r\nother\r\n",
+        b"--edge\r\n" + MODEL.replace(b"mod", b"mod\\") + b"\r\n\r\nother\r\n",
+        b'--edge\r\nContent-Disposition: form-data; name="x"\r\n\r\n\n--edge\n' + MODEL + b"\n\nother\n\r\n",
+    ],
+)
+def test_a_form_that_two_parsers_could_read_differently_is_refused(part: bytes) -> None:
+    for form in (part + FORM, FORM.replace(b"--edge--", part + b"--edge--")):
+        with pytest.raises(Refusal) as caught:
+            field(form, b"model")
+        assert (caught.value.told.status, caught.value.told.code) == (400, "invalid_form")
+
+
+@pytest.mark.parametrize("form", [FORM, b"preamble\r\n" + FORM])
+def test_a_field_can_be_added(form: bytes) -> None:
+    assert field(add_field(form, b"edge", b"new", b"value"), b"new") == b"value"
+
+
 def test_ten_thousand_parts_take_no_time() -> None:
     part = b'--edge\r\nContent-Disposition: form-data; name="x"\r\n\r\ny\r\n'
     assert field(part * 10_000 + FORM, b"model") == b"whisper"
@@ -137,6 +167,7 @@ def test_ten_thousand_parts_take_no_time() -> None:
         (b"multipart/form-data; boundary=abc", b"abc"),
         (b'multipart/form-data; boundary="a b:c"', b"a b:c"),
         (b"multipart/form-data; charset=utf-8; Boundary=----WebKit1", b"----WebKit1"),
+        (b"multipart/form-data; xboundary=no; boundary=abc", b"abc"),
         (b"multipart/form-data", None),
         (b"application/json", None),
         (b"multipart/form-data; boundary=", None),

@@ -266,3 +266,11 @@ def test_a_form_keeps_its_bytes_but_for_the_model() -> None:
     call.content, call.content_type, call.model = content, b'multipart/form-data; boundary="b"', "ours"
     sent = Straight(FORM, shows_usage=False).outgoing(call, Target(provider(), "whisper"))
     assert sent == content.replace(b"\r\n\r\nours", b"\r\n\r\nwhisper")
+
+
+def test_a_form_is_sent_with_the_model_that_was_judged_and_no_other() -> None:
+    content = b'--b\r\nContent-Disposition: form-data; name="model"\r\n\r\ndear\r\n--b--\r\n'
+    call = Call("1", "x", Caller("k", "n", "client", None), {}, peer="", started_ns=0)
+    call.content, call.content_type, call.model = content, b'multipart/form-data; boundary="b"', "cheap"
+    sent = Straight(FORM, shows_usage=False).outgoing(call, Target(provider(), "cheap"))
+    assert sent == content.replace(b"dear", b"cheap")

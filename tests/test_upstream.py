@@ -20,6 +20,7 @@ import pytest
 
 from harness import (
     KEY,
+    LIMITED_KEY,
     UPSTREAM_KEY,
     Answer,
     Door,
@@ -817,6 +818,28 @@ def test_a_form_goes_up_byte_for_byte_but_for_the_model(door: Door, mock: Mock, 
     answer = door.ask(told)
     assert answer.json()["text"] == "heard"
     assert mock.ended(model)["body_sha256"] == hashlib.sha256(form(model)).hexdigest()
+
+
+def test_the_deployment_in_the_path_replaces_the_model_of_the_form(door: Door, mock: Mock) -> None:
+    path = "/openai/deployments/mock%2Fscript%3Atext=by-path/audio/transcriptions?api-version=1"
+    told = request(form("another"), path=path)
+    answer = door.ask(told.replace(b"application/json", b"multipart/form-data; boundary=edge"))
+    assert (answer.json()["text"], mock.calls("another")) == ("by-path", [])
+
+
+def test_a_form_whose_path_names_the_model_needs_no_model_of_its_own(door: Door, mock: Mock) -> None:
+    path = "/openai/deployments/mock%2Fscript%3Atext=pathonly/audio/transcriptions"
+    told = request(form("x").replace(b'name="model"', b'name="user"'), path=path)
+    answer = door.ask(told.replace(b"application/json", b"multipart/form-data; boundary=edge"))
+    assert (answer.json()["text"], len(mock.calls("script:text=pathonly"))) == ("pathonly", 1)
+
+
+def test_a_key_kept_to_its_models_cannot_name_another_one_in_a_form(door: Door, mock: Mock) -> None:
+    second = b'--edge\r\ncontent-disposition: form-data; name="model"\r\n\r\nx\r\n'
+    two = form("only-this").replace(b"--edge--", second + b"--edge--")
+    told = request(two, path="/v1/audio/transcriptions", key=LIMITED_KEY)
+    answer = door.ask(told.replace(b"application/json", b"multipart/form-data; boundary=edge"))
+    assert answer.error == (400, "invalid_form", "model")
 
 
 @pytest.mark.parametrize("size", [10, 1_000_000])

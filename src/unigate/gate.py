@@ -37,7 +37,7 @@ class Gate:
     def admit(self, call: Call, dialect: Dialect, path_model: str | None) -> None:
         """Fills in what the call asks for. Raises Refusal naming the parameter that is wrong."""
         if dialect.model_in == "form":
-            model = _model_in_form(call)
+            model = _model_in_form(call, path_model)
         else:
             call.body = decode_body(call.content)
             model = path_model or text_of(call.body, "model")
@@ -50,10 +50,10 @@ class Gate:
         if not model:
             reason = 'No model was named; add "model" to the request, such as "model": "gpt-4o-mini".'
             raise Refusal(400, "missing_model", reason, param="model")
-        if len(path_model or model) > _LONGEST_NAME:
+        if len(model) > _LONGEST_NAME:
             reason = f"A model's name has at most {_LONGEST_NAME} characters."
             raise Refusal(400, "invalid_model", reason, param="model")
-        call.model = path_model or model
+        call.model = model
         allowed = call.caller.models
         if allowed is not None and call.model not in allowed:
             names = ", ".join(sorted(allowed)) or "none"
@@ -74,12 +74,18 @@ def _asks_for_usage(options: msgspec.Raw) -> bool:
     return decoded is not None and decoded.include_usage is True
 
 
-def _model_in_form(call: Call) -> str:
+def _model_in_form(call: Call, path_model: str | None) -> str:
     boundary = multipart.boundary_of(call.content_type)
     if boundary is None:
         raise Refusal(400, "invalid_form", "This operation takes a multipart/form-data body with a boundary.")
+    # Written anew, so that the upstream cannot find another boundary in it than the one that was judged by.
+    call.content_type = b'multipart/form-data; boundary="%b"' % boundary
     place = multipart.find_field(call.content, boundary, b"model")
-    return call.content[place[0] : place[1]].decode("utf-8", "replace").strip() if place else ""
+    named = call.content[place[0] : place[1]].decode("utf-8", "replace").strip() if place else ""
+    model = path_model or named
+    if not model.isprintable():
+        raise Refusal(400, "invalid_model", "A model's name has no control characters.", param="model")
+    return model
 
 
 class Ledger:

@@ -35,7 +35,7 @@ class Straight:
         self.dropped: tuple[str, ...] = ()
 
     def outgoing(self, call: Call, target: Target) -> bytes:
-        """The request body for the target. Raises Refusal if the call has no place to put the target's model."""
+        """The request body for the target. Raises Refusal if what must be edited is of the wrong type."""
         if self._dialect.model_in == "form":
             return _edit_form(call, target)
         assert call.body is not None, "a call with its model in the body was decoded at admission"
@@ -178,11 +178,11 @@ def _ask_for_usage(options: msgspec.Raw | None) -> msgspec.Raw:
 
 
 def _edit_form(call: Call, target: Target) -> bytes:
-    if target.model == call.model:
-        return call.content
     boundary = multipart.boundary_of(call.content_type)
-    place = multipart.find_field(call.content, boundary, b"model") if boundary else None
-    if place is None:
-        raise Refusal(400, "missing_model", "The form has no 'model' field; add one.", param="model")
+    assert boundary is not None, "a form without a boundary was refused at admission"
+    model = target.model.encode()
+    place = multipart.find_field(call.content, boundary, b"model")
+    if place is None:  # the path named the model, as Azure's clients do
+        return multipart.add_field(call.content, boundary, b"model", model)
     start, end = place
-    return call.content[:start] + target.model.encode() + call.content[end:]
+    return call.content if call.content[start:end] == model else call.content[:start] + model + call.content[end:]
