@@ -561,6 +561,16 @@ def test_faults_at_the_door(fault: str, told: bytes) -> None:
         assert knock(port) == told
 
 
+def test_a_door_that_hangs_reads_nothing() -> None:
+    with upstream(fault="accept-hang") as port, closing(socket.create_connection(("127.0.0.1", port), 5)) as sock:
+        sock.settimeout(0.5)
+        with pytest.raises(TimeoutError):
+            for _ in range(1000):
+                sock.sendall(bytes(65536))
+        with pytest.raises(TimeoutError):
+            sock.recv(1)
+
+
 # --- the books
 
 

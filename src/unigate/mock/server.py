@@ -28,6 +28,7 @@ JOIN = 65_536
 PING = b": ping\n\n"
 PING_MS = 1_000
 RST_MS = 20
+HANG_MS = 3_600_000
 LINGER_NONE = struct.pack("ii", 1, 0)
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
@@ -77,7 +78,10 @@ class Connection(asyncio.Protocol):
             case "accept-close":
                 transport.close()
             case "accept-hang":
-                transport.pause_reading()
+                # uvloop begins to read only after this callback, whatever is said in it.
+                asyncio.get_running_loop().call_soon(transport.pause_reading)
+                self._wheel.after(HANG_MS, transport.close)  # and nobody else keeps a paused transport alive
+                self._transport = None
             case _:
                 pass
 
@@ -282,7 +286,7 @@ class Connection(asyncio.Protocol):
         if self._transport is None or self._plan is not None or self._transport.is_closing():
             return
         if how == "garbage":
-            self._transport.write(GARBAGE)
+            self._abandon(GARBAGE)  # a request that crosses it on the way is not served: it comes again
         elif how == "reset":
             self._reset()
         else:
