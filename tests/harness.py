@@ -37,6 +37,7 @@ SPEAKS = frozenset(
     for family in ("chat", "completions", "responses", "embeddings", "images", "audio", "moderations", "rerank")
 )
 QUICK = Timeouts(connect=1.0, write=1.0, first_byte=0.5, idle=0.5, total=3.0)
+OK = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 14\r\n\r\n" + b'{"choices":[]}'
 T = TypeVar("T")
 
 
@@ -302,6 +303,12 @@ def read_request(connection: socket.socket) -> bytes:
     while lengths and len(body) < int(lengths[0]):
         body += connection.recv(65536)
     return head + b"\r\n\r\n" + body
+
+
+def answer_ok(connection: socket.socket) -> None:
+    """An upstream that answers everything."""
+    while read_request(connection):
+        connection.sendall(OK)
 
 
 # --- a real door

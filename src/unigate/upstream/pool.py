@@ -45,6 +45,7 @@ class Pool:
         self._origin = origin
         self._limit = limit
         self._proxy = proxy
+        self._is_patient = patient
         self._is_loading = patient
         self._loop = asyncio.get_running_loop()
         self._idle: list[Connection] = []
@@ -62,17 +63,18 @@ class Pool:
 
     async def acquire(self, timeout: float, *, fresh: bool = False) -> Connection:
         """A connection ready for a request; a fresh one on demand. Raises Fault within `timeout` seconds."""
-        if not fresh and (kept := self.take()) is not None:
-            return kept
-        if self._open >= self._limit:
-            if self._idle:
+        deadline = self._loop.time() + timeout
+        while True:
+            if not fresh and (kept := self.take()) is not None:
+                return kept
+            if self._open >= self._limit and self._idle:
                 self._drop(self._idle.pop(0))
-            else:
-                await self._queue(timeout)
-                return await self.acquire(timeout, fresh=fresh)
+            if self._open < self._limit:
+                break
+            await self._queue(deadline)
         self._open += 1
         try:
-            return await self._connect(timeout)
+            return await self._connect(deadline)
         except BaseException:
             self._left()
             raise
@@ -109,27 +111,33 @@ class Pool:
                 waiter.set_result(None)
                 return
 
-    async def _queue(self, timeout: float) -> None:
+    async def _queue(self, deadline: float) -> None:
         waiter: asyncio.Future[None] = self._loop.create_future()
         self._waiting.append(waiter)
         try:
             # Not wait_for: on Python 3.11 it loses a cancellation that comes together with the result.
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout_at(deadline):
                 await waiter
-        except TimeoutError as error:
-            raise Fault(Kind.BUSY, f"All {self._limit} connections to the upstream are in use.") from error
-        except asyncio.CancelledError:
+        except (TimeoutError, asyncio.CancelledError) as error:
             if waiter.done() and not waiter.cancelled():
-                self._admit_next()
+                self._admit_next()  # the place was given in the same moment; somebody else must have it
+            if isinstance(error, TimeoutError):
+                raise Fault(Kind.BUSY, f"All {self._limit} connections to the upstream are in use.") from error
             raise
 
-    async def _connect(self, timeout: float) -> Connection:
+    async def _connect(self, deadline: float) -> Connection:
         try:
-            async with asyncio.timeout(timeout):
-                if self._is_loading:
-                    await self._until_loaded()
-                    self._is_loading = False
-                return await self._open_connection()
+            async with asyncio.timeout_at(deadline):
+                while True:
+                    if self._is_loading:
+                        await self._until_loaded()
+                        self._is_loading = False
+                    try:
+                        return await self._open_connection()
+                    except (ConnectionRefusedError, FileNotFoundError):
+                        if not self._is_patient:
+                            raise
+                        self._is_loading = True  # the child has died, and is being started again
         except TimeoutError as error:
             raise Fault(Kind.CONNECT_TIMEOUT, "The upstream could not be reached in time.") from error
         except ssl.SSLCertVerificationError as error:
