@@ -122,6 +122,8 @@ class Ledger:
         self._target = target
         self._crossing = crossing
         self._sent_ns = time.perf_counter_ns()
+        if self._attempts:
+            call.times.begin_again(self._sent_ns)
         intent = Intent(
             call.id,
             len(self._attempts) + 1,

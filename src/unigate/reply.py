@@ -31,7 +31,8 @@ _REASONS = {
     504: b"Gateway Timeout",
 }
 _COMMENT = b": still waiting\n\n"
-_STREAM_HEAD = b"content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\n"
+_EVENTS = b"content-type: text/event-stream"
+_STREAM_HEAD = _EVENTS + b"; charset=utf-8\r\ncache-control: no-cache\r\n"
 
 
 class Outlet(Protocol):
@@ -46,6 +47,7 @@ class Outlet(Protocol):
         """Hands bytes to the socket; after the client has left it does nothing."""
         ...
 
+    @property
     def drained(self) -> asyncio.Future[None] | None:
         """What to wait for while the client reads too slowly, or None."""
         ...
@@ -62,6 +64,7 @@ class Reply:
         "_chunked",
         "_heartbeat",
         "_interval",
+        "_is_framed",
         "_is_head_sent",
         "_last_write",
         "_lines",
@@ -79,6 +82,7 @@ class Reply:
         self._outlet = outlet
         self._with_body = with_body
         self._chunked = not http_10
+        self._is_framed = with_body and not http_10
         self._is_head_sent = False
         self._heartbeat: asyncio.TimerHandle | None = None
         self._interval = 0.0
@@ -110,8 +114,12 @@ class Reply:
     def send(self, data: bytes) -> asyncio.Future[None] | None:
         """Hands over whole events, or a piece of a body; a future to wait for if the client reads too slowly."""
         self.committed = True
-        self._write_part(data)
-        return self._outlet.drained()
+        if self._is_head_sent and self._is_framed:
+            self._last_write = time.monotonic()
+            self._outlet.write(b"%x\r\n%b\r\n" % (len(data), data))
+        else:
+            self._write_part(data)
+        return self._outlet.drained
 
     def finish(self, last: bytes = b"") -> None:
         """Hands over the terminal part; head and body in one write if nothing went before."""
@@ -119,7 +127,7 @@ class Reply:
         self.finished = True
         self._stop_heartbeat()
         if self._is_head_sent:
-            self._outlet.write(self._framed(last) + (b"0\r\n\r\n" if self._chunked and self._with_body else b""))
+            self._outlet.write(self._framed(last) + (b"0\r\n\r\n" if self._is_framed else b""))
         else:
             self._is_head_sent = True
             length = b"content-length: %d\r\n" % len(last) if self.status != 204 else b""
@@ -140,7 +148,7 @@ class Reply:
         if self._is_head_sent and not self.finished:
             self.finished = True
             self.keep_alive = False
-            self._outlet.write(self._framed(event) + (b"0\r\n\r\n" if self._chunked and self._with_body else b""))
+            self._outlet.write(self._framed(event) + (b"0\r\n\r\n" if self._is_framed else b""))
 
     def break_off(self) -> None:
         """Ends an open answer that has no form for an error: the client sees a cut, not a complete body."""
@@ -159,8 +167,11 @@ class Reply:
         if self._outlet.is_gone:
             self._heartbeat = None
             return
+        if self._lines and not self._lines.startswith(_EVENTS):
+            self._heartbeat = None  # an answer in one piece has begun, and a comment would become a part of it
+            return
         silence = time.monotonic() - self._last_write
-        if silence >= self._interval - 0.01 and self._outlet.drained() is None:
+        if silence >= self._interval - 0.01 and self._outlet.drained is None:
             if not self._is_head_sent and not self._lines:
                 self.open(200, _STREAM_HEAD)
             self._write_part(_COMMENT)

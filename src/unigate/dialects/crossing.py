@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import msgspec
@@ -26,12 +27,12 @@ _encode = msgspec.json.Encoder().encode
 class Straight:
     """A crossing to a target that speaks the client's format: top-level edits one way, watched bytes the other."""
 
-    __slots__ = ("_dialect", "_meter", "_passage", "dropped")
+    __slots__ = ("_dialect", "_meter", "_passage", "dropped", "feed")
 
     def __init__(self, dialect: Dialect, shows_usage: bool) -> None:
         self._dialect = dialect
         self._meter: Meter = dialect.new_meter(shows_usage)
-        # Request fields that the target's row drops, and this request had.
+        # Request fields that this request had and the target's row left out, by name.
         self.dropped: tuple[str, ...] = ()
 
     def outgoing(self, call: Call, target: Target) -> bytes:
@@ -48,11 +49,15 @@ class Straight:
         for old, new in provider.rename.items():
             if old in edited:
                 value = edited.pop(old)
-                edited.setdefault(new, value)
-        if provider.drop:
-            self.dropped = tuple(sorted(provider.drop.intersection(edited)))
-            for name in self.dropped:
-                del edited[name]
+                if new in edited:
+                    self.dropped += (old,)
+                else:
+                    edited[new] = value
+        for name in provider.drop:
+            if edited.pop(name, None) is not None:
+                self.dropped += (name,)
+        if self.dropped:
+            self.dropped = tuple(sorted(self.dropped))
         edited.update(provider.set)
         if streamed and self._dialect.usage_on_request and provider.stream_usage:
             edited["stream_options"] = _ask_for_usage(edited.get("stream_options"))
@@ -66,15 +71,13 @@ class Straight:
             self._passage = _Opaque()
         else:
             self._passage = _Whole(self._meter)
+        # What may be passed on now: whole events, or nothing yet.
+        self.feed: Callable[[bytes], bytes] = self._passage.feed
 
     @property
     def is_stream(self) -> bool:
         """Whether the answer that began is a stream of events."""
         return isinstance(self._passage, _Stream)
-
-    def feed(self, chunk: bytes) -> bytes:
-        """What may be passed on now: whole events, or nothing yet."""
-        return self._passage.feed(chunk)
 
     def close(self) -> bytes:
         """The terminal part. Raises Fault if the answer did not come to its proper end."""

@@ -113,10 +113,9 @@ class ChatMeter:
         """See `Meter.watch`."""
         if b"[DONE]" in block or b'"usage"' in block or b'"error"' in block:
             return self._sort(block)
-        if b"data:" in block:
-            self._passed += block.count(b"data:")
-            if not self.ended and b'"finish_reason"' in block:
-                self.ended = _has_finish(block)
+        self._passed += block.count(b"data:")
+        if not self.ended and block.count(b'"finish_reason"') > block.count(b'"finish_reason":null'):
+            self.ended = _has_finish(block)
         return block, b""
 
     def _sort(self, block: bytes) -> tuple[bytes, bytes]:

@@ -48,7 +48,7 @@ class ClientConnection(asyncio.Protocol):
         self._waiting: deque[Request] = deque()
         self._answering: Request | None = None
         self._task: asyncio.Task[None] | None = None
-        self._drained: asyncio.Future[None] | None = None
+        self.drained: asyncio.Future[None] | None = None
         self._lingering = -1
         self._is_last = False
         self._is_paused = False
@@ -117,21 +117,21 @@ class ClientConnection(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._drained is not None and not self._drained.done():
-            self._drained.set_result(None)
+        if self.drained is not None and not self.drained.done():
+            self.drained.set_result(None)
         if self._task is not None:
             self._task.cancel()
         self._transport = None
 
     def pause_writing(self) -> None:
-        self._drained = self._loop.create_future()
+        self.drained = self._loop.create_future()
         self._unsent = self._transport.get_write_buffer_size() if self._transport is not None else 0
         self._set_deadline(self._house.limits.write_timeout)
 
     def resume_writing(self) -> None:
-        if self._drained is not None and not self._drained.done():
-            self._drained.set_result(None)
-        self._drained = None
+        if self.drained is not None and not self.drained.done():
+            self.drained.set_result(None)
+        self.drained = None
         if self._answering is not None and self._lingering < 0:
             self._deadline = 0.0
             if self._reading is not None:
@@ -219,7 +219,7 @@ class ClientConnection(asyncio.Protocol):
         if self._answering is None:
             self._answer_next()
             return
-        if self._drained is None:
+        if self.drained is None:
             self._deadline = 0.0  # the body is here; the answer before it has clocks of its own
         if len(self._waiting) >= _MOST_WAITING and self._transport is not None:
             self._is_paused = True
@@ -331,10 +331,6 @@ class ClientConnection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.write(data)
 
-    def drained(self) -> asyncio.Future[None] | None:
-        """What to wait for while the client reads too slowly, or None."""
-        return self._drained
-
     def break_off(self) -> None:
         """Closes at once, so that an unfinished body is seen as such."""
         if self._transport is not None:
@@ -376,7 +372,7 @@ class ClientConnection(asyncio.Protocol):
             return
         if self._loop.time() < self._deadline - 0.001:
             self._timer = self._loop.call_at(self._deadline, self._look)
-        elif self._transport is not None and (self._drained is not None or self._transport.is_closing()):
+        elif self._transport is not None and (self.drained is not None or self._transport.is_closing()):
             self._judge_reader(self._transport.get_write_buffer_size())
         elif self._reading is not None and self._lingering < 0:
             reason = "The request's body did not arrive in time."

@@ -29,6 +29,39 @@ _LARGEST_HEAD = 64 * 1024
 class Connection(asyncio.Protocol):
     """A connection that carries one exchange at a time; whoever holds it reads the answer to its end or closes it."""
 
+    __slots__ = (
+        "_active",
+        "_buffered",
+        "_chunks",
+        "_complete",
+        "_deadline",
+        "_drained",
+        "_fault",
+        "_got_bytes",
+        "_has_head",
+        "_head_size",
+        "_header_count",
+        "_inflate",
+        "_late",
+        "_loop",
+        "_parser",
+        "_poll",
+        "_reading_paused",
+        "_slow",
+        "_stays_open",
+        "_take",
+        "_timeouts",
+        "_timer",
+        "_total_at",
+        "_transport",
+        "_waiter",
+        "headers",
+        "idle_since",
+        "opened_at",
+        "status",
+        "used",
+    )
+
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._transport: asyncio.Transport | None = None
@@ -82,17 +115,15 @@ class Connection(asyncio.Protocol):
             self._fail(Fault(Kind.PROTOCOL, "The upstream switched protocols, which nobody asked for."))
         except httptools.HttpParserCallbackError as error:
             cause = error.__context__
-            self._fail(
-                cause if isinstance(cause, Fault) else Fault(Kind.PROTOCOL, "The upstream's answer is malformed.")
-            )
+            if not isinstance(cause, Fault):
+                raise
+            self._fail(cause)
         except httptools.HttpParserError:
             self._fail(Fault(Kind.PROTOCOL, "The upstream's answer is not valid HTTP."))
         if self._has_head and not self._complete and self._deadline:
             self._expect(Kind.IDLE_TIMEOUT, self._timeouts.idle)
-        if self._take is not None:
-            self._hand_over(self._take)
-            if self._slow is None and self._fault is None and not self._complete:
-                return  # all is handed over; nobody needs to be woken for it
+            if self._take is not None and self._slow is None and self._fault is None:
+                return  # all of it was taken; nobody needs to be woken for it
         if self._buffered > _HIGH_WATER and not self._reading_paused and self._transport is not None:
             self._reading_paused = True
             self._transport.pause_reading()
@@ -125,10 +156,13 @@ class Connection(asyncio.Protocol):
     def _lost(self) -> Fault:
         if self._has_head:
             return Fault(Kind.TRUNCATED, "The upstream closed the connection in the middle of its answer.")
-        sent_at = self._total_at - self._timeouts.total
-        if self.used and not self._got_bytes and self._loop.time() - sent_at < _SOON:
+        if not self._got_bytes and self._was_dead():
             return Fault(Kind.STALE, "The upstream closed a kept connection as it was used again.")
         return Fault(Kind.CONNECTION, "The upstream closed the connection before it answered.")
+
+    def _was_dead(self) -> bool:
+        """Whether a failure of this connection comes too soon after its reuse to be about the call."""
+        return self.used and self._loop.time() - (self._total_at - self._timeouts.total) < _SOON
 
     def pause_writing(self) -> None:
         self._drained = self._loop.create_future()
@@ -156,7 +190,7 @@ class Connection(asyncio.Protocol):
         status = self._parser.get_status_code()
         if 100 <= status < 200:
             return
-        if status == 408 and self.used:
+        if status == 408 and self._was_dead():
             raise Fault(Kind.STALE, "The upstream gave up a kept connection as it was used again.")
         self.status = status
         encoding = self.headers.get(b"content-encoding", b"").strip().lower()
@@ -167,6 +201,9 @@ class Connection(asyncio.Protocol):
     def on_body(self, body: bytes) -> None:
         if self._inflate is not None:
             body = self._inflate.feed(body)
+        if self._take is not None and self._slow is None and not self._chunks:
+            self._slow = self._take(body)
+            return
         self._chunks.append(body)
         self._buffered += len(body)
 
