@@ -21,10 +21,12 @@ import pytest
 from harness import (
     KEY,
     LIMITED_KEY,
+    OK,
     UPSTREAM_KEY,
     Answer,
     Door,
     Mock,
+    answer_ok,
     chat,
     provider,
     raw_upstream,
@@ -42,13 +44,14 @@ from unigate.target import Timeouts
 from unigate.upstream.pool import Origin, Pool
 from unigate.usage import Usage
 
-OK = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 14\r\n\r\n" + b'{"choices":[]}'
 SHORT = Timeouts(connect=1.0, write=1.0, first_byte=0.5, idle=0.5, total=0.9)
+SLOW = Timeouts(first_byte=2.0, idle=2.0)
 MIB = 1024 * 1024
 
 FIRST_TARGETS = {
     "down": ("down", "x"),
     "429": ("mock", "script:status=429,retry_after=7,tokens=1"),
+    "502": ("mock", "script:status=502,tokens=1"),
     "503": ("mock", "script:status=503,tokens=1"),
     "529": ("mock", "script:status=529,tokens=1"),
     "504": ("mock", "script:status=504,tokens=1"),
@@ -59,6 +62,7 @@ FIRST_TARGETS = {
     "hang-up": ("mock", "script:cut=head,close,tokens=1"),
     "cut": ("mock", "script:cut=events:2,tokens=7"),
     "nonsense": ("mock", "script:body=html,tokens=1"),
+    "slow 503": ("mock", "script:status=503,latency=300,tokens=1"),
 }
 ROUTES = (
     *(route(f"after-{name}", target, ("mock", "script:text=second")) for name, target in FIRST_TARGETS.items()),
@@ -88,12 +92,6 @@ def door(mock: Mock, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]
 
 def ended_as(record: Record) -> tuple[int, str, str | None]:
     return record.status, record.end, record.error
-
-
-def answer_ok(connection: socket.socket) -> None:
-    """An upstream that answers everything."""
-    while read_request(connection):
-        connection.sendall(OK)
 
 
 # --- the healthy case
@@ -449,15 +447,44 @@ def test_an_unstreamed_call_gets_no_heartbeat(beating: Door) -> None:
     assert (answer.text, b"still waiting" in answer.body) == ("whole", False)
 
 
+@pytest.mark.parametrize("late", ["head", "body"])
+def test_an_answer_in_one_piece_is_never_mixed_with_comments(tmp_path: Path, late: str) -> None:
+    head, _, body = OK.partition(b"\r\n\r\n")
+
+    def serve(connection: socket.socket) -> None:
+        read_request(connection)
+        if late == "body":
+            connection.sendall(head + b"\r\n\r\n")
+        time.sleep(0.5)
+        connection.sendall(OK if late == "head" else body)
+
+    with raw_upstream(serve) as upstream:
+        told = provider("raw", upstream.port, SLOW)
+        with start_door(tmp_path, told, server=ServerSettings(heartbeat=0.1)) as door:
+            answer = door.call("raw/x", stream=True)
+            record = door.record(answer)
+    if late == "body":
+        assert (answer.body, answer.headers["content-type"]) == (body, "application/json")
+        assert ended_as(record) == (200, "ok", None)
+    else:
+        assert answer.events[0] == ": still waiting"
+        assert (answer.last_error, answer.headers["content-type"]) == (
+            "upstream_invalid_answer",
+            "text/event-stream; charset=utf-8",
+        )
+        assert ended_as(record) == (200, "upstream_invalid_answer", "upstream_invalid_answer")
+
+
 # --- the next target
 
 
-@pytest.mark.parametrize("name", ["down", "429", "503", "529", "504", "401"])
+@pytest.mark.parametrize("name", ["down", "429", "502", "503", "529", "504", "401"])
 @pytest.mark.parametrize("stream", [False, True])
 def test_falls_over_before_the_first_byte(door: Door, name: str, stream: bool) -> None:
     ends = {
         "down": "upstream_unreachable",
         "429": "upstream_rate_limited",
+        "502": "upstream_bad_gateway",
         "503": "upstream_overloaded",
         "529": "upstream_overloaded",
         "504": "upstream_gateway_timeout",
@@ -493,6 +520,13 @@ def test_never_falls_over_where_the_call_may_have_run(
 def test_never_falls_over_after_the_first_byte(door: Door) -> None:
     answer = door.call("after-cut", stream=True)
     assert (answer.last_error, b"second" in answer.body) == ("upstream_truncated", False)
+
+
+def test_waiting_for_a_target_that_failed_is_not_our_own_time(door: Door) -> None:
+    answer = door.call("after-slow 503")
+    record = door.record(answer)
+    assert (record.total_us > 300_000, record.overhead_us is not None and record.overhead_us < 250_000) == (True, True)
+    assert float(answer.headers["x-unigate-overhead-ms"]) < 250
 
 
 def test_a_fault_that_would_allow_another_target_does_not_after_the_first_byte(mock: Mock, tmp_path: Path) -> None:
@@ -542,8 +576,7 @@ def test_a_connection_the_upstream_closed_costs_no_error_and_no_second_execution
         answers.append(door.call(f"kept/{model}"))
         time.sleep(chance.uniform(0, 0.004))
     assert [a.status for a in answers] == [200] * 60
-    if not how.startswith("garbage"):  # the mock serves a request that met its garbage all the same
-        assert len(mock.calls(model)) == 60
+    assert len(mock.calls(model)) == 60
 
 
 def test_a_connection_that_dies_as_it_is_used_again_is_replaced_once(tmp_path: Path) -> None:
@@ -604,6 +637,31 @@ def test_a_kept_connection_that_answers_408_is_replaced_once(tmp_path: Path) -> 
     with raw_upstream(serve) as upstream, start_door(tmp_path, provider("raw", upstream.port)) as door:
         assert [door.call("raw/x").status for _ in range(3)] == [200] * 3
         assert upstream.count == 3
+
+
+@pytest.mark.parametrize(
+    ("last", "error"),
+    [
+        (b"", (502, "upstream_connection", None)),
+        (b"HTTP/1.1 408 Slow\r\ncontent-length: 0\r\n\r\n", (400, "upstream_rejected", None)),
+    ],
+)
+def test_a_kept_connection_that_ends_late_may_have_begun_and_is_not_repeated(
+    tmp_path: Path, last: bytes, error: tuple[int, str, str | None]
+) -> None:
+    heard: list[bytes] = []
+
+    def serve(connection: socket.socket) -> None:
+        heard.append(read_request(connection))
+        connection.sendall(OK)
+        heard.append(read_request(connection))
+        time.sleep(0.4)  # longer than a connection that was dead before would take
+        connection.sendall(last)
+
+    with raw_upstream(serve) as upstream, start_door(tmp_path, provider("raw", upstream.port, SLOW)) as door:
+        assert door.call("raw/x").status == 200
+        answer = door.call("raw/x")
+        assert (answer.error, len(heard), upstream.count) == (error, 2, 1)
 
 
 # --- TLS
@@ -796,6 +854,22 @@ def test_only_listed_headers_come_down(door: Door) -> None:
         "x-unigate-overhead-ms",
     }
     assert "evil" not in answer.headers["x-unigate-model"].replace("x-unigate-model%3A%20evil", "")
+
+
+# --- what a row leaves out
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_what_a_row_leaves_out_is_told_to_client_and_operator(mock: Mock, tmp_path: Path, stream: bool) -> None:
+    row = provider("row", mock.port, drop=frozenset({"store", "seed", "absent"}), rename={"max_output": "max_tokens"})
+    plain = provider("plain", mock.port)
+    with start_door(tmp_path, row, plain) as door:
+        asked = {"store": True, "seed": 1, "max_output": 3, "max_tokens": 4}
+        answer = door.call("row/script:text=less", stream=stream, **asked)
+        assert answer.headers["x-unigate-dropped"] == "max_output, seed, store"
+        assert door.record(answer).dropped == ("max_output", "seed", "store")
+        other = door.call("plain/script:text=all", stream=stream, store=True)
+        assert ("x-unigate-dropped" in other.headers, door.record(other).dropped) == (False, ())
 
 
 # --- what is carried without being looked into
