@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from collections.abc import Callable
 from dataclasses import replace
@@ -23,10 +24,19 @@ from unigate.upstream.client import Upstream
 
 __all__ = ["Pipeline"]
 
+log = logging.getLogger("unigate.door")
+
 _MOST_ATTEMPTS = 3
 _SHORTEST_SECRET = 8
 _STOPPING = Told(
     status=503, code="server_shutting_down", message="The gateway is stopping; repeat the call.", type="server_error"
+)
+_NOT_KEPT = Told(
+    status=503,
+    code="storage_full",
+    message="The call was answered, but could not be written down, so the answer is withheld; is the disk full?",
+    type="server_error",
+    should_retry=False,
 )
 
 
@@ -60,9 +70,13 @@ class Pipeline:
             _end(call, reply, ledger, fault.told, fault.kind.value)
         except asyncio.CancelledError:
             _end(call, reply, ledger, _STOPPING, "client_left" if reply.is_gone else "drained")
-        except StorageError:
+        except StorageError as error:
             # Not written down means not confirmed: the client must not see a proper end.
-            reply.break_off()
+            log.error("record.lost request_id=%s reason=%s", call.id, error)
+            if reply.is_open:
+                reply.break_off()
+            else:
+                write_error(reply, _NOT_KEPT)
 
     async def _try_each(
         self, call: Call, dialect: Dialect, targets: tuple[Target, ...], reply: Reply, ledger: Ledger
@@ -103,7 +117,11 @@ def _end(call: Call, reply: Reply, ledger: Ledger, told: Told, end: str) -> None
     """Records a call that went wrong, then tells its client in whatever form is still possible."""
     if ledger.is_settled:
         return  # the answer was complete, only its last bytes did not get out
-    ledger.settle(reply.status if reply.is_open else told.status, end, told.code)
+    try:
+        ledger.settle(reply.status if reply.is_open else told.status, end, told.code)
+    except StorageError as error:
+        # An error confirms nothing, so the client may hear it all the same.
+        log.error("record.lost request_id=%s reason=%s", call.id, error)
     if reply.is_gone:
         return
     if not reply.is_open:

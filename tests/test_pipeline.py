@@ -1,0 +1,79 @@
+"""A call whose record cannot be written: its client hears the truth, and never a proper end."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import shutil
+from pathlib import Path
+
+import pytest
+
+from harness import answer_ok, chat, provider, raw_upstream
+from unigate.call import Call, Caller
+from unigate.clock import wall
+from unigate.config import ServerSettings
+from unigate.dialects.table import DIALECTS
+from unigate.journal import Journal
+from unigate.pipeline import Pipeline
+from unigate.reply import Reply
+from unigate.snapshot import Settings, Stored, build_snapshot
+from unigate.upstream.client import Upstream
+
+SEGMENT = 8 * 1024 * 1024
+
+
+class Client:
+    """A client that takes all it is told."""
+
+    is_gone = False
+    drained = None
+
+    def __init__(self) -> None:
+        self.heard = b""
+
+    def write(self, data: bytes) -> None:
+        self.heard += data
+
+    def break_off(self) -> None:
+        self.heard += b"<cut>"
+
+
+def full_journal(folder: Path, room: int) -> Journal:
+    """A journal with room for so many bytes, on a disk that gives no more."""
+    journal = Journal(folder)
+    left = SEGMENT - room
+    while left > 0:
+        size = min(left, 4 * 1024 * 1024)
+        journal.append(random.randbytes(size - 8))
+        left -= size
+    shutil.rmtree(folder)
+    return journal
+
+
+def heard(folder: Path, room: int) -> str:
+    """What a client hears whose call finds so much room in the journal."""
+
+    async def play(port: int) -> bytes:
+        settings = Settings(server=ServerSettings(), providers=(provider("raw", port),))
+        snapshot = build_snapshot(settings, Stored())
+        upstream = Upstream()
+        journal = full_journal(folder, room)
+        pipeline = Pipeline(lambda: snapshot, upstream, journal, wall=wall, heartbeat=15.0)
+        call = Call("req_1", "openai.chat", Caller("k", "n", "client", None), {}, peer="", started_ns=1)
+        call.content = chat("m")
+        client = Client()
+        reply = Reply(client, b"req_1", with_body=True, http_10=False, keep_alive=True)
+        await pipeline.carry(call, DIALECTS["openai.chat"], None, reply)
+        upstream.close()
+        return client.heard
+
+    with raw_upstream(answer_ok) as upstream:
+        return asyncio.run(play(upstream.port)).decode()
+
+
+@pytest.mark.parametrize(("room", "has_run"), [(20, False), (80, True)])
+def test_a_call_that_cannot_be_written_down_is_503(tmp_path: Path, room: int, has_run: bool) -> None:
+    told = heard(tmp_path / "life", room)
+    assert told.startswith("HTTP/1.1 503 ") and '"code":"storage_full"' in told
+    assert ("x-should-retry: false" in told) is has_run
