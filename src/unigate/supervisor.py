@@ -25,6 +25,7 @@ _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 30.0
 _READY_WITHIN = 30.0
 _KEEPER_WITHIN = 10.0
+_AT_ONCE = 1.0
 
 
 class Child:
@@ -45,7 +46,13 @@ class Child:
         """Keeps the child running until it is stopped; a child that dies is born again, each time a little later."""
         pause = _FIRST_PAUSE
         while not self._is_stopping:
-            process, ready_fd = await self._be_born()
+            try:
+                process, ready_fd = await self._be_born()
+            except OSError as error:
+                pause = min(pause * 2, _LONGEST_PAUSE)
+                log.error("child.unborn name=%s again_in_s=%.1f reason=%s", self.name, pause, error)
+                await asyncio.sleep(pause)
+                continue
             waiting = asyncio.create_task(self._await_ready(ready_fd))
             code = await process.wait()
             await waiting
@@ -74,15 +81,20 @@ class Child:
     async def _be_born(self) -> tuple[Process, int]:
         ready_fd, theirs = os.pipe()
         passed = (theirs,) if self._listen_fd < 0 else (theirs, self._listen_fd)
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            *self._arguments,
-            stdin=PIPE,
-            pass_fds=passed,
-            start_new_session=True,  # a signal to the whole group must not end the children out of order
-        )
-        os.close(theirs)
+        try:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                *self._arguments,
+                stdin=PIPE,
+                pass_fds=passed,
+                start_new_session=True,  # a signal to the whole group must not end the children out of order
+            )
+        except BaseException:
+            os.close(ready_fd)
+            raise
+        finally:
+            os.close(theirs)
         self._process = process
         assert process.stdin is not None, "a life line was asked for"
         process.stdin.write(self._line(theirs))
@@ -134,7 +146,7 @@ class Supervisor:
         return is_up
 
     async def _stop(self, stop: asyncio.Event) -> None:
-        """Doors first, so that the keeper carries what they wrote; a second signal ends the patience."""
+        """Doors first, so that the keeper carries what they wrote; a second signal ends the patience with all."""
         stop.clear()
         doors = asyncio.gather(*(door.stop(self._drain + 5.0) for door in self._doors))
         again = asyncio.create_task(stop.wait())
@@ -142,8 +154,14 @@ class Supervisor:
         if not doors.done():
             doors.cancel()
             await asyncio.gather(*(door.stop(0.0) for door in self._doors))
+        others = asyncio.gather(self._keeper.stop(_KEEPER_WITHIN), *(child.stop(2.0) for child in self._demo))
+        if not again.done():
+            await asyncio.wait((others, again), return_when=asyncio.FIRST_COMPLETED)
+        if not others.done():
+            others.cancel()
+            # What the keeper has not carried yet stays in the journal for the next one.
+            await asyncio.gather(*(child.stop(_AT_ONCE) for child in (self._keeper, *self._demo)))
         again.cancel()
-        await asyncio.gather(self._keeper.stop(_KEEPER_WITHIN), *(child.stop(2.0) for child in self._demo))
 
 
 def _own(name: str, role: str, settings: Settings, listen_fd: int = -1) -> Child:
