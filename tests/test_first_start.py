@@ -183,6 +183,25 @@ def test_a_taken_port_is_named(demo: Gateway, tmp_path: Path) -> None:
     assert f"127.0.0.1:{demo.port} is in use" in refused(tmp_path, "--port", str(demo.port))
 
 
+@pytest.mark.parametrize(("option", "value"), [("--port", "70000"), ("--port", "-1"), ("--workers", "0")])
+def test_a_number_out_of_range_is_named(tmp_path: Path, option: str, value: str) -> None:
+    told = refused(tmp_path, "--demo", option, value)
+    assert ("Traceback" in told, option.removeprefix("--") in told) == (False, True)
+
+
+def test_a_folder_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("")
+    told = refused(tmp_path, "--demo", "--data", "taken/data")
+    assert ("Traceback" in told, "taken/data" in told) == (False, True)
+
+
+def test_a_database_that_is_none_is_named(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "unigate.db").write_bytes(b"nothing like it" * 100)
+    told = refused(tmp_path, "--demo", "--port", "0")
+    assert ("Traceback" in told, "unigate.db" in told) == (False, True)
+
+
 def test_never_answers_from_a_toy_where_a_configuration_exists(tmp_path: Path) -> None:
     (tmp_path / "unigate.yaml").write_text("server: {port: 0}\n")
 

@@ -48,6 +48,25 @@ def test_a_key_survives_the_process(path: Path) -> None:
     second.close()
 
 
+def test_both_first_keys_are_made_or_none(path: Path) -> None:
+    times = iter((1, None, 2, 3))
+
+    def clock() -> int:
+        time = next(times)
+        if time is None:
+            raise StorageError("The second key fails.")
+        return time
+
+    store = Store.open(path, clock)
+    with pytest.raises(StorageError):
+        store.add_first_keys()
+    assert store.stored() == Stored(0, (), {})
+    assert store.add_first_keys() is not None
+    assert [(key.name, key.role) for key in store.stored().keys] == [("admin", "admin"), ("default", "client")]
+    assert store.add_first_keys() is None
+    store.close()
+
+
 def test_two_living_keys_never_share_a_name(store: Store) -> None:
     first, _ = store.add_key("team-a", "client", None)
     with pytest.raises(Refusal) as refused:

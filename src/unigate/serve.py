@@ -16,7 +16,7 @@ from unigate.config import Config, ProviderSettings
 from unigate.config_file import load_table, read_config, resolve
 from unigate.demo import DemoPlan, is_loopback, plan_demo
 from unigate.discovery import find_providers, probe_local, read_dotenv
-from unigate.errors import ConfigError
+from unigate.errors import ConfigError, Problem, StorageError
 from unigate.first_start import FirstKeys, make_first_keys, write_first_keys
 from unigate.journal import take_lock
 from unigate.local import available
@@ -54,7 +54,7 @@ def serve(choices: Choices, environment: Mapping[str, str]) -> int:
         return _serve(choices, read_dotenv(Path(".env"), environment), say)
     except ConfigError as error:
         print(say("config_bad"), *(f"  {problem}" for problem in error.problems), sep="\n", file=sys.stderr)
-    except Stop as stop:
+    except (Stop, StorageError) as stop:
         print(stop, file=sys.stderr)
     return 2
 
@@ -73,9 +73,12 @@ def _serve(choices: Choices, environment: Mapping[str, str], say: Texts) -> int:
     level = level if level in LEVELS else "info"
     configure(level)
     path = find_config(choices.config, say)
-    choices.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-    choices.logs.mkdir(parents=True, exist_ok=True, mode=0o750)
-    lock = take_lock(choices.data / "lock")
+    try:
+        choices.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        choices.logs.mkdir(parents=True, exist_ok=True, mode=0o750)
+        lock = take_lock(choices.data / "lock")
+    except OSError as error:
+        raise Stop(say("folder_bad", path=error.filename, reason=error.strerror or error)) from error
     if lock is None:
         raise Stop(say("already_running", data=choices.data))
     config = _config(path, choices, environment)
@@ -114,7 +117,11 @@ def _config(path: Path | None, choices: Choices, environment: Mapping[str, str])
             found = probe_local(table) | found
         config = Config(providers=found)
     said = {name: value for name in ("host", "port", "workers") if (value := getattr(choices, name)) is not None}
-    return msgspec.structs.replace(config, server=msgspec.structs.replace(config.server, **said))
+    try:
+        server = msgspec.convert(msgspec.structs.asdict(config.server) | said, type(config.server))
+    except msgspec.ValidationError as error:
+        raise ConfigError(Problem("the command line", 0, str(error))) from error
+    return msgspec.structs.replace(config, server=server)
 
 
 def _demo_plan(config: Config, path: Path | None, choices: Choices, say: Texts) -> DemoPlan | None:

@@ -42,6 +42,10 @@ _TEXTS = {
         "A gateway is already running on {data}; stop it, or choose another folder with --data.",
         "已有网关在使用目录 {data}；请先停止它，或用 --data 指定另一个目录。",
     ),
+    "folder_bad": (
+        "{path} cannot be used as a folder to write to ({reason}).",
+        "{path} 不能用作写入目录（{reason}）。",
+    ),
     "no_provider": (
         "No provider is configured, and this is not a first try on this machine alone ({why}), so nothing was started:"
         " a gateway must not answer from a toy because a setting is missing.\n"
