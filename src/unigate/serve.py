@@ -25,7 +25,7 @@ from unigate.snapshot import Settings
 from unigate.supervisor import Supervisor
 from unigate.texts import Texts
 
-__all__ = ["Choices", "Stop", "find_config", "serve"]
+__all__ = ["Choices", "Stop", "address_of", "example_model", "find_config", "serve"]
 
 _USUAL_FILES = ("unigate.yaml", "unigate.yml")
 
@@ -90,7 +90,7 @@ def _serve(choices: Choices, environment: Mapping[str, str], say: Texts) -> int:
         (choices.data / "configured").touch()
     listener = _listen(config.server.host, config.server.port, say)
     keys = make_first_keys(choices.data)
-    announcement = _announcement(settings, listener, plan, keys, choices, model=_example(config, settings))
+    announcement = _announcement(settings, listener, plan, keys, choices, model=example_model(config, settings))
     supervisor = Supervisor(settings, listener, plan.children if plan else ())
     model = plan.model if plan else None
     is_up = asyncio.run(
@@ -152,7 +152,7 @@ def _listen(host: str, port: int, say: Texts) -> socket.socket:
     return listener
 
 
-def _example(config: Config, settings: Settings) -> str:
+def example_model(config: Config, settings: Settings) -> str:
     """A model's name that the printed line can use: any in the demo, else a route's, else one its provider has."""
     if settings.demo is not None:
         return "gpt-3.5-turbo"
@@ -166,6 +166,14 @@ def _example(config: Config, settings: Settings) -> str:
     return "MODEL"
 
 
+def address_of(listener: socket.socket) -> str:
+    """The address to print for a listener."""
+    host, port = listener.getsockname()[:2]
+    if host in ("127.0.0.1", "0.0.0.0", "::"):
+        host = "localhost"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
 def _announcement(
     settings: Settings,
     listener: socket.socket,
@@ -175,15 +183,13 @@ def _announcement(
     *,
     model: str,
 ) -> Announcement:
-    host, port = listener.getsockname()[:2]
-    shown = "localhost" if is_loopback(host) or host in ("0.0.0.0", "::") else host
     file = choices.data / "first-keys"
     if keys is not None and not (sys.stdout.isatty() or choices.show_keys):
         write_first_keys(keys, file)
         keys = None
     return Announcement(
         settings=settings,
-        address=f"http://{shown}:{port}",
+        address=address_of(listener),
         model=model,
         demo_model=plan.model if plan else None,
         keys=keys,
