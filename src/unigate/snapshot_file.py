@@ -30,7 +30,7 @@ class SnapshotFile:
             stored = msgspec.json.decode(self._path.read_bytes(), type=Stored)
         except FileNotFoundError:
             return None
-        except (OSError, msgspec.DecodeError) as error:
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
             raise StorageError(f"The snapshot file {self._path} cannot be read: {error}.") from error
         self._seen = mark
         return stored
