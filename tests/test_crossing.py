@@ -274,3 +274,9 @@ def test_a_form_is_sent_with_the_model_that_was_judged_and_no_other() -> None:
     call.content, call.content_type, call.model = content, b'multipart/form-data; boundary="b"', "cheap"
     sent = Straight(FORM, shows_usage=False).outgoing(call, Target(provider(), "cheap"))
     assert sent == content.replace(b"dear", b"cheap")
+
+
+def test_an_upstreams_error_is_kept_short_enough_to_be_written_down() -> None:
+    detail = {"message": "m" * 9000, "type": "t" * 9000, "code": "c" * 9000, "param": "p" * 9000}
+    told = CHAT.fault(400, {}, json.dumps({"error": detail}).encode()).told
+    assert (told.status, told.code, told.param, told.message) == (400, "c" * 200, "p" * 200, "m" * 2000)

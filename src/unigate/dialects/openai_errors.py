@@ -25,6 +25,7 @@ _SECRET = re.compile(r"\b(?:sk|pk|gsk|xai|key|AIza|pplx|hf|r8|nvapi)[-_A-Za-z0-9
 # Seconds, or a date (RFC 9110, section 10.2.3).
 _MOMENT = re.compile(rb"[0-9]{1,10}(\.[0-9]{1,6})?|[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9:]{8} GMT")
 _LONGEST_MESSAGE = 2000
+_LONGEST_WORD = 200  # codes and parameters are written down with the call
 
 
 class _Detail(msgspec.Struct):
@@ -57,17 +58,18 @@ def error_event(told: Told) -> bytes:
 def read_fault(status: int, headers: dict[bytes, bytes], content: bytes) -> Fault:
     """The fault behind an upstream's error answer, rebuilt from message, type, code and param alone."""
     detail = _detail_of(content)
-    code = str(detail.code) if detail.code is not None else None
+    code = str(detail.code)[:_LONGEST_WORD] if detail.code is not None else None
+    type, param = ((word or "")[:_LONGEST_WORD] or None for word in (detail.type, detail.param))
     retry_after = _moment(headers.get(b"retry-after", b""))
-    if status in _ACCOUNT or code in _QUOTA_CODES or detail.type in _QUOTA_CODES:
+    if status in _ACCOUNT or code in _QUOTA_CODES or type in _QUOTA_CODES:
         return Fault(Kind.ACCOUNT, f"The upstream refused the gateway's own account (HTTP {status}).")
     message = _scrub(detail.message) or f"The upstream answered HTTP {status}."
     if status == 429:
         return Fault(Kind.LIMITED, message, code=code or "rate_limit_exceeded", retry_after=retry_after)
     if status in _KEPT:
-        return Fault(Kind.REJECTED, message, status=status, code=code or detail.type, param=detail.param)
+        return Fault(Kind.REJECTED, message, status=status, code=code or type, param=param)
     if status < 500:
-        return Fault(Kind.REJECTED, message, status=400, code=code or detail.type, param=detail.param)
+        return Fault(Kind.REJECTED, message, status=400, code=code or type, param=param)
     kind = _BROKEN.get(status, Kind.FAILED)
     return Fault(kind, f"The upstream failed (HTTP {status}): {message}", retry_after=retry_after)
 
