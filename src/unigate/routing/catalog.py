@@ -13,6 +13,7 @@ from unigate.routing.table import nearest
 from unigate.target import Provider, Target
 
 _MOST_REMEMBERED = 4096
+_WHERE = "GET /v1/models lists the names."
 
 __all__ = ["Catalog", "Demo", "Model", "Route"]
 
@@ -60,6 +61,8 @@ class Catalog:
         self._lists = lists
         self._owners = _owners(lists)
         self._fixed: dict[tuple[str, str], tuple[Target, ...]] = {}
+        # A long list takes a tenth of a second to search for near names, and a client that is set wrong asks again.
+        self._strange: dict[str, str] = {}
 
     def targets(self, name: str, dialect: str, *, has_tools: bool, random: Random) -> tuple[Target, ...]:
         """The targets to try, in order. Raises Refusal (404) naming the nearest models, or what they do not speak."""
@@ -95,11 +98,18 @@ class Catalog:
 
     def unknown(self, name: str) -> Refusal:
         """The 404 for a name nothing answers to."""
-        known = [model.id for model in self.models()]
-        owners = self._owners.get(name, ())
-        hint = f"; say which: {', '.join(f'{owner}/{name}' for owner in owners)}" if owners else nearest(name, known)
-        text = f"Model '{name}' is not configured{hint}. GET /v1/models lists the names."
+        text = self._strange.get(name)
+        if text is None:
+            if len(self._strange) >= _MOST_REMEMBERED:
+                self._strange.clear()
+            text = self._strange[name] = f"Model '{name}' is not configured{self._hint(name)}. {_WHERE}"
         return Refusal(404, "model_not_found", text, param="model")
+
+    def _hint(self, name: str) -> str:
+        owners = self._owners.get(name, ())
+        if owners:
+            return f"; say which: {', '.join(f'{owner}/{name}' for owner in owners)}"
+        return nearest(name, [model.id for model in self.models()])
 
     def models(self) -> Iterator[Model]:
         """Every name worth listing; a name that several providers have is listed once for each, with its prefix."""
