@@ -41,7 +41,7 @@ class Child:
     ready_s: float
 
     def ask(self, method: str, path: str, body: object = None, key: str = KEY) -> tuple[int, bytes]:
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=90)
         try:
             headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
             connection.request(method, path, None if body is None else json.dumps(body), headers)
@@ -185,7 +185,7 @@ def test_the_children_of_a_killed_parent_vanish_even_in_the_middle_of_an_answer(
     command = [sys.executable, "-c", PARENT, KEY]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as parent:
         children = [Child(int(parent.stdout.readline()), 0) for _ in range(2)]
-        stream = HTTPConnection("127.0.0.1", children[0].port, timeout=20)
+        stream = HTTPConnection("127.0.0.1", children[0].port, timeout=90)
         endless = FRANCE | {"stream": True, "ignore_eos": True}
         stream.request("POST", "/v1/chat/completions", json.dumps(endless), {"Authorization": f"Bearer {KEY}"})
         answer = stream.getresponse()

@@ -35,13 +35,13 @@ class Attempt:
         request_id = headers.get(b"x-request-id") or headers.get(b"request-id") or b""
         self._ledger.upstream_request_id = request_id
         dropped = self.crossing.dropped
-        return b"content-type: %b\r\n%b%b%b%bx-unigate-overhead-ms: %.3f\r\n" % (
+        return b"content-type: %b\r\n%b%b%b%bx-unigate-overhead-ms: %d.%03d\r\n" % (
             headers.get(b"content-type", b"application/octet-stream"),
             _names(self.target.model, self.target.provider.name),
             b"x-unigate-upstream-request-id: %b\r\n" % request_id if request_id else b"",
             b"x-unigate-dropped: %b\r\n" % ", ".join(dropped).encode() if dropped else b"",
             b"x-unigate-demo: true\r\n" if self._ledger.is_demo else b"",
-            self.call.times.overhead_ns(time.perf_counter_ns()) / 1e6,
+            *divmod(self.call.times.overhead_ns(time.perf_counter_ns()) // 1000, 1000),
         )
 
     def settle(self, status: int) -> None:

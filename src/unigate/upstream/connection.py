@@ -19,6 +19,7 @@ Take = Callable[[bytes], "asyncio.Future[None] | None"]
 """Takes a piece of a body; a future means that the next piece should wait for it."""
 
 _HIGH_WATER = 64 * 1024
+_WRITE_AHEAD = 1024 * 1024
 _MOST_HEADERS = 200
 _SURELY_OPEN = 0.01
 # A kept connection that ends this soon was dead already; one that ends later may have begun to work on the call.
@@ -102,6 +103,8 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
+        # A body of usual size goes out in one piece; waiting for the socket costs more than holding it.
+        self._transport.set_write_buffer_limits(high=_WRITE_AHEAD)
         self._poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
 
     def data_received(self, data: bytes) -> None:
