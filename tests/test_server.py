@@ -643,7 +643,8 @@ def test_a_preflight_of_an_allowed_origin_needs_no_key(door: Door) -> None:
             "access-control-allow-headers": (
                 "authorization, content-type, x-api-key, api-key, openai-beta, openai-organization, openai-project"
             ),
-            "access-control-expose-headers": "x-request-id, retry-after, x-unigate-model, x-unigate-provider",
+            "access-control-expose-headers": "x-request-id, retry-after, x-should-retry, x-unigate-model,"
+            " x-unigate-provider, x-unigate-dropped",
             "access-control-max-age": "600",
             "vary": "origin",
         },

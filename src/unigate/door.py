@@ -41,7 +41,7 @@ class Door:
         settings = birth.settings
         data = Path(settings.data)
         self._file = SnapshotFile(data / "snapshot.json")
-        self._snapshot = build_snapshot(settings, self._file.read_if_changed() or Stored())
+        self._snapshot = build_snapshot(settings, self._read_stored() or Stored())
         life = secrets.token_hex(4)
         self._journal = Journal(data / "journal" / f"{birth.name}-{life}")
         self._upstream = Upstream()
@@ -63,6 +63,14 @@ class Door:
             write_timeout=server.write_timeout,
         )
         self._house = House(loop, self._api, limits, life)
+
+    def _read_stored(self) -> Stored | None:
+        """What is new in the snapshot file; a damaged one counts for nothing until the keeper writes it anew."""
+        try:
+            return self._file.read_if_changed()
+        except StorageError as error:
+            log.warning("snapshot.unreadable reason=%s", error)
+            return None
 
     def _current(self) -> Snapshot:
         return self._snapshot
@@ -94,11 +102,7 @@ class Door:
     async def _follow_changes(self) -> None:
         while True:
             await asyncio.sleep(_LOOK_FOR_CHANGES)
-            try:
-                stored = self._file.read_if_changed()
-            except StorageError as error:
-                log.warning("snapshot.unreadable reason=%s", error)
-                continue
+            stored = self._read_stored()
             if stored is not None:
                 self._snapshot = build_snapshot(self._birth.settings, stored)
                 log.debug("snapshot.swapped version=%d", stored.version)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 __all__ = [
+    "LATE",
     "REACTIONS",
     "ConfigError",
     "Fault",
@@ -144,6 +145,14 @@ REACTIONS: dict[Kind, Reaction] = {
     Kind.BAD_GATEWAY: Reaction(502, "upstream_error", True, True),
     Kind.OVERLOADED: Reaction(503, "upstream_error", True, False),
     Kind.SLOW: Reaction(504, "upstream_error", True, True),
+}
+
+# What a client is told when one of an attempt's clocks ran out.
+LATE: dict[Kind, str] = {
+    Kind.WRITE_TIMEOUT: "The upstream did not take the request in time.",
+    Kind.FIRST_BYTE_TIMEOUT: "The upstream did not begin to answer in time.",
+    Kind.IDLE_TIMEOUT: "The upstream fell silent in the middle of its answer.",
+    Kind.TOTAL_TIMEOUT: "The upstream did not finish within the total time of a call.",
 }
 
 

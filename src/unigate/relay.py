@@ -10,6 +10,7 @@ from unigate.call import Call
 from unigate.errors import Fault, Kind
 from unigate.reply import Reply
 from unigate.upstream.client import Upstream
+from unigate.upstream.connection import Connection
 
 __all__ = ["relay"]
 
@@ -27,7 +28,7 @@ async def relay(call: Call, attempt: Attempt, upstream: Upstream, reply: Reply) 
     ) as answer:
         call.times.answered = time.perf_counter_ns()
         if answer.status >= 400:
-            raise crossing.fault(answer.status, answer.headers, await answer.read_all(_LARGEST_ERROR))
+            raise crossing.fault(answer.status, answer.headers, await _said(answer))
         if answer.status >= 300:
             raise Fault(Kind.PROTOCOL, "The upstream answered with a redirect, which is never followed.")
         crossing.begin(answer.headers.get(b"content-type", b""))
@@ -43,3 +44,11 @@ async def relay(call: Call, attempt: Attempt, upstream: Upstream, reply: Reply) 
         last = crossing.close()
         attempt.settle(answer.status)  # in the journal before the client can see the end
         reply.finish(last)
+
+
+async def _said(answer: Connection) -> bytes:
+    """The body of an error answer; one that cannot be read leaves the status, which says enough."""
+    try:
+        return await answer.read_all(_LARGEST_ERROR)
+    except Fault:
+        return b""

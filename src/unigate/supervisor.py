@@ -21,6 +21,36 @@ __all__ = ["Child", "Supervisor"]
 
 log = logging.getLogger("unigate.supervisor")
 
+# What a child needs of the operator's environment. Keys travel by the life line, so no variable with one is passed on;
+# the last three decide which interpreter and libraries run, without them a child may not start at all.
+_PASSED_ON = frozenset(
+    [
+        "PATH",
+        "HOME",
+        "LANG",
+        "LC_ALL",
+        "LC_MESSAGES",
+        "LC_CTYPE",
+        "TZ",
+        "TMPDIR",
+        "SSL_CERT_FILE",
+        "SSL_CERT_DIR",
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "ALL_PROXY",
+        "NO_PROXY",
+        "http_proxy",
+        "https_proxy",
+        "all_proxy",
+        "no_proxy",
+        "PYTHONPATH",
+        "LD_LIBRARY_PATH",
+        "DYLD_LIBRARY_PATH",
+    ]
+)
+# glibc gives a large block back to the system each time it is freed; a door needs the next one at once.
+_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(32 * 1024 * 1024), "MALLOC_TRIM_THRESHOLD_": str(64 * 1024 * 1024)}
+
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 30.0
 _READY_WITHIN = 30.0
@@ -87,6 +117,7 @@ class Child:
                 "-m",
                 *self._arguments,
                 stdin=PIPE,
+                env=_environment(),
                 pass_fds=passed,
                 start_new_session=True,  # a signal to the whole group must not end the children out of order
             )
@@ -112,6 +143,11 @@ class Child:
         if await told:
             self.ready.set()
         os.close(fd)
+
+
+def _environment() -> dict[str, str]:
+    """The part of our own environment that children see."""
+    return {**{name: value for name, value in os.environ.items() if name in _PASSED_ON}, **_MEMORY}
 
 
 class Supervisor:

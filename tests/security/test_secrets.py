@@ -23,7 +23,8 @@ import msgspec
 import pytest
 from attack import ask, chat_body, descendants, files_under, forms, leaks, say
 
-from gateways import PATIENCE_S, Gateway, free_port, kill_group, start_gateway, wait_for
+from gateways import ADMIN_KEY, CLIENT_KEY, PATIENCE_S, Gateway, free_port, kill_group, start_gateway, wait_for
+from gateways import UPSTREAM_KEY as UPSTREAM
 from harness import UPSTREAM_KEY, provider, raw_upstream, read_request, start_door
 from unigate.config import KeySettings, ProviderSettings, ServerSettings
 from unigate.secret import Secret
@@ -228,6 +229,16 @@ def test_an_error_that_repeats_our_key_everywhere_tells_the_client_nothing(tmp_p
     places = {f"answer {n}": json.dumps(one.headers).encode() + one.body for n, one in enumerate(answers)}
 
     assert leaks({"the upstream's key": UPSTREAM_KEY}, places | files_under(tmp_path)) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_key_in_the_operators_environment_is_in_no_childs(gateway: Gateway) -> None:
+    held = {"client": CLIENT_KEY, "admin": ADMIN_KEY, "upstream": UPSTREAM}
+    own = Path(f"/proc/{gateway.process.pid}/environ").read_bytes()
+    children = {str(pid): Path(f"/proc/{pid}/environ").read_bytes() for pid in descendants(gateway.process.pid)}
+
+    assert len(leaks(held, {"the supervisor": own})) >= 3, "this gateway was given its keys by variables"
+    assert leaks(held, children) == []
 
 
 # --- the type

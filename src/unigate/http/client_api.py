@@ -225,8 +225,8 @@ class ClientApi:
             return b""
         return (
             b"access-control-allow-origin: %b\r\nvary: origin\r\n"
-            b"access-control-expose-headers: x-request-id, retry-after, x-unigate-model, x-unigate-provider\r\n"
-            % origin
+            b"access-control-expose-headers: x-request-id, retry-after, x-should-retry, x-unigate-model,"
+            b" x-unigate-provider, x-unigate-dropped\r\n" % origin
         )
 
     async def _preflight(self, request: Request, reply: Reply) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from unigate.errors import Fault, Refusal
+from unigate.errors import Fault, Kind, Refusal
 from unigate.http.request import Request
 from unigate.reply import Reply
 from unigate.target import Timeouts
@@ -11,6 +11,7 @@ from unigate.upstream.pool import Origin, Pool
 
 __all__ = ["KeeperRelay"]
 
+_LARGEST = 64 * 1024 * 1024
 _TIMEOUTS = Timeouts(connect=5.0, write=10.0, first_byte=30.0, idle=30.0, total=120.0)
 # Written anew, so that nothing a client sends can pass for something a door says.
 _TO_KEEPER = (
@@ -57,13 +58,19 @@ class KeeperRelay:
             len(content),
         )
         try:
-            async with Answer(self._pool, head, content, _TIMEOUTS, fresh=False) as answer:
-                kept = b"".join(b"%b: %b\r\n" % (n, answer.headers[n]) for n in _FROM_KEEPER if n in answer.headers)
-                body = await answer.read_all(64 * 1024 * 1024)
-                reply.open(answer.status, kept)
-                reply.finish(body)
+            try:
+                await self._carry(head, content, reply, fresh=False)
+            except Fault as fault:
+                if fault.kind is not Kind.STALE:
+                    raise
+                await self._carry(head, content, reply, fresh=True)
         except Fault as fault:
-            if reply.is_open:
-                raise
             reason = "The gateway's keeper does not answer; calls go on, administration waits until it is back."
             raise Refusal(503, "keeper_unavailable", reason, type="server_error") from fault
+
+    async def _carry(self, head: bytes, content: bytes, reply: Reply, *, fresh: bool) -> None:
+        async with Answer(self._pool, head, content, _TIMEOUTS, fresh=fresh) as answer:
+            kept = b"".join(b"%b: %b\r\n" % (n, answer.headers[n]) for n in _FROM_KEEPER if n in answer.headers)
+            body = await answer.read_all(_LARGEST)
+            reply.open(answer.status, kept)
+            reply.finish(body)

@@ -9,7 +9,7 @@ from typing import cast
 
 import httptools
 
-from unigate.errors import Fault, Kind
+from unigate.errors import LATE, Fault, Kind
 from unigate.target import Timeouts
 from unigate.upstream.inflate import Inflate
 
@@ -347,7 +347,7 @@ class Connection(asyncio.Protocol):
             # It is our client that is slow; the server side has a clock for that.
             self._expect(self._late, self._timeouts.idle)
         else:
-            self._fail(Fault(self._late, _LATE[self._late]))
+            self._fail(Fault(self._late, LATE[self._late]))
 
     def _fail(self, fault: Fault) -> None:
         if self._fault is None and not self._complete:
@@ -393,11 +393,3 @@ class Connection(asyncio.Protocol):
             and b"transfer-encoding" not in self.headers
             and self.status not in (204, 304)
         )
-
-
-_LATE = {
-    Kind.WRITE_TIMEOUT: "The upstream did not take the request in time.",
-    Kind.FIRST_BYTE_TIMEOUT: "The upstream did not begin to answer in time.",
-    Kind.IDLE_TIMEOUT: "The upstream fell silent in the middle of its answer.",
-    Kind.TOTAL_TIMEOUT: "The upstream did not finish within the total time of a call.",
-}
