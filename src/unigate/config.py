@@ -63,7 +63,7 @@ class ProviderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     speaks: Annotated[tuple[str, ...] | None, Meta(description="Formats spoken there, in place of the row's.")] = None
     headers: Annotated[dict[str, str], Meta(description="Fixed headers added to each request.")] = {}
     timeouts: Annotated[Timeouts, Meta(description="Deadlines in seconds.")] = Timeouts()
-    max_connections: Annotated[int, Meta(ge=1, description="Connections to keep open at most.")] = 1000
+    max_connections: Annotated[int, Meta(ge=1, description="Connections to keep open at most.")] = 10_000
 
 
 class TargetSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

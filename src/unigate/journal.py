@@ -121,10 +121,13 @@ def segments_of(folder: Path) -> list[Path]:
 
 
 def read_frames(segment: Path, offset: int, limit: int) -> Iterator[tuple[bytes, int]]:
-    """The whole frames after `offset`, up to about `limit` bytes of them, each with the offset behind it."""
+    """The whole frames in the `limit` bytes after `offset`, but at least one, each with the offset behind it."""
     with segment.open("rb") as file:
         file.seek(offset)
-        block = file.read(max(limit, _LARGEST_FRAME))
+        block = file.read(limit)
+        if len(block) >= _FRAME.size:
+            first = min(_FRAME.size + _FRAME.unpack_from(block)[0], _LARGEST_FRAME)
+            block += file.read(max(first - len(block), 0))
     at = 0
     while at + _FRAME.size <= len(block):
         length, crc = _FRAME.unpack_from(block, at)

@@ -37,8 +37,12 @@ __all__ = ["Keeper"]
 
 log = logging.getLogger("unigate.keeper")
 
+# Where both want the same core, a call goes before its record: the door has written it down already.
+_NICENESS = 10
+
 _LONGEST_SOCKET_PATH = 100  # the systems' own limits are 104 and 108 bytes
 _TURN = 0.2
+_BREATH = 0.001
 _SAVE = 1.0
 _AFTER_A_DEFECT = 5.0
 _LAST_DRAIN = 1.3
@@ -62,6 +66,7 @@ class Keeper:
     def run(self) -> None:
         """Serves until told to stop or left alone by its parent. Exits with 1 if it cannot start."""
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the supervisor decides
+        os.nice(_NICENESS)
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 runner.run(self._live())
@@ -188,13 +193,13 @@ class _Carrying:
             log.exception("carrying.broke")
             return _AFTER_A_DEFECT
         self._report("")
-        return 0.0 if has_more else _TURN
+        return _BREATH if has_more else _TURN
 
     def finish(self, seconds: float) -> None:
         """The last turns and the last save; what does not fit into the time is carried after the next start."""
         deadline = time.monotonic() + seconds
         self._saved_at = deadline  # no save before the last one
-        while self.turn() == 0.0 and time.monotonic() < deadline:
+        while self.turn() == _BREATH and time.monotonic() < deadline:
             pass
         try:
             self._carrier.save()

@@ -44,7 +44,7 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     set: dict[str, msgspec.Raw] = {}
     stream_usage: bool = True
     timeouts: Timeouts = Timeouts()
-    max_connections: int = 1000
+    max_connections: int = 10_000
     # A child of ours may still be loading its model: a refused connection is tried again until the connect deadline.
     patient: bool = False
 

@@ -35,7 +35,7 @@ class FailedAttempt(msgspec.Struct, frozen=True, array_like=True, gc=False):
     us: int
 
 
-class Record(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_only=True, tag="r"):
+class Record(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="r"):
     """The one immutable fact about a finished call; times in microseconds, instants in nanoseconds since 1970."""
 
     id: str

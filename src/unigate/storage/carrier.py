@@ -24,7 +24,8 @@ __all__ = ["Carrier", "Outbox"]
 
 log = logging.getLogger("unigate.keeper")
 
-_BLOCK = 1024 * 1024
+# About a hundred records, a millisecond of work: a call that comes meanwhile on the same core waits no longer.
+_BLOCK = 16 * 1024
 # While the log cannot be written, this much waits in the journals; beyond it the doors' disk matters more.
 _MOST_HELD = 256 * 1024 * 1024
 _STILLBORN_AFTER = 60.0
@@ -128,7 +129,7 @@ class Carrier:
                 return False
             self._note(life, block.entries)
             self._move(Place(life, segment.name, block.end))
-            return is_over or went_on or block.end - offset >= _BLOCK
+            return is_over or went_on or _has_frame(segment, block.end)
         if went_on:
             _report_torn(segment, offset)
             self._move(Place(life, later[0].name, 0))
