@@ -24,8 +24,7 @@ __all__ = ["Carrier", "Outbox"]
 
 log = logging.getLogger("unigate.keeper")
 
-# About a hundred records, a millisecond of work: a call that comes meanwhile on the same core waits no longer.
-_BLOCK = 16 * 1024
+_BLOCK = 256 * 1024
 # While the log cannot be written, this much waits in the journals; beyond it the doors' disk matters more.
 _MOST_HELD = 256 * 1024 * 1024
 _STILLBORN_AFTER = 60.0
