@@ -236,6 +236,12 @@ def test_embeddings_are_unit_vectors_in_both_encodings(client: openai.OpenAI, po
     assert struct.unpack("<8f", base64.b64decode(told)) == pytest.approx(floats["data"][0]["embedding"], rel=1e-6)
 
 
+def test_a_vector_too_long_to_make_is_refused(port: int) -> None:
+    answer = raw(port, "/v1/embeddings", {"model": "e", "input": "a", "dimensions": 2_307_075_825})
+
+    assert answer.startswith(b"HTTP/1.1 400")
+
+
 def test_every_other_openai_endpoint(client: openai.OpenAI, port: int) -> None:
     assert client.models.retrieve("some/model").id == "some/model"
     assert "mock-chat" in [model.id for model in client.models.list()]

@@ -8,6 +8,7 @@ import re
 import struct
 from collections.abc import Iterator
 from functools import partial
+from typing import Annotated
 
 import msgspec
 from msgspec.json import encode
@@ -48,7 +49,7 @@ class EmbeddingRequest(msgspec.Struct):
 
     input: TEXTS
     model: str = ""
-    dimensions: int | None = None
+    dimensions: Annotated[int, msgspec.Meta(ge=1, le=8192)] | None = None
     encoding_format: str | None = None
 
 
