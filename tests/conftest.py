@@ -19,6 +19,7 @@ from gateways import (
     kill_group,
     start_gateway,
     wait_for,
+    wait_for_models,
 )
 
 
@@ -48,6 +49,7 @@ def gateway(upstream: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     gateway = start_gateway(folder, port=port, environment=environment)
     gateway.upstream = upstream
     try:
+        wait_for_models(gateway)
         yield gateway
     finally:
         kill_group(gateway.process)

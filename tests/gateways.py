@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -100,6 +101,18 @@ def start_gateway(folder: Path, *arguments: str, port: int, environment: Mapping
     while "curl http" not in output.read_text("utf-8", "replace") and time.monotonic() < end:
         time.sleep(0.02)  # it answers a moment before it says so
     return Gateway(process, folder, port, output=output)
+
+
+def wait_for_models(gateway: Gateway) -> None:
+    """The provider's list of models is fetched in the background, a moment after the start."""
+    request = urllib.request.Request(f"{gateway.url}/v1/models", headers={"authorization": f"Bearer {CLIENT_KEY}"})
+    end = time.monotonic() + PATIENCE_S
+    while time.monotonic() < end:
+        with urllib.request.urlopen(request, timeout=5) as answer:
+            if json.load(answer)["data"]:
+                return
+        time.sleep(0.02)
+    raise AssertionError("The list of models stayed empty.")
 
 
 def kill_group(process: subprocess.Popen[bytes]) -> None:
