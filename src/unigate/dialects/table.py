@@ -2,69 +2,31 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from unigate.dialects.dialect import Dialect
 from unigate.dialects.openai_errors import read_fault
 from unigate.dialects.openai_meters import ChatMeter, ResponsesMeter, SilentMeter
 
 __all__ = ["DIALECTS"]
 
-_CARRIED = (
-    Dialect(
-        name="openai.chat", operation="/chat/completions", usage_on_request=True, new_meter=ChatMeter, fault=read_fault
-    ),
-    Dialect(
-        name="openai.completions",
-        operation="/completions",
-        usage_on_request=True,
-        new_meter=ChatMeter,
-        fault=read_fault,
-    ),
+_read = partial(Dialect, new_meter=ChatMeter, fault=read_fault)
+_opaque = partial(Dialect, new_meter=SilentMeter, fault=read_fault, opaque=True)
+_form = partial(_opaque, model_in="form")
+
+_CARRIED: tuple[Dialect, ...] = (
+    _read(name="openai.chat", operation="/chat/completions", usage_on_request=True),
+    _read(name="openai.completions", operation="/completions", usage_on_request=True),
     Dialect(name="openai.responses", operation="/responses", new_meter=ResponsesMeter, fault=read_fault),
-    Dialect(name="openai.embeddings", operation="/embeddings", new_meter=ChatMeter, fault=read_fault),
-    Dialect(name="openai.moderations", operation="/moderations", new_meter=ChatMeter, fault=read_fault),
-    Dialect(name="openai.rerank", operation="/rerank", new_meter=ChatMeter, fault=read_fault),
-    Dialect(
-        name="openai.images.generations",
-        operation="/images/generations",
-        opaque=True,
-        new_meter=SilentMeter,
-        fault=read_fault,
-    ),
-    Dialect(
-        name="openai.images.edits",
-        operation="/images/edits",
-        model_in="form",
-        opaque=True,
-        new_meter=SilentMeter,
-        fault=read_fault,
-    ),
-    Dialect(
-        name="openai.images.variations",
-        operation="/images/variations",
-        model_in="form",
-        opaque=True,
-        new_meter=SilentMeter,
-        fault=read_fault,
-    ),
-    Dialect(
-        name="openai.audio.speech", operation="/audio/speech", opaque=True, new_meter=SilentMeter, fault=read_fault
-    ),
-    Dialect(
-        name="openai.audio.transcriptions",
-        operation="/audio/transcriptions",
-        model_in="form",
-        opaque=True,
-        new_meter=SilentMeter,
-        fault=read_fault,
-    ),
-    Dialect(
-        name="openai.audio.translations",
-        operation="/audio/translations",
-        model_in="form",
-        opaque=True,
-        new_meter=SilentMeter,
-        fault=read_fault,
-    ),
+    _read(name="openai.embeddings", operation="/embeddings"),
+    _read(name="openai.moderations", operation="/moderations"),
+    _read(name="openai.rerank", operation="/rerank"),
+    _opaque(name="openai.images.generations", operation="/images/generations"),
+    _form(name="openai.images.edits", operation="/images/edits"),
+    _form(name="openai.images.variations", operation="/images/variations"),
+    _opaque(name="openai.audio.speech", operation="/audio/speech"),
+    _form(name="openai.audio.transcriptions", operation="/audio/transcriptions"),
+    _form(name="openai.audio.translations", operation="/audio/translations"),
 )
 
 DIALECTS: dict[str, Dialect] = {dialect.name: dialect for dialect in _CARRIED}
