@@ -59,7 +59,8 @@ FIRST_TARGETS = {
     "500": ("mock", "script:status=500,tokens=1"),
     "400": ("mock", "script:status=400,tokens=1"),
     "silence": ("mock", "script:stall=head,tokens=1"),
-    "hang-up": ("mock", "script:cut=head,close,tokens=1"),
+    # Later than a kept connection that was dead already: this one may have run the call.
+    "hang-up": ("mock", "script:latency=300,cut=head,close,tokens=1"),
     "cut": ("mock", "script:cut=events:2,tokens=7"),
     "nonsense": ("mock", "script:body=html,tokens=1"),
     "slow 503": ("mock", "script:status=503,latency=300,tokens=1"),
