@@ -1,0 +1,1 @@
+"""Recorded exchanges with real providers, and what a careful reader finds in each."""
