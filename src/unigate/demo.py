@@ -17,18 +17,16 @@ __all__ = ["DemoChild", "DemoPlan", "is_loopback", "plan_demo"]
 
 # A child may still be loading while the first request is there already.
 _TIMEOUTS = Timeouts(connect=20.0, first_byte=300.0, idle=120.0, total=900.0)
-_ALL = frozenset(
-    {
-        "openai.chat",
-        "openai.completions",
-        "openai.responses",
-        "openai.embeddings",
-        "openai.models",
-        "openai.images",
-        "openai.audio",
-        "openai.moderations",
-        "openai.rerank",
-    }
+_ALL = (
+    "openai.chat",
+    "openai.completions",
+    "openai.responses",
+    "openai.embeddings",
+    "openai.models",
+    "openai.images",
+    "openai.audio",
+    "openai.moderations",
+    "openai.rerank",
 )
 
 

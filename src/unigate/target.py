@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from unigate.secret import Secret
 
-__all__ = ["Endpoint", "Provider", "Target", "Timeouts"]
+__all__ = ["Endpoint", "Provider", "Quirks", "Signing", "Target", "Timeouts"]
 
 
 class Timeouts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -22,15 +22,39 @@ class Timeouts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     total: Annotated[float, Meta(gt=0, description="For the whole attempt.")] = 600.0
 
 
+class Quirks(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a translation must know of a service beyond its format; a call that is carried straight never asks."""
+
+    # What the id of a tool call must match; empty: any text will do.
+    tool_id_pattern: str = ""
+    # The role of the operator's instructions in OpenAI's format.
+    system_role: str = "system"
+    # What OpenAI's format calls the limit on an answer's length there.
+    max_tokens_field: str = "max_tokens"
+    # The limit to send where the target's format demands one and the client gave none.
+    default_max_tokens: int = 8192
+    # Where OpenAI's format carries the model's thoughts there.
+    reasoning_field: str = "reasoning_content"
+
+
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
-    """One address of a provider: what it speaks there and how it wants the key."""
+    """One address of a provider: what it speaks there, the preferred format first, and how it wants the key."""
 
     base_url: str
-    speaks: frozenset[str]
+    speaks: tuple[str, ...]
     auth: str = "bearer"
     headers: dict[str, str] = {}
     path: str = "{operation}"
     query: str = ""
+
+
+class Signing(msgspec.Struct, frozen=True, kw_only=True):
+    """What a scheme that signs each request, or trades for a token, needs beside the key."""
+
+    region: str = ""
+    access_key_id: str = ""
+    session_token: Secret = Secret("")
+    credentials_file: str = ""
 
 
 class Provider(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,7 +62,10 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     endpoints: tuple[Endpoint, ...]
+    # The account's key, or the secret half of it where requests are signed.
     key: Secret
+    signing: Signing = Signing()
+    quirks: Quirks = Quirks()
     rename: dict[str, str] = {}
     drop: frozenset[str] = frozenset()
     set: dict[str, msgspec.Raw] = {}
@@ -49,9 +76,17 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     patient: bool = False
 
     def endpoint(self, dialect: str) -> Endpoint | None:
-        """The address where a dialect is spoken; `openai.audio` stands for all of `openai.audio.…`."""
-        family = ".".join(dialect.split(".")[:2])
-        return next((one for one in self.endpoints if dialect in one.speaks or family in one.speaks), None)
+        """The address where a dialect is spoken; `openai.audio` stands for all of `openai.audio.…` it does not name.
+
+        `….stream` names what streamed calls of a dialect ask for, where a service has another address for them.
+        """
+        word = dialect
+        while word.count("."):
+            for one in self.endpoints:
+                if word in one.speaks:
+                    return one
+            word = word.rpartition(".")[0]
+        return None
 
 
 class Target(msgspec.Struct, frozen=True):

@@ -10,7 +10,7 @@ import msgspec
 
 from unigate.config import ProviderSettings
 from unigate.secret import Secret
-from unigate.target import Endpoint, Provider
+from unigate.target import Endpoint, Provider, Quirks
 
 __all__ = ["Probe", "Row", "Table", "TableError", "build_provider", "nearest", "parse_table"]
 
@@ -56,6 +56,7 @@ class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     rename: dict[str, str] = {}
     drop: tuple[str, ...] = ()
     set: dict[str, str | int | float | bool] = {}
+    quirks: Quirks = Quirks()
     stream_usage: bool = True
     example: str | None = None
     local: bool = False
@@ -104,6 +105,7 @@ def build_provider(name: str, settings: ProviderSettings, table: Table) -> Provi
         rename=row.rename,
         drop=frozenset(row.drop),
         set={key: msgspec.Raw(msgspec.json.encode(value)) for key, value in row.set.items()},
+        quirks=row.quirks,
         stream_usage=row.stream_usage,
         timeouts=settings.timeouts,
         max_connections=settings.max_connections,
@@ -156,7 +158,7 @@ def _endpoints(row: Row, settings: ProviderSettings, facts: Mapping[str, str]) -
     return tuple(
         Endpoint(
             base_url=_fill(facts.get("base_url") or one.base_url, facts),
-            speaks=frozenset(one.speaks),
+            speaks=one.speaks,
             auth=one.auth,
             headers={**one.headers, **settings.headers},
             path=_fill(one.path, facts),
