@@ -19,6 +19,7 @@ LAYERS: dict[str, int] = {
     "clock": 0,
     "config": 0,
     "texts": 0,
+    "conversation": 0,
     "wire": 1,
     "call": 1,
     "dialects": 2,

@@ -8,10 +8,17 @@ __all__ = ["Usage"]
 
 
 class Usage(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
-    """Tokens of one answer; `None` is unknown and never means zero."""
+    """Tokens of one answer; `None` is unknown and never means zero.
+
+    `input_tokens` counts all input, read from a cache or written to it or not; `output_tokens` all output, reasoning
+    included. The others are parts of these two.
+    """
 
     input_tokens: int | None = None
     output_tokens: int | None = None
     cached_tokens: int | None = None
     reasoning_tokens: int | None = None
     estimated: bool = False
+    cache_write_tokens: int | None = None
+    audio_input_tokens: int | None = None
+    audio_output_tokens: int | None = None

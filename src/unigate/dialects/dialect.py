@@ -1,16 +1,20 @@
-"""A dialect is a wire format; this is what each one must be able to do to be carried."""
+"""A dialect is a wire format; this is what each one must be able to do to be carried, and to be translated."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 import msgspec
 
-from unigate.errors import Fault
+from unigate.conversation import Answer, Ask, Asked, Event
+from unigate.dialects.losses import Fields, Losses
+from unigate.errors import Fault, Told
+from unigate.target import Target
 from unigate.usage import Usage
+from unigate.wire.body import Body
 
-__all__ = ["Dialect", "Meter"]
+__all__ = ["AnswerReader", "AnswerWriter", "ClientSide", "Dialect", "ErrorShape", "Meter", "ProviderSide"]
 
 
 class Meter(Protocol):
@@ -43,17 +47,87 @@ class Meter(Protocol):
         ...
 
 
+class AnswerReader(Protocol):
+    """Reads a provider's answer into events, however its bytes are cut."""
+
+    @property
+    def usage(self) -> Usage:
+        """What the provider said so far; `estimated`, one token an event, where it said nothing."""
+        ...
+
+    def feed(self, chunk: bytes) -> list[Event]:
+        """The events that are complete now. Raises Fault if the upstream tells an error or makes no sense."""
+        ...
+
+    def close(self) -> list[Event]:
+        """The last events, `End` among them. Raises Fault if the stream did not come to its proper end."""
+        ...
+
+    def read(self, content: bytes) -> Answer:
+        """A whole unstreamed answer. Raises Fault if it is none of this format, or tells an error."""
+        ...
+
+
+class AnswerWriter(Protocol):
+    """Writes events in a client's format; every piece ends where an event of that format ends."""
+
+    def write(self, events: Iterable[Event]) -> bytes:
+        """What to send now, possibly nothing; with `End` comes everything that the format ends with."""
+        ...
+
+    def whole(self, answer: Answer) -> bytes:
+        """The body of an unstreamed answer."""
+        ...
+
+
+class ClientSide(msgspec.Struct, frozen=True, kw_only=True):
+    """What it takes to serve clients of a dialect with models that do not speak it."""
+
+    fields: Fields
+    # (body, model, streamed): raises Refusal (400) naming the field that is wrong.
+    read_ask: Callable[[Body, str, bool], Ask]
+    new_writer: Callable[[Asked], AnswerWriter]
+    stream_type: bytes = b"text/event-stream; charset=utf-8"
+
+
+class ProviderSide(msgspec.Struct, frozen=True, kw_only=True):
+    """What it takes to have clients of other dialects answered by models that speak this one."""
+
+    # Raises Refusal (422) through the losses, naming what cannot be said.
+    write_ask: Callable[[Ask, Target, Losses], bytes]
+    new_reader: Callable[[Asked], AnswerReader]
+    # Its unstreamed form cannot hold an answer, so that it is asked for streams only.
+    only_streams: bool = False
+
+
+class ErrorShape(msgspec.Struct, frozen=True):
+    """How a dialect's clients are told of errors: as a whole body, and as the last event of a stream."""
+
+    body: Callable[[Told], bytes]
+    event: Callable[[Told], bytes]
+
+
 class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     """One wire format as the gateway carries it."""
 
     name: str
-    # Where a provider serves it, below the base URL.
+    # Where a provider serves it, below the base URL; `stream_operation` if streams have a path of their own.
     operation: str
-    # `body`: the model's name is a top-level key; `form`: a field of a multipart form.
+    stream_operation: str = ""
+    # `body`: the model's name is a top-level key; `form`: a field of a multipart form; `path`: not in the body at all.
     model_in: str = "body"
+    # Whether an answer is streamed where the body does not say.
+    streams_by_default: bool = False
     # The format reports a stream's usage only when `stream_options.include_usage` asks for it.
     usage_on_request: bool = False
     # Answers are bytes of any kind (audio, images) and are never looked into.
     opaque: bool = False
+    # Content type of its streams upstream, if it is not server-sent events.
+    stream_type: bytes = b"text/event-stream"
     new_meter: Callable[[bool], Meter]
     fault: Callable[[int, dict[bytes, bytes], bytes], Fault]
+    errors: ErrorShape
+    # What goes out in silence while a streamed call waits; nothing where the format has no room for it.
+    heartbeat: bytes = b": still waiting\n\n"
+    client: ClientSide | None = None
+    provider: ProviderSide | None = None

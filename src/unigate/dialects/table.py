@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from functools import partial
 
-from unigate.dialects.dialect import Dialect
-from unigate.dialects.openai_errors import read_fault
+from unigate.dialects.dialect import Dialect, ErrorShape
+from unigate.dialects.openai_errors import error_body, error_event, read_fault
 from unigate.dialects.openai_meters import ChatMeter, ResponsesMeter, SilentMeter
 
 __all__ = ["DIALECTS"]
 
-_read = partial(Dialect, new_meter=ChatMeter, fault=read_fault)
-_opaque = partial(Dialect, new_meter=SilentMeter, fault=read_fault, opaque=True)
+_openai = partial(Dialect, fault=read_fault, errors=ErrorShape(error_body, error_event))
+_read = partial(_openai, new_meter=ChatMeter)
+_opaque = partial(_openai, new_meter=SilentMeter, opaque=True)
 _form = partial(_opaque, model_in="form")
 
 _CARRIED: tuple[Dialect, ...] = (
     _read(name="openai.chat", operation="/chat/completions", usage_on_request=True),
     _read(name="openai.completions", operation="/completions", usage_on_request=True),
-    Dialect(name="openai.responses", operation="/responses", new_meter=ResponsesMeter, fault=read_fault),
+    _openai(name="openai.responses", operation="/responses", new_meter=ResponsesMeter),
     _read(name="openai.embeddings", operation="/embeddings"),
     _read(name="openai.moderations", operation="/moderations"),
     _read(name="openai.rerank", operation="/rerank"),

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from unigate.errors import Fault, Kind
 
-__all__ = ["Cutter", "data_of", "events"]
+__all__ = ["Cutter", "Events", "data_of", "events", "name_of"]
 
 # A CR at the very end may be half of a CR LF, so it ends a line only once the next byte is known.
 _END = rb"(?:\r\n|\n|\r(?=[^\n]))"
@@ -53,6 +53,28 @@ class Cutter:
         return tail
 
 
+class Events:
+    """Turns any chunking of a stream into its events, one by one."""
+
+    __slots__ = ("_cutter",)
+
+    def __init__(self) -> None:
+        self._cutter = Cutter()
+
+    def feed(self, chunk: bytes) -> list[bytes]:
+        """The events that are complete now. Raises Fault if one outgrows the limit."""
+        block = self._cutter.feed(chunk)
+        if not block:
+            return []
+        if block.count(b"\n\n") == 1 and b"\r" not in block:
+            return [block]
+        return list(events(block))
+
+    def close(self) -> list[bytes]:
+        """What no blank line ended, if it is more than white space."""
+        return list(events(self._cutter.close().strip()))
+
+
 def _last_end(joined: bytearray, start: int) -> int:
     """Just past the last blank line at or after `start`, or 0."""
     end = 0
@@ -73,6 +95,16 @@ def events(block: bytes) -> Iterator[bytes]:
 
 def data_of(event: bytes) -> bytes:
     """The data of one event: its `data` lines joined by LF, or empty for a comment."""
+    if event.startswith(b"data: ") and event.endswith(b"\n\n") and event.count(b"\n") == 2 and b"\r" not in event:
+        return event[6:-2]
     lines = event.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
     values = [line[5:].removeprefix(b" ") for line in lines if line.startswith(b"data:")]
     return b"\n".join(values)
+
+
+def name_of(event: bytes) -> bytes:
+    """The name of one event, from its `event` line, or empty."""
+    for line in event.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n"):
+        if line.startswith(b"event:"):
+            return line[6:].removeprefix(b" ")
+    return b""

@@ -1,0 +1,88 @@
+"""What of an ask the target's format cannot say: a hint is dropped and listed, meaning is refused by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from enum import Enum
+
+import msgspec
+
+from unigate.conversation import Ask, Part
+from unigate.errors import Refusal
+
+__all__ = ["Field", "Fields", "Losses", "Weight", "hint", "meaning"]
+
+
+class Weight(Enum):
+    """Whether an answer without this part would still be an answer to what was asked."""
+
+    MEANING = "meaning"
+    HINT = "hint"
+
+
+class Field(msgspec.Struct, frozen=True):
+    """One field a dialect knows: which part of an ask it is, and its weight."""
+
+    part: Part
+    weight: Weight
+
+
+Fields = Mapping[str, Field]
+"""A dialect's table: its own field names (`tools[].strict` for inner ones) in the order in which they are told."""
+
+
+def meaning(part: Part) -> Field:
+    """A field without which the answer would be another one."""
+    return Field(part, Weight.MEANING)
+
+
+def hint(part: Part) -> Field:
+    """A field that may be left out, if that is said."""
+    return Field(part, Weight.HINT)
+
+
+class Losses:
+    """Judges by the client's own table, so that errors and reports speak the client's language."""
+
+    __slots__ = ("_dropped", "_fields", "_target")
+
+    def __init__(self, fields: Fields, target: str) -> None:
+        self._fields = fields
+        self._target = target
+        self._dropped: dict[str, None] = {}
+
+    @property
+    def dropped(self) -> tuple[str, ...]:
+        """The names of what was left out, sorted."""
+        return tuple(sorted(self._dropped))
+
+    def cannot(self, part: Part, name: str | None = None) -> None:
+        """Notes that the target's format has no words for a part; `name` is the client's own word if there are several.
+
+        Raises Refusal (422) if the part carries meaning.
+        """
+        found = [own for own, field in self._fields.items() if field.part is part]
+        said = name or (found[0] if found else part.value)
+        field = self._fields.get(said) or (self._fields[found[0]] if found else None)
+        if field is not None and field.weight is Weight.MEANING:
+            raise self.refusal(said)
+        self._dropped[said] = None
+
+    def refusal(self, name: str, because: str | None = None) -> Refusal:
+        """The 422 for a field of the client's that the target's format cannot say."""
+        reason = because or f"{self._target} has no words for it"
+        message = f"'{name}' cannot be carried to this model: {reason}. Remove it, or choose a model that has it."
+        return Refusal(422, "unsupported_parameter", message, param=name)
+
+    def drop(self, names: Iterable[str]) -> None:
+        """Notes fields that nobody knows, or that mean something to the client's own dialect alone."""
+        self._dropped.update(dict.fromkeys(names))
+
+    def begin(self, ask: Ask) -> None:
+        """Judges what no format but the client's own could say."""
+        self.drop(ask.unknown)
+        for name in ask.others:
+            field = self._fields.get(name)
+            if field is not None and field.weight is Weight.MEANING:
+                raise self.refusal(name)
+            self._dropped[name] = None
