@@ -1,0 +1,1 @@
+"""A careful reader: says in neutral facts what a recorded exchange holds. It knows nothing of the product."""
