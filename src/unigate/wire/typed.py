@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, overload
 
 import msgspec
 
@@ -30,7 +30,11 @@ class TypedDecoder(Generic[T]):
 
     __slots__ = ("_decoder", "_name")
 
-    def __init__(self, type: type[T], name: str) -> None:
+    @overload
+    def __init__(self, type: type[T], name: str) -> None: ...
+    @overload
+    def __init__(self, type: object, name: str) -> None: ...  # a union: its type is the variable's annotation
+    def __init__(self, type: object, name: str) -> None:
         self._decoder: msgspec.json.Decoder[T] = msgspec.json.Decoder(type)
         self._name = name
 
