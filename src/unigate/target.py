@@ -35,6 +35,8 @@ class Quirks(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     default_max_tokens: int = 8192
     # Where OpenAI's format carries the model's thoughts there.
     reasoning_field: str = "reasoning_content"
+    # Which models there may be told how hard to think, as a regular expression; empty: all.
+    effort_models: str = ""
 
 
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
