@@ -10,37 +10,18 @@ import socket
 import struct
 import subprocess
 import sys
-import threading
 import time
 import zlib
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 
 import openai
 import pytest
-import uvloop
 
-from unigate.mock.bill import Bill
-from unigate.mock.desk import Settings
+from mocking import KEY, bill, dechunked, everything, last_call, raw, upstream
 from unigate.mock.schema import Hints, arguments
 from unigate.mock.script import BadScript, parse
-from unigate.mock.server import start
 from unigate.mock.words import count, pieces
-
-KEY = "test-key"
-
-
-@contextmanager
-def upstream(**settings: object) -> Iterator[int]:
-    """A scripted upstream in a thread of its own."""
-    loop = uvloop.new_event_loop()
-    server, port = loop.run_until_complete(start(Settings(**{"key": KEY, **settings}), Bill()))
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
-    yield port
-    loop.call_soon_threadsafe(server.close)
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join(5)
 
 
 @pytest.fixture(scope="module")
@@ -54,28 +35,6 @@ def client(port: int) -> openai.OpenAI:
     return openai.OpenAI(api_key=KEY, base_url=f"http://127.0.0.1:{port}/v1", max_retries=0, timeout=5)
 
 
-def raw(port: int, path: str, body: object, *, method: str = "POST", headers: str = "", key: str = KEY) -> bytes:
-    """Everything the scripted upstream sends on a connection that we want closed after one answer."""
-    told = body if isinstance(body, bytes) else json.dumps(body).encode()
-    head = f"{method} {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\nconnection: close\r\n{headers}"
-    with closing(socket.create_connection(("127.0.0.1", port), 5)) as sock:
-        sock.sendall(f"{head}content-length: {len(told)}\r\n\r\n".encode() + told)
-        return everything(sock)
-
-
-def everything(sock: socket.socket, until: bytes | None = None) -> bytes:
-    seen = b""
-    while until is None or until not in seen:
-        try:
-            piece = sock.recv(1 << 20)
-        except ConnectionResetError:
-            return seen + b"<RST>"
-        if not piece:
-            return seen
-        seen += piece
-    return seen
-
-
 def chat(model: str, text: str = "hi", **more: object) -> dict[str, object]:
     return {"model": model, "messages": [{"role": "user", "content": text}], **more}
 
@@ -85,35 +44,8 @@ def ask(port: int, script: str, **more: object) -> tuple[bytes, bytes]:
     return head, body
 
 
-def dechunked(body: bytes) -> bytes:
-    told = b""
-    while body:
-        size, _, body = body.partition(b"\r\n")
-        length = int(size, 16)
-        if not length:
-            return told
-        told, body = told + body[:length], body[length + 2 :]
-    raise AssertionError("no last chunk")
-
-
 def stream(port: int, script: str, **more: object) -> bytes:
     return dechunked(ask(port, script, stream=True, **more)[1])
-
-
-def bill(port: int, page: str = "bill") -> object:
-    answer = raw(port, f"/mock/{page}", b"", method="GET", key="none")
-    return json.loads(answer.partition(b"\r\n\r\n")[2])
-
-
-def last_call(port: int, model: str) -> dict[str, object]:
-    deadline = time.monotonic() + 5
-    while time.monotonic() < deadline:
-        calls = bill(port, "calls")
-        assert isinstance(calls, list)
-        found = [call for call in calls if call["model"] == model and call["ended"]]
-        if found:
-            return found[-1]
-    raise AssertionError(f"no ended call of {model}")
 
 
 # --- what an ordinary answer is

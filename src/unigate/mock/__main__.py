@@ -12,8 +12,8 @@ import msgspec
 import uvloop
 
 from unigate.mock.bill import Bill
-from unigate.mock.desk import Settings
 from unigate.mock.server import start
+from unigate.mock.settings import Settings
 
 __all__ = ["main"]
 
@@ -32,7 +32,7 @@ class LifeLine(msgspec.Struct):
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run until interrupted, or until the parent is gone."""
     told = _parser().parse_args(arguments)
-    settings = Settings(told.host, told.port, told.key, told.demo, told.fault, told.tls_cert, told.tls_key)
+    settings = msgspec.convert(vars(told), Settings)
     ready_fd = -1
     if told.child:
         line = msgspec.json.decode(_first_line(), type=LifeLine)
@@ -52,6 +52,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--key", default="", help="the credential every call must show; none by default")
     parser.add_argument("--tls-cert", default="", help="a certificate chain (PEM): serve HTTPS")
     parser.add_argument("--tls-key", default="", help="its private key (PEM)")
+    parser.add_argument("--aws-access-key", default="", help="the access key whose signature Bedrock's calls must bear")
+    parser.add_argument("--aws-secret-key", default="", help="its secret")
+    parser.add_argument(
+        "--google-token", default="", help="the token POST /token hands out and Vertex's calls must show"
+    )
     parser.add_argument("--fault", default="", choices=("", *FAULTS), help="misbehave on every connection")
     parser.add_argument("--demo", action="store_true", help="say in every answer that this is a demo")
     parser.add_argument("--child", action="store_true", help="read settings from standard input, end with it")

@@ -16,6 +16,8 @@ DEMO = "This is Unigate's scripted demo and not a language model: your call went
 DEMO_ZH = "这是 Unigate 的脚本演示，并不是大模型：您的请求已经穿过网关，并如实返回。"
 WIDE = "café Ω ✓ 你好，世界 한국어 שלום 👩\u200d🚀 𝄞 "
 REFUSAL = "I cannot help with that."
+COMMON = {finish.value: finish for finish in (Finish.STOP, Finish.LENGTH, Finish.FILTER, Finish.PAUSE, Finish.SEQUENCE)}
+"""The finish reasons that a script names for all formats; any other is told word for word."""
 
 
 def compose(ask: Ask, scene: Scene) -> Answer:
@@ -26,9 +28,12 @@ def compose(ask: Ask, scene: Scene) -> Answer:
     text, finish = (_hello(ask, scene), Finish.TOOLS) if calls else _text(ask, scene)
     if script.refusal:
         text, finish = REFUSAL, Finish.REFUSAL
+    dictated = script.finish if script.finish not in COMMON else None
+    finish = COMMON.get(script.finish or "", finish)
     said = scene.filler_words if text is scene.filler else count(text)
-    spoken = said + count(thinking) + sum(1 + count(call.arguments) for call in calls)
-    return Answer(text, thinking, calls, finish, tokens_of(ask.texts), spoken)
+    reasoned = count(thinking) + script.reasoning
+    spoken = said + reasoned + sum(1 + count(call.arguments) for call in calls)
+    return Answer(text, thinking, calls, finish, tokens_of(ask.texts), spoken, reasoned, dictated)
 
 
 def _calls(ask: Ask, scene: Scene) -> tuple[ToolCall, ...]:

@@ -19,6 +19,9 @@ FINISH = {
     Finish.LENGTH: "max_tokens",
     Finish.TOOLS: "tool_use",
     Finish.REFUSAL: "refusal",
+    Finish.FILTER: "refusal",
+    Finish.PAUSE: "pause_turn",
+    Finish.SEQUENCE: "stop_sequence",
 }
 TYPES = {
     400: "invalid_request_error",
@@ -147,7 +150,7 @@ def _usage(answer: Answer, scene: Scene, output: int) -> bytes:
 
 
 def _stop(answer: Answer, scene: Scene) -> bytes:
-    return b"null" if scene.script.nofinish else encode(scene.script.finish or FINISH[answer.finish])
+    return b"null" if scene.script.nofinish else encode(answer.ending(FINISH))
 
 
 def _tool_id(scene: Scene, n: int) -> str:

@@ -15,7 +15,7 @@ from unigate.mock.words import pieces, tokens_of
 
 __all__ = ["body", "count", "embed", "embed_batch", "error", "events", "events_array", "read", "stream_error"]
 
-FINISH = {Finish.STOP: "STOP", Finish.LENGTH: "MAX_TOKENS", Finish.TOOLS: "STOP", Finish.REFUSAL: "SAFETY"}
+FINISH = {Finish.STOP: "STOP", Finish.LENGTH: "MAX_TOKENS", Finish.REFUSAL: "SAFETY", Finish.FILTER: "SAFETY"}
 STATUSES = {
     400: "INVALID_ARGUMENT",
     401: "UNAUTHENTICATED",
@@ -170,7 +170,7 @@ def _call_parts(answer: Answer, scene: Scene) -> list[bytes]:
 def _finish(answer: Answer, scene: Scene) -> bytes:
     if scene.script.nofinish:
         return b""
-    return b',"finishReason":' + encode(scene.script.finish or FINISH[answer.finish])
+    return b',"finishReason":' + encode(answer.ending(FINISH))
 
 
 def _candidate(parts: list[bytes], finish: bytes, index: int = 0) -> bytes:

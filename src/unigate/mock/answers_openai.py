@@ -14,7 +14,12 @@ from unigate.mock.words import pieces
 
 __all__ = ["chat_body", "chat_events", "completion_body", "completion_events", "error", "read_chat", "read_completion"]
 
-FINISH = {Finish.STOP: "stop", Finish.LENGTH: "length", Finish.TOOLS: "tool_calls", Finish.REFUSAL: "stop"}
+FINISH = {
+    Finish.STOP: "stop",
+    Finish.LENGTH: "length",
+    Finish.TOOLS: "tool_calls",
+    Finish.FILTER: "content_filter",
+}
 TYPES = {
     400: "invalid_request_error",
     401: "invalid_request_error",
@@ -163,7 +168,7 @@ def usage(ask: Ask, answer: Answer, scene: Scene, output: int | None = None) -> 
 def _finish(answer: Answer, scene: Scene) -> bytes:
     if scene.script.nofinish:
         return b"null"
-    return encode(scene.script.finish or FINISH[answer.finish])
+    return encode(answer.ending(FINISH))
 
 
 def _tool_calls(answer: Answer, scene: Scene) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 from zlib import crc32
 
@@ -10,7 +10,20 @@ import msgspec
 
 from unigate.mock.script import Script
 
-__all__ = ["Answer", "Ask", "Event", "Fail", "Finish", "Heard", "Reply", "Request", "Scene", "Tool", "ToolCall"]
+__all__ = [
+    "Answer",
+    "Ask",
+    "Event",
+    "Fail",
+    "Finish",
+    "Heard",
+    "Refused",
+    "Reply",
+    "Request",
+    "Scene",
+    "Tool",
+    "ToolCall",
+]
 
 Event = tuple[bytes, int]
 """One piece of an answer's body and the output tokens it tells."""
@@ -96,6 +109,9 @@ class Finish(Enum):
     LENGTH = "length"
     TOOLS = "tools"
     REFUSAL = "refusal"
+    FILTER = "filter"
+    PAUSE = "pause"
+    SEQUENCE = "stop_sequence"
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -107,6 +123,14 @@ class Answer(msgspec.Struct, frozen=True):
     finish: Finish
     input_tokens: int
     output_tokens: int
+    reasoned: int = 0
+    """How many of the output tokens were thought and not said."""
+    word: str | None = None
+    """The finish reason that the script dictates word for word."""
+
+    def ending(self, words: Mapping[Finish, str]) -> str:
+        """The finish reason in a format's own words; one that the format does not know is an ordinary stop."""
+        return self.word or words.get(self.finish) or words[Finish.STOP]
 
 
 class Fail(msgspec.Struct, frozen=True):
@@ -119,6 +143,14 @@ class Fail(msgspec.Struct, frozen=True):
     tag: str = ""
 
 
+class Refused(Exception):
+    """A conversation that the provider would not go on with."""
+
+    def __init__(self, fail: Fail) -> None:
+        super().__init__(fail.message)
+        self.fail = fail
+
+
 class Reply(msgspec.Struct):
     """A healthy answer on its way out: a whole body, or the events of a stream."""
 
@@ -128,6 +160,8 @@ class Reply(msgspec.Struct):
     content_type: bytes = b"application/json"
     input_tokens: int = 0
     output_tokens: int = 0
+    frame: Callable[[bytes], bytes] | None = None
+    """What wraps each event last of all, for streams that are not text."""
 
 
 class Heard(msgspec.Struct, frozen=True):

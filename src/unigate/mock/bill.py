@@ -12,7 +12,17 @@ __all__ = ["Bill", "Call", "fingerprint"]
 
 KEPT = 10_000
 MODELS = 1_000
-SECRET = frozenset((b"authorization", b"x-api-key", b"api-key", b"x-goog-api-key", b"cookie", b"proxy-authorization"))
+SECRET = frozenset(
+    (
+        b"authorization",
+        b"x-api-key",
+        b"api-key",
+        b"x-goog-api-key",
+        b"x-amz-security-token",
+        b"cookie",
+        b"proxy-authorization",
+    )
+)
 
 
 def fingerprint(secret: str) -> str:

@@ -7,32 +7,23 @@ from typing import NamedTuple
 
 import msgspec
 
-from unigate.mock import head, routes
-from unigate.mock.ask import Fail, Reply, Request, Scene
+from unigate.mock import guard, routes, stamps
+from unigate.mock.ask import Fail, Refused, Reply, Request, Scene
 from unigate.mock.bill import Bill
-from unigate.mock.bodies import bomb, encoded, encoded_steps, spoiled
-from unigate.mock.faults import Step, Steps, chunked, headed, merged, scripted, split, sse, stop, whole
+from unigate.mock.dialect import Route
+from unigate.mock.faults import Steps
+from unigate.mock.guard import Guard
+from unigate.mock.head import Top
 from unigate.mock.memory import Known, Memory, digest, record
-from unigate.mock.routes import Route
+from unigate.mock.output import output, plain
 from unigate.mock.schema import BadSchema
 from unigate.mock.script import BadScript, Script
 from unigate.mock.scripts import Scripts
+from unigate.mock.settings import Settings
 
 __all__ = ["Desk", "Plan", "Settings"]
 
 PLAIN = Script()
-
-
-class Settings(msgspec.Struct, frozen=True):
-    """How the scripted upstream was started."""
-
-    host: str = "127.0.0.1"
-    port: int = 0
-    key: str = ""
-    demo: bool = False
-    fault: str = ""
-    tls_cert: str = ""
-    tls_key: str = ""
 
 
 class Plan(NamedTuple):
@@ -56,6 +47,7 @@ class Desk:
 
     def __init__(self, settings: Settings, bill: Bill) -> None:
         self._settings = settings
+        self._guard = Guard(settings)
         self.bill = bill
         self._number = 0
         self._scripts = Scripts()
@@ -63,8 +55,8 @@ class Desk:
 
     def plan(self, request: Request, *, local: bool) -> Plan:
         """The answer to this request."""
-        credential = routes.credential(request)
-        trusted = not self._settings.key or credential == self._settings.key
+        credential = guard.credential(request)
+        trusted = self._guard.trusts(request, credential)
         if request.path.startswith("/mock/"):
             return self._books(request, trusted or local)
         self._number += 1
@@ -93,16 +85,18 @@ class Desk:
     def _fresh(self, request: Request, credential: str, trusted: bool) -> Plan:
         route = routes.find(request)
         if not trusted:
-            masked = f"{credential[:3]}***" if credential else "(none)"
-            return self._refusal(request, route, Fail(401, f"Incorrect API key provided: {masked}."))
+            return self._refusal(request, route, self._guard.refusal(request, credential, route))
         if route is None:
             wrong = f"Nothing answers {request.method} {request.path} here."
             return self._refusal(request, None, Fail(404, wrong, code="not_found"))
         try:
             plan = self._answer(request, route, credential)
-            return self._kept(request, plan) if request.method == "POST" and request.http11 else plan
+            keep = route.repeatable and request.method == "POST" and request.http11
+            return self._kept(request, plan) if keep else plan
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError, BadScript, BadSchema) as error:
             return self._refusal(request, route, Fail(400, f"The request is not understood: {error}"))
+        except Refused as refused:
+            return self._refusal(request, route, refused.fail)
 
     def _answer(self, request: Request, route: Route, credential: str) -> Plan:
         heard = route.hear(request)
@@ -120,7 +114,9 @@ class Desk:
         status = script.status or (307 if script.redirect else 200)
         if not request.http11:
             scene = msgspec.structs.replace(scene, script=msgspec.structs.replace(script, close=True))
-        steps = self._steps(reply, status, route, scene)
+        error = b"" if script.inband is None else route.stream_error(_scripted_fail(scene))
+        top = _top(reply, status, route, None, scene.tag.encode())
+        steps = output(reply, top, scene.script, error)
         keep = request.keep_alive and not script.close and request.http11
         return Plan(steps, script, status, self._number, model, heard.stream, reply.input_tokens, keep)
 
@@ -136,16 +132,19 @@ class Desk:
 
     def _fail(self, request: Request, route: Route, scene: Scene) -> Plan:
         script = scene.script
-        body = route.error(_scripted_fail(scene))
         if script.status < 400:
             script = msgspec.structs.replace(script, status=400)
-        steps = self._steps(Reply(body), script.status, route, scene)
+        fail = msgspec.structs.replace(_scripted_fail(scene), status=script.status)
+        reply = Reply(route.error(fail))
+        top = _top(reply, script.status, route, fail, scene.tag.encode())
+        steps = output(reply, top, script, b"")
         return Plan(steps, script, script.status, self._number, scene.model, keep_alive=request.keep_alive)
 
     def _refusal(self, request: Request, route: Route | None, fail: Fail) -> Plan:
         shape = route.error if route is not None else routes.OPENAI_ERROR
-        body = shape(msgspec.structs.replace(fail, tag=f"mock{self._number:08d}"))
-        steps = self._whole(Reply(body), fail.status, PLAIN, b"mock%08d" % self._number)
+        tag = f"mock{self._number:08d}"
+        reply = Reply(shape(msgspec.structs.replace(fail, tag=tag)))
+        steps = plain(reply, _top(reply, fail.status, route, fail, tag.encode()), PLAIN)
         return Plan(steps, PLAIN, fail.status, self._number, keep_alive=request.keep_alive)
 
     def _books(self, request: Request, allowed: bool) -> Plan:
@@ -157,7 +156,8 @@ class Desk:
         page = told.get((request.method, request.path))
         status = 403 if not allowed else 404 if page is None else 200
         body = page() if page is not None and allowed else b'{"error":"no such page, or not yours to read"}'
-        steps = self._whole(Reply(body), status, PLAIN, b"mock")
+        reply = Reply(body)
+        steps = plain(reply, _top(reply, status, None, None, b"mock"), PLAIN)
         return Plan(steps, PLAIN, status, keep_alive=request.keep_alive, counted=False)
 
     def _forget(self) -> bytes:
@@ -165,49 +165,10 @@ class Desk:
         self._scripts.forget()
         return b"{}"
 
-    def _steps(self, reply: Reply, status: int, route: Route, scene: Scene) -> Steps:
-        script, tag = scene.script, scene.tag.encode()
-        halt = stop(script)
-        if halt is not None and halt.point.where == "head":
-            return iter((Step(b"", then=halt.then),))
-        steps = self._streamed(reply, status, route, scene) if reply.events else self._whole(reply, status, script, tag)
-        if halt is not None and halt.point.where == "status":
-            steps = iter((Step(next(steps).payload[:20], then=halt.then),))
-        if script.interim:
-            steps = headed(head.interim(script), steps)
-        if script.merge:
-            steps = merged(steps)
-        return split(steps, script.split) if script.split > 0 else steps
 
-    def _streamed(self, reply: Reply, status: int, route: Route, scene: Scene) -> Steps:
-        script = scene.script
-        assert reply.events is not None
-        events = reply.events
-        if script.chars is not None or script.body:
-            events = ((spoiled(event, script), tokens) for event, tokens in events)
-        error = b"" if script.inband is None else route.stream_error(_scripted_fail(scene))
-        steps = encoded_steps(scripted(sse(events, script), script, error), script)
-        framing = -1 if script.close else None
-        top = head.build(status, reply.content_type, framing, script, scene.tag.encode())
-        return headed(top, steps if script.close else chunked(steps, script))
-
-    def _whole(self, reply: Reply, status: int, script: Script, tag: bytes) -> Steps:
-        body = spoiled(reply.body, script)
-        if script.encoding == "bomb":
-            steps = chunked((Step(piece) for piece in bomb(body, script)), script)
-            return headed(head.build(status, reply.content_type, None, script, tag), steps)
-        body = encoded(body, script)
-        steps = whole(body, reply.output_tokens, script)
-        if script.badchunk or script.trailers:
-            return headed(head.build(status, reply.content_type, None, script, tag), chunked(steps, script))
-        framing = -1 if script.close else len(body) + script.short
-        extra = [Step(b"!" * script.long)] if script.long else []
-        return headed(head.build(status, reply.content_type, framing, script, tag), _chain(steps, extra))
-
-
-def _chain(steps: Steps, extra: list[Step]) -> Steps:
-    yield from steps
-    yield from extra
+def _top(reply: Reply, status: int, route: Route | None, fail: Fail | None, tag: bytes) -> Top:
+    stamp = route.stamp if route is not None else stamps.none
+    return Top(status, reply.content_type, stamp(tag, fail), tag)
 
 
 def _scripted_fail(scene: Scene) -> Fail:

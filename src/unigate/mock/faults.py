@@ -9,7 +9,20 @@ from typing import NamedTuple
 from unigate.mock.ask import Event
 from unigate.mock.script import Point, Script
 
-__all__ = ["Step", "Steps", "Stop", "Then", "chunked", "headed", "merged", "scripted", "split", "sse", "stop", "whole"]
+__all__ = [
+    "Step",
+    "Steps",
+    "Stop",
+    "Then",
+    "chunked",
+    "headed",
+    "merged",
+    "scripted",
+    "spelt",
+    "split",
+    "stop",
+    "whole",
+]
 
 SLICE = 65_536
 
@@ -36,10 +49,10 @@ class Step(NamedTuple):
 Steps = Iterator[Step]
 
 
-def sse(events: Iterator[Event], script: Script) -> Iterator[Event]:
-    """The events in the spelling of server-sent events that the script asks for."""
-    spelt = _spelt(events, script)
-    return _untailed(spelt) if script.notail else spelt
+def spelt(events: Iterator[Event], script: Script, *, sse: bool) -> Iterator[Event]:
+    """The events in the spelling that the script asks for; some spellings exist for server-sent events only."""
+    told = _lined(_dressed(events, script) if sse else events, script)
+    return _untailed(told) if script.notail else told
 
 
 def _untailed(events: Iterator[Event]) -> Iterator[Event]:
@@ -50,9 +63,7 @@ def _untailed(events: Iterator[Event]) -> Iterator[Event]:
     yield last.rstrip(b"\r\n"), tokens
 
 
-def _spelt(events: Iterator[Event], script: Script) -> Iterator[Event]:
-    ends = b"\r\n" if script.crlf else b"\r" if script.cr else b""
-    start = b"\xef\xbb\xbf" if script.bom else b""
+def _dressed(events: Iterator[Event], script: Script) -> Iterator[Event]:
     for event, tokens in events:
         if script.nospace:
             event = event.replace(b"data: ", b"data:", 1)
@@ -60,6 +71,13 @@ def _spelt(events: Iterator[Event], script: Script) -> Iterator[Event]:
             event = event.replace(b'{"', b'{\ndata: "', 1)
         if script.comments:
             event = b": the scripted upstream is thinking\n\nid: 7\nretry: 1000\n" + event
+        yield event, tokens
+
+
+def _lined(events: Iterator[Event], script: Script) -> Iterator[Event]:
+    ends = b"\r\n" if script.crlf else b"\r" if script.cr else b""
+    start = b"\xef\xbb\xbf" if script.bom else b""
+    for event, tokens in events:
         if script.bigevent and b'"content":"' in event:
             event = event.replace(b'"content":"', b'"padding":"%b","content":"' % (b"x" * script.bigevent), 1)
         if ends:

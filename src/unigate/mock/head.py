@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from http import HTTPStatus
+from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from unigate.mock.bodies import LABELS
 from unigate.mock.script import Script
 
-__all__ = ["Framing", "build", "interim"]
+__all__ = ["Framing", "Top", "build", "interim"]
 
 REASONS = {status.value: status.phrase.encode() for status in HTTPStatus} | {529: b"Overloaded", 499: b"Client Closed"}
 Framing = int | None
@@ -28,15 +29,25 @@ LINES = {
 VERSIONS = {"http10": b"HTTP/1.0", "http2": b"HTTP/2.0"}
 
 
-def build(status: int, content_type: bytes, framing: Framing, script: Script, tag: bytes) -> bytes:
+class Top(NamedTuple):
+    """What a head tells about its answer: the status, the type, the provider's own lines, the call's number."""
+
+    status: int
+    content_type: bytes
+    own: bytes
+    tag: bytes
+
+
+def build(top: Top, framing: Framing, script: Script) -> bytes:
     """The head's bytes, its empty last line included."""
+    status = top.status
     if script.head == "garbage":
         return b"220 smtp.example.com ESMTP ready\r\n\r\n"
     lines = [
         b"%b %d %b\r\n" % (VERSIONS.get(script.head or "", b"HTTP/1.1"), status, REASONS.get(status, b"Scripted")),
-        _typed(content_type, script),
+        _typed(top.content_type, script),
         LENGTHS.get(script.head or "", _framed(framing)),
-        b"x-request-id: %b\r\nserver: unigate-mock\r\n" % tag,
+        b"x-request-id: %b\r\nserver: unigate-mock\r\n%b" % (top.tag, top.own),
         LINES.get(script.head or "", b""),
         *_extras(script),
         b"\r\n",

@@ -2,81 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from urllib.parse import unquote
 
-import msgspec
-
 from unigate.mock import answers_anthropic as anthropic
 from unigate.mock import answers_gemini as gemini
+from unigate.mock import answers_ollama as ollama
 from unigate.mock import answers_openai as openai
 from unigate.mock import answers_responses as responses
-from unigate.mock import endpoints
-from unigate.mock.answer import compose
-from unigate.mock.ask import Answer, Ask, Event, Fail, Heard, Reply, Request, Scene
+from unigate.mock import endpoints, shelf_ollama, stamps
+from unigate.mock.ask import Heard, Request
+from unigate.mock.dialect import Dialect, Route, conversation, counting
 
-__all__ = ["OPENAI_ERROR", "Route", "credential", "find"]
+__all__ = ["OPENAI_ERROR", "find"]
 
 OPENAI_ERROR = openai.error
-SSE = b"text/event-stream; charset=utf-8"
-
-
-class Route(msgspec.Struct, frozen=True):
-    """What answers one path, and the shape of its errors."""
-
-    hear: Callable[[Request], Heard]
-    error: Callable[[Fail], bytes] = openai.error
-    stream_error: Callable[[Fail], bytes] = openai.stream_error
-
-
-class Dialect(msgspec.Struct, frozen=True):
-    """A format of conversations: how it is read and how it is written."""
-
-    read: Callable[[Request], Ask]
-    body: Callable[[Ask, Answer, Scene], bytes]
-    events: Callable[[Ask, Answer, Scene], Iterator[Event]]
-    stream_type: bytes = SSE
-
-
-def conversation(dialect: Dialect, request: Request) -> Heard:
-    """Understands a conversation in this dialect."""
-    ask = dialect.read(request)
-    return Heard(ask.model, ask.stream, partial(_converse, dialect, ask))
-
-
-def _converse(dialect: Dialect, ask: Ask, scene: Scene) -> Reply:
-    answer = compose(ask, scene)
-    if ask.stream:
-        events = dialect.events(ask, answer, scene)
-        return Reply(events=events, content_type=dialect.stream_type, input_tokens=answer.input_tokens)
-    told = answer.output_tokens * ask.choices
-    return Reply(dialect.body(ask, answer, scene), input_tokens=answer.input_tokens, output_tokens=told)
-
-
-Count = Callable[[Ask, Scene], Reply]
-
-
-def counting(read: Callable[[Request], Ask], count: Count, request: Request) -> Heard:
-    """Understands a question for the number of tokens."""
-    ask = read(request)
-    return Heard(ask.model, False, partial(count, ask))
-
 
 CHAT = Dialect(openai.read_chat, openai.chat_body, openai.chat_events)
 COMPLETION = Dialect(openai.read_completion, openai.completion_body, openai.completion_events)
 RESPONSES = Dialect(responses.read, responses.body, responses.events)
 MESSAGES = Dialect(anthropic.read, anthropic.body, anthropic.events)
 GENERATE = Dialect(gemini.read, gemini.body, gemini.events, b"text/event-stream")
+LINES = b"application/x-ndjson"
+OLLAMA_CHAT = Dialect(ollama.read_chat, ollama.chat_body, ollama.chat_events, LINES)
+OLLAMA_GENERATE = Dialect(ollama.read_generate, ollama.generate_body, ollama.generate_events, LINES)
 GENERATE_ARRAY = Dialect(gemini.read, gemini.body, gemini.events_array, b"application/json; charset=UTF-8")
 
 
 def _anthropic(hear: Callable[[Request], Heard]) -> Route:
-    return Route(hear, anthropic.error, anthropic.stream_error)
+    return Route(hear, anthropic.error, anthropic.stream_error, stamps.anthropic)
 
 
 def _gemini(hear: Callable[[Request], Heard]) -> Route:
-    return Route(hear, gemini.error, gemini.stream_error)
+    return Route(hear, gemini.error, gemini.stream_error, stamps.none)
+
+
+def _ollama(hear: Callable[[Request], Heard]) -> Route:
+    return Route(hear, ollama.error, ollama.stream_error, stamps.none)
 
 
 POST = {
@@ -92,7 +55,12 @@ POST = {
     "/audio/translations": Route(endpoints.transcriptions),
     "/moderations": Route(endpoints.moderations),
     "/rerank": Route(endpoints.rerank),
+    "/api/chat": _ollama(partial(conversation, OLLAMA_CHAT)),
+    "/api/generate": _ollama(partial(conversation, OLLAMA_GENERATE)),
+    "/api/embed": _ollama(ollama.embed),
+    "/api/show": _ollama(shelf_ollama.show),
 }
+GET = {"/api/tags": _ollama(shelf_ollama.tags), "/api/version": _ollama(shelf_ollama.version)}
 VERBS = {
     "generateContent": _gemini(partial(conversation, GENERATE)),
     "streamGenerateContent": _gemini(partial(conversation, GENERATE_ARRAY)),
@@ -111,7 +79,7 @@ def find(request: Request) -> Route | None:
     """The route of this request; a model that the path names is put into the request."""
     path = request.path
     if request.method == "GET":
-        return _models(request)
+        return GET.get(path) or _models(request)
     if request.method != "POST":
         return None
     route = POST.get(path.removeprefix("/v1"))
@@ -148,15 +116,3 @@ def _verb(request: Request, rest: str) -> Route | None:
     if verb == "streamGenerateContent" and request.query.get("alt") == "sse":
         return STREAM_SSE
     return VERBS.get(verb)
-
-
-KEY_HEADERS = frozenset((b"authorization", b"x-api-key", b"api-key", b"x-goog-api-key"))
-
-
-def credential(request: Request) -> str:
-    """The credential the request shows, wherever a provider would look for it."""
-    for name, value in request.headers:
-        if len(name) <= 14 and name.lower() in KEY_HEADERS:
-            told = value.decode("latin-1")
-            return told[7:] if told[:7].lower() == "bearer " else told
-    return request.query.get("key", "")

@@ -55,7 +55,12 @@ class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     echo: bool = False
     size: int = 0
     think: int = 0
+    redacted: bool = False
+    reasoning: int = 0
     cached: int = 0
+    cachewrite: int = 0
+    cite: int = 0
+    interleave: bool = False
     finish: str | None = None
     refusal: bool = False
     chars: Chars | None = None
@@ -94,6 +99,7 @@ class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     short: int = 0
     long: int = 0
     badchunk: bool = False
+    badcrc: bool = False
     close: bool = False
     trailers: bool = False
     split: int = 0
@@ -115,7 +121,15 @@ class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 POINTS = {"stall": "where", "cut": "where", "reset": "where", "keepalive": "how"}
-BARE = {"inband": "1", "bighead": "65536", "bigevent": "1000000", "interim": "1", "size": "65536", "tools": "2"}
+BARE = {
+    "cite": "1",
+    "inband": "1",
+    "bighead": "65536",
+    "bigevent": "1000000",
+    "interim": "1",
+    "size": "65536",
+    "tools": "2",
+}
 ENCODINGS = frozenset(Encoding.__args__)
 
 
