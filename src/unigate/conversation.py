@@ -225,6 +225,7 @@ class Tool(msgspec.Struct, frozen=True):
     cache: str | None = None
     custom: bool = False
     grammar: msgspec.Raw | None = None
+    space: tuple[str, str] | None = None  # the namespace and the name in it, if `name` was made of the two
 
 
 class HostedTool(msgspec.Struct, frozen=True):
@@ -312,7 +313,7 @@ class Ask(msgspec.Struct, kw_only=True):
     """One request to a model. `effort` is none, minimal, low, medium, high or xhigh; `thinking_budget` is in tokens.
 
     `others` are fields that only the client's dialect knows, `unknown` fields that nobody knows: names as the client
-    wrote them, with the path to them (`messages[].weight`).
+    wrote them, with the path to them (`messages[].weight`). `echo` is what the client's format repeats in its answer.
     """
 
     model: str
@@ -332,16 +333,22 @@ class Ask(msgspec.Struct, kw_only=True):
     streamed: bool = False
     others: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
+    echo: dict[str, msgspec.Raw] = {}
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """What of an ask its answer is written with; `at` is in seconds since 1970."""
+    """What of an ask its answer is written with; `at` is in seconds since 1970.
+
+    `spaces` are the tools whose names were made of a namespace and a name, and of which.
+    """
 
     id: str
     model: str
     at: int
     custom_tools: frozenset[str] = frozenset()
     shows_usage: bool = False
+    spaces: dict[str, tuple[str, str]] = {}
+    echo: dict[str, msgspec.Raw] = {}
 
 
 # --- an answer
