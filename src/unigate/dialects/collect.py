@@ -18,7 +18,6 @@ from unigate.conversation import (
     Event,
     Logprob,
     Open,
-    Reason,
     Refused,
     Signed,
     Spent,
@@ -49,11 +48,12 @@ class Collector:
 
     __slots__ = ("_begin", "_blocks", "_end", "_usage")
 
-    def __init__(self) -> None:
+    def __init__(self, events: Iterable[Event] = ()) -> None:
         self._begin = Begin("", "")
         self._end: End | None = None
         self._usage = Usage()
         self._blocks: dict[int, _Growing] = {}
+        self.take(events)
 
     def take(self, events: Iterable[Event]) -> None:
         """Adds events in the order they were told."""
@@ -78,20 +78,18 @@ class Collector:
                 case Close():
                     pass
 
+    def blocks(self) -> tuple[Block, ...]:
+        """The blocks so far, in the order they were opened."""
+        return tuple(
+            completed(one.block, "".join(one.texts), "".join(one.signature), one.citations, one.logprobs)
+            for one in self._blocks.values()
+        )
+
     def answer(self) -> Answer:
         """The whole answer; only after its end."""
-        assert self._end is not None, "a reader ends every answer, or raises"
-        return Answer(
-            self._begin.id,
-            self._begin.model,
-            tuple(
-                completed(one.block, "".join(one.texts), "".join(one.signature), one.citations, one.logprobs)
-                for one in self._blocks.values()
-            ),
-            self._end.reason,
-            self._end.stop_sequence,
-            self._usage,
-        )
+        begin, end = self._begin, self._end
+        assert end is not None, "a reader ends every answer, or raises"
+        return Answer(begin.id, begin.model, self.blocks(), end.reason, end.stop_sequence, self._usage)
 
 
 def completed(
@@ -144,10 +142,3 @@ def _block_events(index: int, block: Block) -> Iterator[Event]:
         case _:
             yield Open(index, block)
     yield Close(index)
-
-
-def reason_for(blocks: Iterable[Block], reason: Reason) -> Reason:
-    """The reason, corrected where a provider says `stop` although it calls a tool."""
-    if reason is Reason.STOP and any(isinstance(block, ToolUse) for block in blocks):
-        return Reason.TOOL_USE
-    return reason

@@ -1,0 +1,61 @@
+"""What services that speak OpenAI's formats say of an answer's consumption."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from unigate.usage import Usage
+
+__all__ = ["Counts", "usage_of"]
+
+# A count outside this range is no count; whoever sent it has said nothing about usage.
+Count = Annotated[int, msgspec.Meta(ge=0, lt=2**40)]
+
+
+class Details(msgspec.Struct, frozen=True):
+    """Parts of the input, or of the output."""
+
+    cached_tokens: Count | None = None
+    reasoning_tokens: Count | None = None
+    audio_tokens: Count | None = None
+    cache_write_tokens: Count | None = None
+
+
+class Counts(msgspec.Struct, frozen=True):
+    """Both families' names: Chat Completions says prompt/completion, Responses says input/output."""
+
+    prompt_tokens: Count | None = None
+    completion_tokens: Count | None = None
+    input_tokens: Count | None = None
+    output_tokens: Count | None = None
+    total_tokens: Count | None = None
+    prompt_tokens_details: Details | None = None
+    completion_tokens_details: Details | None = None
+    input_tokens_details: Details | None = None
+    output_tokens_details: Details | None = None
+    # Services that have no details put these here.
+    prompt_cache_hit_tokens: Count | None = None
+    reasoning_tokens: Count | None = None
+
+
+_NONE = Details()
+
+
+def usage_of(counts: Counts | None) -> Usage | None:
+    """The counts as usage; None where they say neither input nor output."""
+    if counts is None:
+        return None
+    fed = counts.prompt_tokens_details or counts.input_tokens_details or _NONE
+    made = counts.completion_tokens_details or counts.output_tokens_details or _NONE
+    inputs = counts.prompt_tokens if counts.input_tokens is None else counts.input_tokens
+    outputs = counts.completion_tokens if counts.output_tokens is None else counts.output_tokens
+    if inputs is None and outputs is None:
+        return None
+    reasoning = made.reasoning_tokens if made.reasoning_tokens is not None else counts.reasoning_tokens
+    # xAI counts reasoning beside the output, OpenAI within it; the total tells which.
+    if outputs is not None and reasoning and counts.total_tokens == (inputs or 0) + outputs + reasoning:
+        outputs += reasoning
+    cached = fed.cached_tokens if fed.cached_tokens is not None else counts.prompt_cache_hit_tokens
+    return Usage(inputs, outputs, cached, reasoning, False, fed.cache_write_tokens, fed.audio_tokens, made.audio_tokens)
