@@ -1,0 +1,37 @@
+"""What is switched on, and what a provider's format cannot say: there the gateway refuses or tells what it dropped."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatch
+
+from vendors import CLIENTS, PROVIDERS, Client
+
+DIRECT = "direct"
+# The pairs that the gateway carries: client formats to provider formats. The rest of the matrix is `untested`.
+SWITCHED_ON: dict[str, tuple[str, ...]] = {
+    "openai.chat": ("openai.chat",),
+    "openai.responses": ("openai.responses",),
+}
+# Formats that the scripted upstream answers in when it is asked by the vendor's own library.
+SPOKEN = ("openai.chat", "openai.responses", "anthropic.messages", "gemini.generate")
+# Known defects: patterns of client, target and feature, and what is wrong.
+KNOWN = (
+    ("gemini.generate-python", DIRECT, "*tool*", "the upstream does not read parameters_json_schema in snake case"),
+    ("gemini.generate-python", DIRECT, "thinking_loop", "the same"),
+    ("gemini.generate-*", DIRECT, "models", "the upstream lists models under /v1 in OpenAI's shape only"),
+)
+
+
+def targets(client: Client) -> list[str]:
+    """Where this client's questions go: straight to the scripted upstream, or through the gateway to each format."""
+    through = SWITCHED_ON.get(client.dialect, ()) if client.served else ()
+    return [DIRECT] * (client.dialect in SPOKEN) + [name for name in PROVIDERS if name in through]
+
+
+def known(client: Client, target: str, feature: str) -> str | None:
+    """What is known to be wrong with this case."""
+    place = (client.id, target, feature)
+    return next((row[3] for row in KNOWN if all(map(fnmatch, place, row[:3]))), None)
+
+
+PAIRS = [(client, target) for client in CLIENTS for target in targets(client)]

@@ -1,0 +1,105 @@
+"""Each vendor's library gets the same things from every provider, whatever format that provider speaks."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import urllib.request
+from collections.abc import Callable
+
+import pytest
+from features import FEATURES, STATUS_HERE, Feature
+from jury import Judge
+from limits import DIRECT, PAIRS, known
+from vendors import Client
+
+NUMBERS = itertools.count(1)
+
+
+def gap(client: Client, target: str, feature: Feature) -> list[pytest.MarkDecorator]:
+    """A defect that is known is expected; it is one in the published matrix all the same."""
+    reason = known(client, target, feature.name)
+    return [pytest.mark.xfail(reason=reason, strict=False)] if reason else []
+
+
+def cases() -> list[object]:
+    """Every pair with every feature that the client's own format can ask for."""
+    return [
+        pytest.param(
+            client,
+            target,
+            feature,
+            streamed,
+            id=f"{client.id}-{target}-{feature.name}-{'stream' if streamed else 'whole'}",
+            marks=[pytest.mark.xdist_group(client.id), *gap(client, target, feature)],
+        )
+        for client, target in PAIRS
+        for feature in FEATURES
+        for streamed in feature.streams
+        if feature.needs not in client.cannot and not (feature.translated and target == DIRECT)
+    ]
+
+
+def script(feature: Feature) -> str:
+    """A model's name that no other case has, so that the upstream's counts and books are this case's own."""
+    return ",".join(filter(None, [f"script:{feature.script}", f"message={next(NUMBERS)}"])).replace(":,", ":")
+
+
+def bytes_received(upstream: str, model: str) -> int:
+    """How large the request was that reached the upstream."""
+    with urllib.request.urlopen(f"{upstream}/mock/calls", timeout=5) as answer:
+        return next(call["bytes_received"] for call in json.load(answer) if model in call["model"])
+
+
+def check_error(client: Client, target: str, expected: dict, error: dict | None) -> None:
+    assert error is not None, "the library raised nothing"
+    if "broken" in expected:
+        assert target == DIRECT or error["kind"] == client.broken
+        return
+    told = expected.get("status")
+    status = told if told and target == DIRECT else STATUS_HERE.get(told, expected.get("refusal"))
+    assert (error["status"], error["kind"]) == (status, client.kind(status))
+
+
+def check_answer(client: Client, expected: dict, verdict: dict) -> None:
+    """Compares what was promised, all of it at once."""
+    assert verdict["error"] is None
+    told = {name: verdict.get(name) for name in expected if name in verdict}
+    if "says" in expected:
+        told["says"] = expected["says"] if expected["says"] in verdict["text"] else verdict["text"]
+    if "json" in expected:
+        told["json"] = json.loads(verdict["text"])
+    if "refused" in expected:
+        told["refused"] = "I cannot help" in verdict["text"] or verdict["finish"] == client.finishes["refusal"]
+    if "listed" in expected:
+        told["listed"] = next((name for name in verdict["models"] if name.endswith(expected["listed"])), None)
+        expected = {"listed": told["listed"]} if told["listed"] else expected
+    if "finish" in expected:
+        expected = {**expected, "finish": client.finishes[expected["finish"]]}
+    assert told == expected
+
+
+@pytest.mark.parametrize(("client", "target", "feature", "streamed"), cases())
+def test_says_the_same_as_every_other_pair(
+    client: Client,
+    target: str,
+    feature: Feature,
+    streamed: bool,
+    judge: Callable[[Client], Judge],
+    place: Callable[[str], tuple[str, str, str]],
+    upstream: str,
+    record_property: Callable[[str, object], None],
+) -> None:
+    record_property("matrix", (f"{client.id}@{target}", f"{feature.name}-{'stream' if streamed else 'whole'}"))
+    url, key, prefix = place(target)
+    model = script(feature)
+
+    verdict = judge(client).ask(
+        **{"base_url": url, "key": key, "model": prefix + model, "stream": streamed, "prompt": "Hi", **feature.job}
+    )
+
+    if feature.expected.keys() & {"status", "refusal", "broken"}:
+        check_error(client, target, feature.expected, verdict["error"])
+        return
+    check_answer(client, feature.expected, verdict)
+    assert bytes_received(upstream, model) >= feature.sent if feature.sent else True
