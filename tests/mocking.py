@@ -36,7 +36,8 @@ def upstream(**settings: object) -> Iterator[int]:
 def raw(port: int, path: str, body: object, *, method: str = "POST", headers: str = "", key: str = KEY) -> bytes:
     """Everything the scripted upstream sends on a connection that we want closed after one answer."""
     told = body if isinstance(body, bytes) else json.dumps(body).encode()
-    head = f"{method} {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\nconnection: close\r\n{headers}"
+    shown = f"authorization: Bearer {key}\r\n" if key else ""
+    head = f"{method} {path} HTTP/1.1\r\nhost: x\r\n{shown}connection: close\r\n{headers}"
     with closing(socket.create_connection(("127.0.0.1", port), 5)) as sock:
         sock.sendall(f"{head}content-length: {len(told)}\r\n\r\n".encode() + told)
         return everything(sock)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from itertools import islice
 
 import msgspec
 
-from unigate.mock.ask import Answer, Ask, Finish, Scene, Tool, ToolCall
+from unigate.mock.ask import Answer, Ask, Cite, Finish, Scene, Tool, ToolCall
+from unigate.mock.proof import sign
 from unigate.mock.schema import Hints, arguments
 from unigate.mock.words import count, filler, pieces, tokens_of
 
@@ -31,9 +34,17 @@ def compose(ask: Ask, scene: Scene) -> Answer:
     dictated = script.finish if script.finish not in COMMON else None
     finish = COMMON.get(script.finish or "", finish)
     said = scene.filler_words if text is scene.filler else count(text)
+    redacted = sign("redacted") if script.redacted else ""
+    cites = tuple(_cites(text, script.cite)) if script.cite and finish is not Finish.REFUSAL else ()
     reasoned = count(thinking) + script.reasoning
     spoken = said + reasoned + sum(1 + count(call.arguments) for call in calls)
-    return Answer(text, thinking, calls, finish, tokens_of(ask.texts), spoken, reasoned, dictated)
+    return Answer(text, thinking, calls, finish, tokens_of(ask.texts), spoken, reasoned, redacted, cites, dictated)
+
+
+def _cites(text: str, wanted: int) -> Iterator[Cite]:
+    places = [piece.span() for piece in re.finditer(r"\S+", text)]
+    for n, (start, end) in enumerate(places[:wanted]):
+        yield Cite(start, end, f"https://example.com/source-{n}", f"Source {n}", f"What source {n} says.")
 
 
 def _calls(ask: Ask, scene: Scene) -> tuple[ToolCall, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
+from typing import Literal
 from zlib import crc32
 
 import msgspec
@@ -13,16 +14,19 @@ from unigate.mock.script import Script
 __all__ = [
     "Answer",
     "Ask",
+    "Cite",
     "Event",
     "Fail",
     "Finish",
     "Heard",
+    "Piece",
     "Refused",
     "Reply",
     "Request",
     "Scene",
     "Tool",
     "ToolCall",
+    "Turn",
 ]
 
 Event = tuple[bytes, int]
@@ -77,6 +81,18 @@ class Tool(msgspec.Struct, frozen=True):
     parameters: msgspec.Raw = msgspec.Raw(b"{}")
 
 
+class Piece(msgspec.Struct, frozen=True):
+    """One part of what the model said before, as it came back: a thought, a redacted one, a call, anything else."""
+
+    kind: Literal["thinking", "redacted", "call", "other"]
+    text: str = ""
+    signature: str = ""
+
+
+Turn = tuple[Piece, ...]
+"""One turn of the model that came back."""
+
+
 class Ask(msgspec.Struct, frozen=True):
     """What a conversation asks for."""
 
@@ -93,6 +109,12 @@ class Ask(msgspec.Struct, frozen=True):
     schema: msgspec.Raw = msgspec.Raw(b"")
     limit: int | None = None
     choices: int = 1
+    turns: tuple[Turn, ...] = ()
+    """The model's turns since the user spoke last, in which it called the tools whose results come now."""
+    logprobs: int | None = None
+    """How many alternatives are wanted for each word; none if no probabilities are."""
+    encrypted: bool = False
+    """Whether thoughts are wanted in an encrypted form."""
 
 
 class ToolCall(msgspec.Struct, frozen=True):
@@ -100,6 +122,16 @@ class ToolCall(msgspec.Struct, frozen=True):
 
     name: str
     arguments: str
+
+
+class Cite(msgspec.Struct, frozen=True):
+    """A source for a part of the text: the part's place in characters, and the source."""
+
+    start: int
+    end: int
+    url: str
+    title: str
+    quote: str
 
 
 class Finish(Enum):
@@ -125,6 +157,9 @@ class Answer(msgspec.Struct, frozen=True):
     output_tokens: int
     reasoned: int = 0
     """How many of the output tokens were thought and not said."""
+    redacted: str = ""
+    """A thought that nobody may read."""
+    cites: tuple[Cite, ...] = ()
     word: str | None = None
     """The finish reason that the script dictates word for word."""
 

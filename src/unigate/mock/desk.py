@@ -106,7 +106,7 @@ class Desk:
         script, text, words = self._scripts.read(model)
         shown = "unigate-demo" if self._settings.demo else model
         scene = Scene(self._number, model, shown, script, text, words, self._settings.demo, credential)
-        if script.status >= 400 or script.error is not None:
+        if script.status >= 400 or (script.error is not None and script.inband is None):
             return self._fail(request, route, scene)
         reply = heard.answer(scene)
         if script.inband is not None and reply.events is None:

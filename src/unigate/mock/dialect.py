@@ -37,6 +37,8 @@ class Dialect(msgspec.Struct, frozen=True):
     events: Callable[[Ask, Answer, Scene], Iterator[Event]]
     stream_type: bytes = SSE
     frame: Callable[[bytes], bytes] | None = None
+    prove: Callable[[Ask, Scene], None] | None = None
+    """What demands that earlier thoughts have come back; raises if they have not."""
 
 
 def conversation(dialect: Dialect, request: Request) -> Heard:
@@ -46,6 +48,8 @@ def conversation(dialect: Dialect, request: Request) -> Heard:
 
 
 def _converse(dialect: Dialect, ask: Ask, scene: Scene) -> Reply:
+    if dialect.prove is not None:
+        dialect.prove(ask, scene)
     answer = compose(ask, scene)
     if ask.stream:
         events = _hidden(dialect.events(ask, answer, scene), scene.script.reasoning)

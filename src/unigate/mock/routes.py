@@ -7,11 +7,12 @@ from functools import partial
 from urllib.parse import unquote
 
 from unigate.mock import answers_anthropic as anthropic
+from unigate.mock import answers_bedrock as bedrock
 from unigate.mock import answers_gemini as gemini
 from unigate.mock import answers_ollama as ollama
 from unigate.mock import answers_openai as openai
 from unigate.mock import answers_responses as responses
-from unigate.mock import endpoints, shelf_ollama, stamps
+from unigate.mock import endpoints, frames, proof, reads_bedrock, shelf_ollama, stamps
 from unigate.mock.ask import Heard, Request
 from unigate.mock.dialect import Dialect, Route, conversation, counting
 
@@ -24,6 +25,8 @@ COMPLETION = Dialect(openai.read_completion, openai.completion_body, openai.comp
 RESPONSES = Dialect(responses.read, responses.body, responses.events)
 MESSAGES = Dialect(anthropic.read, anthropic.body, anthropic.events)
 GENERATE = Dialect(gemini.read, gemini.body, gemini.events, b"text/event-stream")
+FRAMES = b"application/vnd.amazon.eventstream"
+CONVERSE = Dialect(reads_bedrock.read, bedrock.body, bedrock.events, FRAMES, frames.frame, proof.blocks)
 LINES = b"application/x-ndjson"
 OLLAMA_CHAT = Dialect(ollama.read_chat, ollama.chat_body, ollama.chat_events, LINES)
 OLLAMA_GENERATE = Dialect(ollama.read_generate, ollama.generate_body, ollama.generate_events, LINES)
@@ -70,6 +73,14 @@ VERBS = {
     "rawPredict": POST["/messages"],
     "streamRawPredict": POST["/messages"],
 }
+BEDROCK = Route(
+    partial(conversation, CONVERSE),
+    bedrock.error,
+    bedrock.stream_error,
+    stamps.aws,
+    bedrock.stranger,
+    repeatable=False,  # a frame has a checksum over the call's number too
+)
 STREAM_SSE = VERBS["generateContent"]
 MODELS = Route(endpoints.models)
 DEPLOYMENTS = "/openai/deployments/"
@@ -87,6 +98,8 @@ def find(request: Request) -> Route | None:
         return route
     if path.startswith(DEPLOYMENTS):
         return _deployment(request)
+    if "/model/" in path:
+        return _bedrock(request)
     _, found, rest = path.rpartition("/models/")
     if found:
         return _verb(request, rest)
@@ -108,6 +121,12 @@ def _deployment(request: Request) -> Route | None:
             request.model = unquote(rest.removesuffix(ending))
             return route
     return None
+
+
+def _bedrock(request: Request) -> Route | None:
+    name, _, verb = request.path.partition("/model/")[2].rpartition("/")
+    request.model = unquote(name)
+    return BEDROCK if verb in ("converse", "converse-stream") else None
 
 
 def _verb(request: Request, rest: str) -> Route | None:

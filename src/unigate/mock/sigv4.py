@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, quote
 
 from unigate.mock.ask import Fail, Request
 
-__all__ = ["MISMATCH", "SCHEME", "Pair", "key_id", "objection", "signed"]
+__all__ = ["MISMATCH", "SCHEME", "Pair", "claim_of", "key_id", "matches", "objection", "signed"]
 
 SCHEME = "AWS4-HMAC-SHA256"
 SERVICE = "bedrock"
@@ -57,11 +57,12 @@ def signed(request: Request) -> bool:
 
 def key_id(authorization: str) -> str:
     """The name of the access key in an Authorization header."""
-    claim = _claim(authorization)
+    claim = claim_of(authorization)
     return claim.access if claim else ""
 
 
-def _claim(authorization: str) -> Claim | None:
+def claim_of(authorization: str) -> Claim | None:
+    """The claim in an Authorization header, if it is complete."""
     told = dict(FIELDS.findall(authorization))
     scope = told.get("Credential", "").split("/")
     if len(scope) != 5 or scope[4] != "aws4_request" or len(told) != 3:
@@ -75,13 +76,13 @@ def objection(request: Request, pair: Pair) -> Fail | None:
     authorization = request.header(b"authorization")
     if not authorization:
         return MISSING
-    claim = _claim(authorization)
+    claim = claim_of(authorization)
     if claim is None:
         wrong = f"Authorization header requires 'Credential', 'Signature' and 'SignedHeaders': {authorization[:40]}"
         return Fail(403, wrong, "IncompleteSignatureException")
     if claim.access != pair.access:
         return UNKNOWN
-    return _scope(request, claim) or (None if _matches(request, claim, pair.secret) else MISMATCH)
+    return _scope(request, claim) or (None if matches(request, claim, pair.secret) else MISMATCH)
 
 
 def _scope(request: Request, claim: Claim) -> Fail | None:
@@ -103,7 +104,8 @@ def _must_sign(request: Request) -> list[str]:
     return ["host", *sorted(name for name in names if name.startswith("x-amz-"))]
 
 
-def _matches(request: Request, claim: Claim, secret: str) -> bool:
+def matches(request: Request, claim: Claim, secret: str) -> bool:
+    """Whether this secret signs this request so."""
     scope = f"{claim.date}/{claim.region}/{claim.service}/aws4_request"
     digest = hashlib.sha256(_canonical(request, claim.headers).encode()).hexdigest()
     text = f"{SCHEME}\n{request.header(b'x-amz-date')}\n{scope}\n{digest}"
