@@ -22,6 +22,7 @@ https://platform.claude.com/docs/en/api/messages and .../docs/en/build-with-clau
 from __future__ import annotations
 
 import base64
+import re
 
 from recordings.reader import frames
 from recordings.reader.found import Answer, Asked, Call, Message, Result, Usage
@@ -59,7 +60,8 @@ def asked(recording: Recording) -> Asked:
     """What the request asks for."""
     body = obj(recording.request)
     found = Asked(stream=body.get("stream") is True or "tream" in recording.path)
-    found.model = text(body.get("model")) or None
+    named = re.search(r"/models/([^/:]+)|/model/([^/]+)/", recording.path)
+    found.model = text(body.get("model")) or (named and (named.group(1) or named.group(2))) or None
     system = body.get("system")
     found.system = [system] if isinstance(system, str) else [text(block.get("text")) for block in objs(system)]
     for message in objs(body.get("messages")):

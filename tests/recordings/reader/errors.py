@@ -20,14 +20,20 @@ def error_fact(status: int, headers: Mapping[str, str], body: Json) -> Object:
     outer = obj(body)
     inner = obj(outer.get("error")) or outer
     lower = {name.lower(): value for name, value in headers.items()}
-    named = [inner.get("message"), outer.get("detail"), outer.get("error")]
+    named = [
+        inner.get("message"),
+        inner.get("msg"),
+        outer.get("error_message"),
+        outer.get("detail"),
+        outer.get("error"),
+    ]
     message = next((text(candidate) for candidate in named if text(candidate)), "")
     kind = text(inner.get("type")) or text(inner.get("status")) or lower.get("x-amzn-errortype", "").partition(":")[0]
     return {
         "status": status,
         "message": text_fact(message),
         "type": kind or None,
-        "code": inner.get("code"),
+        "code": inner.get("code", inner.get("error_code")),
         "retry_after": _wait(lower, inner),
     }
 

@@ -71,6 +71,9 @@ class Answer:
     """What a reader has found in an answer so far."""
 
     text: str = ""
+    text_completed: str = ""
+    """The text a stream tells again when a message is complete."""
+    plan: str = ""
     thinking: str = ""
     signatures: list[str] = field(default_factory=list[str])
     signatures_in_events: list[str] = field(default_factory=list[str])
@@ -117,6 +120,10 @@ class Answer:
         }
         if self.billed and self._billed_apart(self.billed):
             facts["billed"] = self.billed.facts()
+        if self.text_completed not in ("", self.text):
+            facts["text_completed"] = text_fact(self.text_completed)
+        if self.plan:
+            facts["plan"] = text_fact(self.plan)
         if self.signatures_in_events:
             facts["signatures_in_events"] = [sha(signature) for signature in self.signatures_in_events]
         return facts
@@ -193,7 +200,9 @@ class Asked:
     top_p: Json = None
     format_kind: str | None = None
     format_schema: Json = None
-    inputs: int | None = None
+    inputs: list[Json] = field(default_factory=list[Json])
+    """What is to be embedded or ranked, told by its hash."""
+    more: Object = field(default_factory=dict[str, Json])
     odd: list[str] = field(default_factory=list[str])
 
     def message(self, role: str) -> Message:
@@ -221,7 +230,7 @@ class Asked:
             "thinking": text_fact(self.thinking),
             "signatures": [sha(signature) for signature in self.signatures],
             "tools": [*self.tools],
-            "schemas": [json_sha(schema) for schema in self.schemas],
+            "schemas": [None if schema is None else json_sha(schema) for schema in self.schemas],
             "hosted": [*self.hosted],
             "tool_choice": self.tool_choice,
             "parallel": self.parallel,
@@ -231,5 +240,6 @@ class Asked:
             "top_p": None if self.top_p is None else float(canonical(self.top_p)),
             "format": {"kind": self.format_kind, "schema": schema} if self.format_kind else None,
             "inputs": self.inputs,
+            **self.more,
         }
         return {name: value for name, value in told.items() if value not in (None, [])}

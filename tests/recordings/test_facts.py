@@ -1,0 +1,76 @@
+"""The committed facts are what a careful reader finds in the recordings, and they copy none of what was said."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from recordings.option import PROPERTY
+from recordings.reader.judge import judge
+from recordings.replay import FACTS, Json, Recording, facts, load, traffic_folder
+
+# A hash has 64 characters; names, ids and reasons have at most as many as this.
+LONGEST_NAME = 100
+NEWS = "Read the difference, then run: cd tests && python -m recordings.write_facts"
+
+
+@pytest.fixture(scope="module")
+def recorded(request: pytest.FixtureRequest) -> list[Recording]:
+    """All recordings; that there are none is a failure, unless it was asked for."""
+    found = [*load()]
+    if not found and request.config.getoption("--no-recordings", default=False):
+        pytest.skip("there are no recordings, as --no-recordings allows")
+    assert found, (
+        f"No recorded exchange was found in {traffic_folder()}. Name their folder in UNIGATE_TRAFFIC, "
+        "or say --no-recordings to do without them."
+    )
+    return found
+
+
+def test_the_facts_are_what_the_recordings_hold(
+    recorded: list[Recording], record_property: Callable[[str, object], None]
+) -> None:
+    record_property(PROPERTY, len(recorded))
+    committed = facts()
+
+    read = {recording.id: judge(recording) for recording in recorded}
+
+    changed = [name for name in {*read, *committed} if read.get(name) != committed.get(name)]
+    assert changed == [], NEWS
+
+
+def test_no_request_and_no_answer_is_left_out(recorded: list[Recording]) -> None:
+    committed = facts()
+
+    without_answer = [recording.id for recording in recorded if "answer" not in committed[recording.id]]
+    without_request = [
+        recording.id
+        for recording in recorded
+        if (recording.request is not None) != ("request" in committed[recording.id])
+    ]
+
+    assert (without_answer, without_request) == ([], [])
+
+
+def test_the_facts_copy_nothing_that_was_said() -> None:
+    assert FACTS.stat().st_size < 1_000_000
+    for fact in facts().values():
+        long = [value for value in strings({**fact, "odd": None}) if len(value) > LONGEST_NAME]
+        assert long == [], fact["id"]
+
+
+def test_the_lines_are_sorted_and_stand_alone() -> None:
+    names = [json.loads(line)["id"] for line in FACTS.read_text(encoding="utf-8").splitlines()]
+
+    assert names == sorted(set(names))
+
+
+def strings(value: Json) -> list[str]:
+    """All strings in it, the keys of objects included."""
+    if isinstance(value, dict):
+        return [*value, *(text for element in value.values() for text in strings(element))]
+    if isinstance(value, list):
+        return [text for element in value for text in strings(element)]
+    return [value] if isinstance(value, str) else []
