@@ -8,11 +8,12 @@ from urllib.parse import unquote
 
 from unigate.mock import answers_anthropic as anthropic
 from unigate.mock import answers_bedrock as bedrock
+from unigate.mock import answers_cohere as cohere
 from unigate.mock import answers_gemini as gemini
 from unigate.mock import answers_ollama as ollama
 from unigate.mock import answers_openai as openai
 from unigate.mock import answers_responses as responses
-from unigate.mock import endpoints, frames, proof, reads_bedrock, shelf_ollama, stamps
+from unigate.mock import endpoints, endpoints_cohere, frames, proof, reads_bedrock, shelf_ollama, stamps
 from unigate.mock.ask import Heard, Request
 from unigate.mock.dialect import Dialect, Route, conversation, counting
 
@@ -25,6 +26,7 @@ COMPLETION = Dialect(openai.read_completion, openai.completion_body, openai.comp
 RESPONSES = Dialect(responses.read, responses.body, responses.events)
 MESSAGES = Dialect(anthropic.read, anthropic.body, anthropic.events)
 GENERATE = Dialect(gemini.read, gemini.body, gemini.events, b"text/event-stream")
+COHERE = Dialect(cohere.read, cohere.body, cohere.events, b"text/event-stream")
 FRAMES = b"application/vnd.amazon.eventstream"
 CONVERSE = Dialect(reads_bedrock.read, bedrock.body, bedrock.events, FRAMES, frames.frame, proof.blocks)
 LINES = b"application/x-ndjson"
@@ -39,6 +41,10 @@ def _anthropic(hear: Callable[[Request], Heard]) -> Route:
 
 def _gemini(hear: Callable[[Request], Heard]) -> Route:
     return Route(hear, gemini.error, gemini.stream_error, stamps.none)
+
+
+def _cohere(hear: Callable[[Request], Heard]) -> Route:
+    return Route(hear, cohere.error, cohere.stream_error, stamps.cohere)
 
 
 def _ollama(hear: Callable[[Request], Heard]) -> Route:
@@ -58,6 +64,9 @@ POST = {
     "/audio/translations": Route(endpoints.transcriptions),
     "/moderations": Route(endpoints.moderations),
     "/rerank": Route(endpoints.rerank),
+    "/v2/chat": _cohere(partial(conversation, COHERE)),
+    "/v2/embed": _cohere(endpoints_cohere.embed),
+    "/v2/rerank": _cohere(endpoints_cohere.rerank),
     "/api/chat": _ollama(partial(conversation, OLLAMA_CHAT)),
     "/api/generate": _ollama(partial(conversation, OLLAMA_GENERATE)),
     "/api/embed": _ollama(ollama.embed),
