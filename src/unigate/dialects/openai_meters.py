@@ -11,7 +11,7 @@ from unigate.errors import Fault, Kind
 from unigate.usage import Usage
 from unigate.wire import sse
 
-__all__ = ["ChatMeter", "ResponsesMeter", "SilentMeter"]
+__all__ = ["ChatMeter", "SilentMeter"]
 
 
 # A count outside this range is no count; whoever sent it has said nothing about usage.
@@ -45,13 +45,8 @@ class _Answer(_Bare):
     usage: _Counts | None = None
 
 
-class _ResponsesEvent(msgspec.Struct):
-    response: _Answer | None = None
-
-
 _answer = msgspec.json.Decoder(_Answer)
 _bare = msgspec.json.Decoder(_Bare)
-_responses_event = msgspec.json.Decoder(_ResponsesEvent)
 _FAILURES = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
@@ -177,56 +172,6 @@ def _has_finish(data: bytes) -> bool:
             return True
         at = data.find(b'"finish_reason"', at + 15)
     return False
-
-
-class ResponsesMeter:
-    """Watches the Responses API, whose last event carries the whole response and there is no `[DONE]`."""
-
-    __slots__ = ("_passed", "_usage", "ended")
-
-    fault: Fault | None = None  # its failures are events of the format itself
-    _ENDS = (b"response.completed", b"response.incomplete", b"response.failed")
-
-    def __init__(self, shows_usage: bool) -> None:
-        self._usage: Usage | None = None
-        self._passed = 0
-        self.ended = False
-
-    @property
-    def usage(self) -> Usage:
-        """The provider's counts, or one token for each event passed on."""
-        return self._usage or Usage(output_tokens=self._passed, estimated=True)
-
-    def watch(self, block: bytes) -> tuple[bytes, bytes]:
-        """See `Meter.watch`."""
-        self._passed += block.count(b"data:")
-        if not any(mark in block for mark in self._ENDS):
-            return block, b""
-        now: list[bytes] = []
-        last: list[bytes] = []
-        for event in sse.events(block):
-            if self._is_end(event):
-                self.ended = True
-                last.append(event)
-            else:
-                (last if last else now).append(event)
-        return b"".join(now), b"".join(last)
-
-    def _is_end(self, event: bytes) -> bool:
-        data = sse.data_of(event)
-        # The type is quoted near the front; the words may also stand in the model's own text.
-        if not any(b'"type":"' + mark in data[:200].replace(b" ", b"") for mark in self._ENDS):
-            return False
-        try:
-            response = _responses_event.decode(data).response
-        except _FAILURES:
-            return True
-        self._usage = (_usage_of(response.usage) if response else None) or self._usage
-        return True
-
-    def read(self, content: bytes) -> None:
-        """See `Meter.read`."""
-        self._usage = _usage_of(_answer_of(content).usage) or Usage()
 
 
 class SilentMeter:

@@ -6,7 +6,8 @@ from functools import partial
 
 from unigate.dialects.dialect import Dialect, ErrorShape
 from unigate.dialects.openai_errors import error_body, error_event, read_fault
-from unigate.dialects.openai_meters import ChatMeter, ResponsesMeter, SilentMeter
+from unigate.dialects.openai_meters import ChatMeter, SilentMeter
+from unigate.dialects.openai_responses.meter import ResponsesMeter
 
 __all__ = ["DIALECTS"]
 
