@@ -5,15 +5,19 @@ from __future__ import annotations
 import base64
 import ssl
 from collections.abc import Mapping
+from functools import partial
 from types import TracebackType
+from typing import NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 from urllib.request import getproxies_environment, proxy_bypass
 
+from unigate.clock import Wall, wall
 from unigate.errors import Fault, Kind
 from unigate.target import Endpoint, Provider, Target, Timeouts
-from unigate.upstream.auth import AUTH
+from unigate.upstream.auth import AUTH, SIGNERS
 from unigate.upstream.connection import Connection
 from unigate.upstream.pool import Origin, Pool, Proxy
+from unigate.upstream.signed import Exchange, Request, Signed, Signer
 
 __all__ = ["Answer", "Upstream"]
 
@@ -57,14 +61,27 @@ class Answer:
         self._pool.give_back(self._connection)
 
 
+class _Prepared(NamedTuple):
+    """What the requests of one model, operation and provider share; `cover`: what a signature covers, if one is due."""
+
+    provider: Provider
+    pool: Pool
+    head: bytes
+    usual: Mapping[bytes, bytes]
+    signer: Signer | None
+    cover: Request
+
+
 class Upstream:
     """Sends requests to targets; owns all connections to the outside."""
 
-    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None, wall: Wall = wall) -> None:
         self._tls = tls
+        self._wall = wall
         self._proxies: dict[str, str] = getproxies_environment()
         self._pools: dict[tuple[str, str], Pool] = {}
-        self._prepared_heads: dict[tuple[int, str, str, str], tuple[Provider, Pool, bytes]] = {}
+        self._prepared_heads: dict[tuple[int, str, str, str, str], _Prepared] = {}
+        self._signers: dict[tuple[int, str], tuple[Provider, Signer]] = {}
 
     def send(  # what one attempt is made of
         self,
@@ -76,42 +93,71 @@ class Upstream:
         *,
         content_type: bytes = b"application/json",
         fresh: bool = False,
-    ) -> Answer:
-        """The exchange that carries `content` to the target. Raises Fault if it does not speak the dialect."""
+    ) -> Exchange:
+        """The exchange that carries `content` to the target. Raises Fault if it does not speak the dialect.
+
+        `operation` is a path below the address, may hold `{model}`, and may end in a query of its own.
+        """
         provider = target.provider
-        pool, prepared = self._prepared(provider, dialect, operation, target.model)
+        _, pool, prepared, usual, signer, cover = self._prepared(provider, dialect, operation, target.model)
+        if usual:
+            headers = {**usual, **headers}
         forwarded = b""
         for name in _FORWARDED:
             if name in headers:
                 forwarded += b"%b: %b\r\n" % (name, headers[name])
         head = b"%b%bcontent-type: %b\r\ncontent-length: %d\r\n\r\n" % (prepared, forwarded, content_type, len(content))
-        return Answer(pool, head, content, provider.timeouts, fresh=fresh)
+        if signer is None:
+            return Answer(pool, head, content, provider.timeouts, fresh=fresh)
+        request = Request(cover.method, cover.target, cover.host, content_type.decode("latin-1"), content)
+        return Signed(signer, request, partial(_begin, pool, head, content, provider.timeouts, fresh))
 
-    def get(self, provider: Provider, dialect: str, path: str) -> Answer:
+    def get(self, provider: Provider, dialect: str, path: str) -> Exchange:
         """The exchange that reads a page of the provider's API, such as its list of models."""
-        pool, prepared = self._prepared(provider, dialect, path, "", method="GET")
-        return Answer(pool, prepared + b"\r\n", b"", provider.timeouts, fresh=False)
+        _, pool, prepared, usual, signer, cover = self._prepared(provider, dialect, path, "", method="GET")
+        lines = b"".join(b"%b: %b\r\n" % one for one in usual.items())
+        start = partial(_begin, pool, b"%b%b\r\n" % (prepared, lines), b"", provider.timeouts, False)
+        return Signed(signer, cover, start) if signer is not None else start(b"")
 
     def close(self) -> None:
         """Closes idle connections; running exchanges are closed by whoever holds them."""
+        for _, signer in self._signers.values():
+            signer.close()
         for pool in self._pools.values():
             pool.close()
 
     def _prepared(
         self, provider: Provider, dialect: str, operation: str, model: str, *, method: str = "POST"
-    ) -> tuple[Pool, bytes]:
+    ) -> _Prepared:
         # Keyed by identity: a changed provider is a new object. The entry holds it, so the identity stays taken.
-        key = (id(provider), method, operation, model)
+        key = (id(provider), method, dialect, operation, model)
         found = self._prepared_heads.get(key)
         if found is None:
             endpoint = provider.endpoint(dialect)
             if endpoint is None:
                 raise Fault(Kind.UNREACHABLE, f"Provider '{provider.name}' does not offer {dialect}.")
-            found = (provider, self._pool(provider, endpoint), _head(provider, endpoint, operation, model, method))
+            found = self._prepare(provider, endpoint, method, _target(endpoint, operation, model))
             if len(self._prepared_heads) >= _MOST_PREPARED:
                 self._prepared_heads.clear()
             self._prepared_heads[key] = found
-        return found[1], found[2]
+        return found
+
+    def _prepare(self, provider: Provider, endpoint: Endpoint, method: str, target: str) -> _Prepared:
+        cover = Request(method, target, urlsplit(endpoint.base_url).netloc.rpartition("@")[2], "", b"")
+        fixed = {name.lower(): value for name, value in endpoint.headers.items()}
+        # What a client may say itself is added later, so that it is said once.
+        usual = {name: fixed.pop(name.decode()).encode("latin-1") for name in _FORWARDED if name.decode() in fixed}
+        signer = self._signer(provider, endpoint.auth) if endpoint.auth in SIGNERS else None
+        credential = AUTH[endpoint.auth](provider.key) if signer is None else None
+        return _Prepared(
+            provider, self._pool(provider, endpoint), _head(cover, fixed, credential), usual, signer, cover
+        )
+
+    def _signer(self, provider: Provider, auth: str) -> Signer:
+        key = (id(provider), auth)
+        if key not in self._signers:
+            self._signers[key] = (provider, SIGNERS[auth](provider, self, self._wall))
+        return self._signers[key][1]
 
     def _pool(self, provider: Provider, endpoint: Endpoint) -> Pool:
         parts = urlsplit(endpoint.base_url)
@@ -143,19 +189,30 @@ class Upstream:
         return Proxy(parts.hostname or "", parts.port or 8080, authorization)
 
 
-def _head(provider: Provider, endpoint: Endpoint, operation: str, model: str, method: str) -> bytes:
-    parts = urlsplit(endpoint.base_url)
-    path = endpoint.path.replace("{operation}", operation).replace("{model}", quote(model, safe=""))
-    target = parts.path.rstrip("/") + path + (f"?{endpoint.query}" if endpoint.query else "")
+def _begin(pool: Pool, head: bytes, content: bytes, timeouts: Timeouts, fresh: bool, lines: bytes) -> Answer:
+    """The exchange of a request whose head is complete but for these lines."""
+    return Answer(pool, b"%b%b\r\n" % (head[:-2], lines), content, timeouts, fresh=fresh)
+
+
+def _target(endpoint: Endpoint, operation: str, model: str) -> str:
+    """The path and query of a request."""
+    if model in (".", ".."):
+        raise Fault(Kind.REJECTED, "A model's name cannot be made of dots alone.")
+    path, _, query = operation.partition("?")
+    path = endpoint.path.replace("{operation}", path).replace("{model}", quote(model, safe=""))
+    queries = "&".join(one for one in (endpoint.query, query) if one)
+    return urlsplit(endpoint.base_url).path.rstrip("/") + path + (f"?{queries}" if queries else "")
+
+
+def _head(request: Request, fixed: Mapping[str, str], credential: tuple[str, str] | None) -> bytes:
     headers = {
-        "host": parts.netloc.rpartition("@")[2],
+        "host": request.host,
         "user-agent": "unigate",
         "accept": "*/*",
         "accept-encoding": "identity",
-        **{name.lower(): value for name, value in endpoint.headers.items()},
+        **fixed,
     }
-    credential = AUTH[endpoint.auth](provider.key)
     if credential is not None:
         headers[credential[0]] = credential[1]
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    return f"{method} {target} HTTP/1.1\r\n{lines}".encode("latin-1")
+    return f"{request.method} {request.target} HTTP/1.1\r\n{lines}".encode("latin-1")
