@@ -80,7 +80,7 @@ class Upstream:
         self._wall = wall
         self._proxies: dict[str, str] = getproxies_environment()
         self._pools: dict[tuple[str, str], Pool] = {}
-        self._prepared_heads: dict[tuple[int, str, str, str, str], _Prepared] = {}
+        self._prepared_heads: dict[tuple[int, str, str, str], _Prepared] = {}
         self._signers: dict[tuple[int, str], tuple[Provider, Signer]] = {}
 
     def send(  # what one attempt is made of
@@ -114,7 +114,8 @@ class Upstream:
 
     def get(self, provider: Provider, dialect: str, path: str) -> Exchange:
         """The exchange that reads a page of the provider's API, such as its list of models."""
-        _, pool, prepared, usual, signer, cover = self._prepared(provider, dialect, path, "", method="GET")
+        endpoint = _endpoint(provider, dialect)
+        _, pool, prepared, usual, signer, cover = self._prepare(provider, endpoint, "GET", _target(endpoint, path, ""))
         lines = b"".join(b"%b: %b\r\n" % one for one in usual.items())
         start = partial(_begin, pool, b"%b%b\r\n" % (prepared, lines), b"", provider.timeouts, False)
         return Signed(signer, cover, start) if signer is not None else start(b"")
@@ -126,17 +127,13 @@ class Upstream:
         for pool in self._pools.values():
             pool.close()
 
-    def _prepared(
-        self, provider: Provider, dialect: str, operation: str, model: str, *, method: str = "POST"
-    ) -> _Prepared:
+    def _prepared(self, provider: Provider, dialect: str, operation: str, model: str) -> _Prepared:
         # Keyed by identity: a changed provider is a new object. The entry holds it, so the identity stays taken.
-        key = (id(provider), method, dialect, operation, model)
+        key = (id(provider), dialect, operation, model)
         found = self._prepared_heads.get(key)
         if found is None:
-            endpoint = provider.endpoint(dialect)
-            if endpoint is None:
-                raise Fault(Kind.UNREACHABLE, f"Provider '{provider.name}' does not offer {dialect}.")
-            found = self._prepare(provider, endpoint, method, _target(endpoint, operation, model))
+            endpoint = _endpoint(provider, dialect)
+            found = self._prepare(provider, endpoint, "POST", _target(endpoint, operation, model))
             if len(self._prepared_heads) >= _MOST_PREPARED:
                 self._prepared_heads.clear()
             self._prepared_heads[key] = found
@@ -187,6 +184,13 @@ class Upstream:
         user = f"{unquote(parts.username)}:{unquote(parts.password or '')}" if parts.username else ""
         authorization = "Basic " + base64.b64encode(user.encode()).decode() if user else ""
         return Proxy(parts.hostname or "", parts.port or 8080, authorization)
+
+
+def _endpoint(provider: Provider, dialect: str) -> Endpoint:
+    endpoint = provider.endpoint(dialect)
+    if endpoint is None:
+        raise Fault(Kind.UNREACHABLE, f"Provider '{provider.name}' does not offer {dialect}.")
+    return endpoint
 
 
 def _begin(pool: Pool, head: bytes, content: bytes, timeouts: Timeouts, fresh: bool, lines: bytes) -> Answer:
