@@ -5,28 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
-import pytest
-
 from recordings.option import PROPERTY
 from recordings.reader.judge import judge
-from recordings.replay import FACTS, Json, Recording, facts, load, traffic_folder
+from recordings.replay import FACTS, Json, Recording, facts
 
 # A hash has 64 characters; names, ids and reasons have at most as many as this.
 LONGEST_NAME = 100
 NEWS = "Read the difference, then run: cd tests && python -m recordings.write_facts"
-
-
-@pytest.fixture(scope="module")
-def recorded(request: pytest.FixtureRequest) -> list[Recording]:
-    """All recordings; that there are none is a failure, unless it was asked for."""
-    found = [*load()]
-    if not found and request.config.getoption("--no-recordings", default=False):
-        pytest.skip("there are no recordings, as --no-recordings allows")
-    assert found, (
-        f"No recorded exchange was found in {traffic_folder()}. Name their folder in UNIGATE_TRAFFIC, "
-        "or say --no-recordings to do without them."
-    )
-    return found
 
 
 def test_the_facts_are_what_the_recordings_hold(
