@@ -1,5 +1,10 @@
 """Writes facts.jsonl anew from the recordings: `cd tests && python -m recordings.write_facts`.
 
+A line is {"id", "api", "format", "kind": "stream" | "whole" | "error", "answer": {...}, "request"?: {...}, "odd"?:
+"..."}. What stands in an answer and in a request is said in `reader/found.py`; what a format's numbers and words are
+taken to mean, in the first lines of its reader. Texts are told by hash and length, JSON by the hash of its canonical
+form (`reader/look.py`).
+
 Read the difference before you commit it: the facts are what the translators are judged by.
 """
 
