@@ -10,29 +10,15 @@ from jury import Judge
 from limits import DIRECT
 from vendors import Client
 
-from gateways import CLIENT_KEY, CONFIG, UPSTREAM_KEY, Gateway, free_port, kill_group, start_gateway, wait_for_models
-
-PROVIDERS = """
-  chat: {{kind: openai, base_url: "{upstream}/v1", api_key: "${{UPSTREAM_KEY}}", speaks: [openai.chat]}}
-  responses: {{kind: openai, base_url: "{upstream}/v1", api_key: "${{UPSTREAM_KEY}}", speaks: [openai.responses]}}
-"""
-NAMES = {"openai.chat": "chat", "openai.responses": "responses"}
+from formats import NAMES, running_formats
+from gateways import UPSTREAM_KEY, Gateway
 
 
 @pytest.fixture(scope="session")
 def formats(upstream: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """A gateway whose providers speak one format each, all of them the scripted upstream."""
-    folder = tmp_path_factory.mktemp("formats")
-    port = free_port()
-    text = CONFIG.format(port=port, upstream=upstream).replace("keys:", PROVIDERS.format(upstream=upstream) + "keys:")
-    (folder / "unigate.yaml").write_text(text)
-    environment = {"UPSTREAM_KEY": UPSTREAM_KEY, "CLIENT_KEY": CLIENT_KEY, "ADMIN_KEY": "sk-ug-admin-formats-0123"}
-    gateway = start_gateway(folder, port=port, environment=environment)
-    try:
-        wait_for_models(gateway)
+    with running_formats(tmp_path_factory.mktemp("formats"), upstream) as gateway:
         yield gateway
-    finally:
-        kill_group(gateway.process)
 
 
 @pytest.fixture(scope="session")

@@ -10,26 +10,12 @@ import subprocess
 import time
 from pathlib import Path
 
-import pytest
 from vendors import JUDGES, Client
 
+from formats import NODE, installed
 from gateways import clean_environment
 
-ROOT = Path(__file__).parents[2]
-HOME = ROOT / ".cache" / "judges"
-INSTALL_S = 900
 PATIENCE_S = 30.0
-
-
-def installed(kind: str) -> Path:
-    """The folder with these programs, installed on first use; what cannot be had skips the test, but not in CI."""
-    done = subprocess.run(
-        [str(ROOT / "scripts" / "sdks.sh"), kind], stdin=subprocess.DEVNULL, capture_output=True, timeout=INSTALL_S
-    )
-    if done.returncode and os.environ.get("CI") != "true":
-        pytest.skip(f"scripts/sdks.sh {kind} could not install: {done.stderr.decode()[-500:]}")
-    assert done.returncode == 0, done.stderr.decode()
-    return HOME / kind
 
 
 def command(client: Client, scratch: Path) -> list[str]:
@@ -40,7 +26,7 @@ def command(client: Client, scratch: Path) -> list[str]:
     for source in JUDGES.glob("*.mjs"):
         shutil.copy(source, scratch)
     (scratch / "node_modules").symlink_to(folder / "node_modules")
-    return [str(HOME / "node" / "bin" / "node"), str(scratch / client.program)]
+    return [str(NODE), str(scratch / client.program)]
 
 
 class Judge:

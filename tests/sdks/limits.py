@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from fnmatch import fnmatch
 
-from vendors import CLIENTS, PROVIDERS, Client
+from vendors import CLIENTS, Client
+
+from formats import NAMES
 
 DIRECT = "direct"
 # The pairs that the gateway carries: client formats to provider formats. The rest of the matrix is `untested`.
@@ -25,7 +27,7 @@ KNOWN = (
 def targets(client: Client) -> list[str]:
     """Where this client's questions go: straight to the scripted upstream, or through the gateway to each format."""
     through = SWITCHED_ON.get(client.dialect, ()) if client.served else ()
-    return [DIRECT] * (client.dialect in SPOKEN) + [name for name in PROVIDERS if name in through]
+    return [DIRECT] * (client.dialect in SPOKEN) + [name for name in NAMES if name in through]
 
 
 def known(client: Client, target: str, feature: str) -> str | None:

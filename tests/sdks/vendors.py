@@ -7,17 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 JUDGES = Path(__file__).parent / "judges"
-PROVIDERS = (
-    "openai.chat",
-    "openai.responses",
-    "anthropic.messages",
-    "gemini.generate",
-    "bedrock.converse",
-    "cohere.chat",
-    "ollama.chat",
-    "coze.chat",
-    "dify.chat",
-)
 
 
 @dataclass(frozen=True)

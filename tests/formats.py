@@ -1,0 +1,71 @@
+"""A gateway whose providers speak one format each, all of them the scripted upstream, for judges of every kind."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from gateways import CLIENT_KEY, UPSTREAM_KEY, Gateway, free_port, kill_group, start_gateway, wait_for_models
+
+ROOT = Path(__file__).parents[1]
+HOME = ROOT / ".cache" / "judges"
+NODE = HOME / "node" / "bin" / "node"
+INSTALL_S = 900
+
+# The name of the provider that speaks each format; its models are called `name/model`.
+NAMES = {
+    "openai.chat": "chat",
+    "openai.responses": "responses",
+    "anthropic.messages": "anthropic",
+    "gemini.generate": "gemini",
+    "bedrock.converse": "bedrock",
+    "cohere.chat": "cohere",
+    "ollama.chat": "ollama",
+    "coze.chat": "coze",
+    "dify.chat": "dify",
+}
+CONFIG = """
+server: {{port: {port}, drain: 2}}
+providers:
+  chat: {{kind: openai, base_url: "{upstream}/v1", api_key: "${{UPSTREAM_KEY}}", speaks: [openai.chat, openai.models]}}
+  responses: {{kind: openai, base_url: "{upstream}/v1", api_key: "${{UPSTREAM_KEY}}", speaks: [openai.responses]}}
+keys:
+  - {{name: judge, key: "${{CLIENT_KEY}}"}}
+"""
+
+
+@contextmanager
+def running_formats(folder: Path, upstream: str) -> Iterator[Gateway]:
+    """The gateway, from when it knows its models until the end."""
+    port = free_port()
+    (folder / "unigate.yaml").write_text(CONFIG.format(port=port, upstream=upstream))
+    environment = {"UPSTREAM_KEY": UPSTREAM_KEY, "CLIENT_KEY": CLIENT_KEY}
+    gateway = start_gateway(folder, port=port, environment=environment)
+    try:
+        wait_for_models(gateway)
+        yield gateway
+    finally:
+        kill_group(gateway.process)
+
+
+def installed(kind: str) -> Path:
+    """The folder with these judges, installed on first use; what cannot be had skips the test, but not in CI."""
+    done = subprocess.run(
+        [str(ROOT / "scripts" / "sdks.sh"), kind], stdin=subprocess.DEVNULL, capture_output=True, timeout=INSTALL_S
+    )
+    if done.returncode and os.environ.get("CI") != "true":
+        pytest.skip(f"scripts/sdks.sh {kind} could not install: {done.stderr.decode()[-500:]}")
+    assert done.returncode == 0, done.stderr.decode()
+    return HOME / kind
+
+
+def installed_before(kind: str) -> Path:
+    """The same for what is too large to install unasked: only CI does."""
+    if os.environ.get("CI") != "true" and not (HOME / kind / ".stamp").exists():
+        pytest.skip(f"scripts/sdks.sh {kind} installs what this test needs.")
+    return installed(kind)
