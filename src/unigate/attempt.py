@@ -9,8 +9,9 @@ from urllib.parse import quote
 from unigate.call import Call
 from unigate.dialects.crossing import Straight
 from unigate.dialects.dialect import Dialect
+from unigate.dialects.translated import Translated
 from unigate.gate import Ledger
-from unigate.target import Target
+from unigate.routing.catalog import Way
 from unigate.upstream.connection import Connection
 
 __all__ = ["Attempt"]
@@ -21,13 +22,21 @@ class Attempt:
 
     __slots__ = ("_ledger", "call", "crossing", "dialect", "fresh", "target")
 
-    def __init__(self, call: Call, dialect: Dialect, target: Target, ledger: Ledger, *, fresh: bool) -> None:
+    def __init__(self, call: Call, asked: Dialect, way: Way, ledger: Ledger, *, fresh: bool) -> None:
         self.call = call
-        self.dialect = dialect
-        self.target = target
+        self.dialect = way.dialect
+        self.target = way.target
         self.fresh = fresh
-        self.crossing = Straight(dialect, call.wants_usage)
+        self.crossing = _crossing(call, asked, way.dialect)
         self._ledger = ledger
+
+    @property
+    def operation(self) -> tuple[str, str]:
+        """What the upstream is asked for: the dialect's word for it, and the path below the address."""
+        dialect = self.dialect
+        if dialect.stream_operation and self.crossing.streams:
+            return f"{dialect.name}.stream", dialect.stream_operation
+        return dialect.name, dialect.operation
 
     def head(self, answer: Connection) -> bytes:
         """The answer's header lines: the allow-listed ones of the upstream, and ours."""
@@ -36,7 +45,7 @@ class Attempt:
         self._ledger.upstream_request_id = request_id
         dropped = self.crossing.dropped
         return b"content-type: %b\r\n%b%b%b%bx-unigate-overhead-ms: %d.%03d\r\n" % (
-            headers.get(b"content-type", b"application/octet-stream"),
+            self.crossing.content_type(headers.get(b"content-type", b"application/octet-stream")),
             _names(self.target.model, self.target.provider.name),
             b"x-unigate-upstream-request-id: %b\r\n" % request_id if request_id else b"",
             b"x-unigate-dropped: %b\r\n" % ", ".join(dropped).encode() if dropped else b"",
@@ -47,6 +56,13 @@ class Attempt:
     def settle(self, status: int) -> None:
         """Writes down that the answer came to its end. Raises StorageError."""
         self._ledger.settle(status, "ok")
+
+
+def _crossing(call: Call, asked: Dialect, spoken: Dialect) -> Straight | Translated:
+    if spoken is asked:
+        return Straight(asked, call.wants_usage)
+    assert asked.client is not None and spoken.provider is not None, "a way leads only where it can be gone"
+    return Translated(asked.client, spoken, spoken.provider, streamed=call.streamed)
 
 
 @lru_cache(maxsize=4096)

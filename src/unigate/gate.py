@@ -11,6 +11,7 @@ from unigate.call import Call
 from unigate.clock import Wall
 from unigate.dialects.crossing import Straight
 from unigate.dialects.dialect import Dialect
+from unigate.dialects.translated import Translated
 from unigate.errors import Refusal, StorageError
 from unigate.journal import Journal
 from unigate.target import Target
@@ -42,7 +43,7 @@ class Gate:
             call.body = decode_body(call.content)
             model = path_model or text_of(call.body, "model")
             call.content = b""
-            call.streamed = flag_of(call.body, "stream")
+            call.streamed = call.streamed or flag_of(call.body, "stream", dialect.streams_by_default)
             tools = call.body.get("tools")
             call.wants_tools = tools is not None and bytes(tools).strip() not in _EMPTY
             options = call.body.get("stream_options")
@@ -110,13 +111,13 @@ class Ledger:
         self._wall = wall
         self._attempts: list[FailedAttempt] = []
         self._target: Target | None = None
-        self._crossing: Straight | None = None
+        self._crossing: Straight | Translated | None = None
         self._sent_ns = 0
         self.is_demo = demo
         self.is_settled = False
         self.upstream_request_id = b""
 
-    def intend(self, target: Target, crossing: Straight) -> None:
+    def intend(self, target: Target, crossing: Straight | Translated) -> None:
         """Notes that an attempt is about to be sent. Raises Refusal (503) if it cannot be written down."""
         call = self._call
         self._target = target

@@ -12,12 +12,12 @@ from unigate.attempt import Attempt
 from unigate.call import Call
 from unigate.clock import Wall
 from unigate.dialects.dialect import Dialect
-from unigate.dialects.openai_errors import error_event
 from unigate.errors import Fault, Kind, Refusal, StorageError, Told
 from unigate.gate import Gate, Ledger
 from unigate.journal import Journal
 from unigate.relay import relay
 from unigate.reply import Reply, write_error
+from unigate.routing.catalog import Way
 from unigate.snapshot import Snapshot
 from unigate.target import Target
 from unigate.upstream.client import Upstream
@@ -60,42 +60,49 @@ class Pipeline:
         ledger = Ledger(call, self._journal, self._wall, demo=catalog.demo is not None)
         try:
             self._gate.admit(call, dialect, path_model)
-            if call.streamed:
+            if call.streamed and dialect.comments:
                 reply.beat(self._heartbeat)
-            targets = catalog.targets(call.model, dialect.name, has_tools=call.wants_tools, random=self._random)
-            await self._try_each(call, dialect, targets, reply, ledger)
+            ways = catalog.ways(call.model, dialect, has_tools=call.wants_tools, random=self._random)
+            await self._try_each(call, dialect, ways, reply, ledger)
         except Refusal as refusal:
-            _end(call, reply, ledger, refusal.told, "refused")
+            _end(call, dialect, reply, ledger, (refusal.told, "refused"))
         except Fault as fault:
-            _end(call, reply, ledger, fault.told, fault.kind.value)
+            _end(call, dialect, reply, ledger, (fault.told, fault.kind.value))
         except asyncio.CancelledError:
-            _end(call, reply, ledger, _STOPPING, "client_left" if reply.is_gone else "drained")
+            _end(call, dialect, reply, ledger, (_STOPPING, "client_left" if reply.is_gone else "drained"))
         except StorageError as error:
             # Not written down means not confirmed: the client must not see a proper end.
             log.error("record.lost request_id=%s reason=%s", call.id, error)
             if reply.is_open:
                 reply.break_off()
             else:
-                write_error(reply, _NOT_KEPT)
+                write_error(reply, _NOT_KEPT, dialect.errors)
 
     async def _try_each(
-        self, call: Call, dialect: Dialect, targets: tuple[Target, ...], reply: Reply, ledger: Ledger
+        self, call: Call, dialect: Dialect, ways: tuple[Way, ...], reply: Reply, ledger: Ledger
     ) -> None:
-        """Tries targets in order until one answers. Raises the last Fault."""
+        """Tries targets in order until one answers. Raises the last Fault, or the Refusal of what none can say."""
         number, fresh = 0, False
         for attempts_left in reversed(range(_MOST_ATTEMPTS)):
-            attempt = Attempt(call, dialect, targets[number], ledger, fresh=fresh)
+            attempt = Attempt(call, dialect, ways[number], ledger, fresh=fresh)
             ledger.intend(attempt.target, attempt.crossing)
             try:
                 await relay(call, attempt, self._upstream, reply)
                 return
+            except Refusal as refusal:
+                # This target's format has no words for the call; another's may.
+                number += 1
+                if refusal.told.status != 422 or not attempts_left or number >= len(ways):
+                    raise
+                ledger.attempt_failed(refusal.told.code)
+                fresh = False
             except Fault as fault:
                 fault.told = _without_key(fault.told, attempt.target)
                 ledger.attempt_failed(fault.kind.value)
                 # A kept connection that had died is no fault of the target: it gets one fresh connection.
                 fresh = fault.kind is Kind.STALE and not attempt.fresh
                 number += 0 if fresh else 1
-                is_over = not attempts_left or number >= len(targets)
+                is_over = not attempts_left or number >= len(ways)
                 if is_over or reply.committed or reply.is_gone or not fault.reaction.try_next:
                     raise
 
@@ -113,8 +120,9 @@ def _without_key(told: Told, target: Target) -> Told:
     )
 
 
-def _end(call: Call, reply: Reply, ledger: Ledger, told: Told, end: str) -> None:
+def _end(call: Call, dialect: Dialect, reply: Reply, ledger: Ledger, how: tuple[Told, str]) -> None:
     """Records a call that went wrong, then tells its client in whatever form is still possible."""
+    told, end = how
     if ledger.is_settled:
         return  # the answer was complete, only its last bytes did not get out
     try:
@@ -125,8 +133,8 @@ def _end(call: Call, reply: Reply, ledger: Ledger, told: Told, end: str) -> None
     if reply.is_gone:
         return
     if not reply.is_open:
-        write_error(reply, told)
+        write_error(reply, told, dialect.errors)
     elif call.streamed:
-        reply.fail(error_event(told))
+        reply.fail(dialect.errors.event(told))
     else:
         reply.break_off()

@@ -19,12 +19,12 @@ _LARGEST_ERROR = 256 * 1024
 
 async def relay(call: Call, attempt: Attempt, upstream: Upstream, reply: Reply) -> None:
     """Carries one call to one target, and its answer back. Raises Fault; the reply tells whether it was committed."""
-    crossing, dialect, target = attempt.crossing, attempt.dialect, attempt.target
+    crossing, target = attempt.crossing, attempt.target
     content = crossing.outgoing(call, target)
-    content_type = call.content_type if dialect.model_in == "form" else b"application/json"
+    content_type = call.content_type if attempt.dialect.model_in == "form" else b"application/json"
     call.times.asked = time.perf_counter_ns()
     async with upstream.send(
-        target, dialect.name, dialect.operation, call.headers, content, content_type=content_type, fresh=attempt.fresh
+        target, *attempt.operation, call.headers, content, content_type=content_type, fresh=attempt.fresh
     ) as answer:
         call.times.answered = time.perf_counter_ns()
         if answer.status >= 400:

@@ -7,7 +7,7 @@ import time
 from email.utils import formatdate
 from typing import Protocol
 
-from unigate.dialects.openai_errors import error_body
+from unigate.dialects.dialect import ErrorShape
 from unigate.errors import Told
 
 __all__ = ["Outlet", "Reply", "write_error"]
@@ -220,15 +220,15 @@ class Reply:
         )
 
 
-def write_error(reply: Reply, told: Told) -> None:
-    """A whole error answer in OpenAI's shape."""
+def write_error(reply: Reply, told: Told, shape: ErrorShape) -> None:
+    """A whole error answer, in the shape of the client's dialect."""
     lines = ["content-type: application/json\r\n"]
     lines += [f"{name}: {value}\r\n" for name, value in told.headers]
     if told.retry_after is not None and told.retry_after.isascii() and told.retry_after.isprintable():
         lines.append(f"retry-after: {told.retry_after}\r\n")
     if told.should_retry is not None:
         lines.append(f"x-should-retry: {'true' if told.should_retry else 'false'}\r\n")
-    reply.whole(told.status, "".join(lines).encode(), error_body(told))
+    reply.whole(told.status, "".join(lines).encode(), shape.body(told))
 
 
 class _Date:

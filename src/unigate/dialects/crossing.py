@@ -10,12 +10,12 @@ import msgspec
 from unigate.call import Call
 from unigate.dialects.dialect import Dialect, Meter
 from unigate.errors import Fault, Kind, Refusal
-from unigate.target import Target
+from unigate.target import Provider, Target
 from unigate.usage import Usage
 from unigate.wire import multipart, sse
 from unigate.wire.body import Body, encode_body
 
-__all__ = ["Straight"]
+__all__ = ["Straight", "edit_body"]
 
 _LARGEST_WHOLE = 64 * 1024 * 1024
 _LARGEST_LAST = 8 * 1024 * 1024
@@ -27,16 +27,19 @@ _encode = msgspec.json.Encoder().encode
 class Straight:
     """A crossing to a target that speaks the client's format: top-level edits one way, watched bytes the other."""
 
-    __slots__ = ("_dialect", "_meter", "_passage", "dropped", "feed")
+    __slots__ = ("_dialect", "_meter", "_passage", "dropped", "feed", "streams")
 
     def __init__(self, dialect: Dialect, shows_usage: bool) -> None:
         self._dialect = dialect
+        # Whether the upstream is asked for a stream.
+        self.streams = False
         self._meter: Meter = dialect.new_meter(shows_usage)
         # Request fields that this request had and the target's row left out, by name.
         self.dropped: tuple[str, ...] = ()
 
     def outgoing(self, call: Call, target: Target) -> bytes:
         """The request body for the target. Raises Refusal if what must be edited is of the wrong type."""
+        self.streams = call.streamed
         if self._dialect.model_in == "form":
             return _edit_form(call, target)
         assert call.body is not None, "a call with its model in the body was decoded at admission"
@@ -44,28 +47,22 @@ class Straight:
 
     def _edit(self, body: Body, streamed: bool, target: Target) -> Body:
         provider = target.provider
-        edited = dict(body)
-        edited["model"] = msgspec.Raw(_encode(target.model))
-        for old, new in provider.rename.items():
-            if old in edited:
-                value = edited.pop(old)
-                if new in edited:
-                    self.dropped += (old,)
-                else:
-                    edited[new] = value
-        for name in provider.drop:
-            if edited.pop(name, None) is not None:
-                self.dropped += (name,)
-        if self.dropped:
-            self.dropped = tuple(sorted(self.dropped))
-        edited.update(provider.set)
+        edited, dropped = edit_body(body, provider)
+        if dropped:
+            self.dropped = tuple(sorted(dropped))
+        if self._dialect.model_in == "body":
+            edited["model"] = msgspec.Raw(_encode(target.model))
         if streamed and self._dialect.usage_on_request and provider.stream_usage:
             edited["stream_options"] = _ask_for_usage(edited.get("stream_options"))
         return edited
 
+    def content_type(self, upstream: bytes) -> bytes:
+        """The content type of the client's answer: the upstream's own."""
+        return upstream
+
     def begin(self, content_type: bytes) -> None:
         """Learns from the answer's content type how its body will pass."""
-        if content_type.startswith(b"text/event-stream"):
+        if content_type.startswith(self._dialect.stream_type):
             self._passage: _Passage = _Stream(self._meter)
         elif self._dialect.opaque and b"json" not in content_type:
             self._passage = _Opaque()
@@ -91,6 +88,24 @@ class Straight:
     def usage(self) -> Usage:
         """What the call has consumed so far."""
         return self._meter.usage
+
+
+def edit_body(body: Body, provider: Provider) -> tuple[Body, list[str]]:
+    """A body with what the provider's row renames, drops and sets, and the names of what was lost by it."""
+    edited = dict(body)
+    dropped: list[str] = []
+    for old, new in provider.rename.items():
+        if old in edited:
+            value = edited.pop(old)
+            if new in edited:
+                dropped.append(old)
+            else:
+                edited[new] = value
+    for name in provider.drop:
+        if edited.pop(name, None) is not None:
+            dropped.append(name)
+    edited.update(provider.set)
+    return edited, dropped
 
 
 class _Passage(Protocol):

@@ -98,6 +98,8 @@ class ProviderSide(msgspec.Struct, frozen=True, kw_only=True):
     new_reader: Callable[[Asked], AnswerReader]
     # Its unstreamed form cannot hold an answer, so that it is asked for streams only.
     only_streams: bool = False
+    # Its tools may take free text.
+    custom_tools: bool = False
 
 
 class ErrorShape(msgspec.Struct, frozen=True):
@@ -127,7 +129,9 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     new_meter: Callable[[bool], Meter]
     fault: Callable[[int, dict[bytes, bytes], bytes], Fault]
     errors: ErrorShape
-    # What goes out in silence while a streamed call waits; nothing where the format has no room for it.
-    heartbeat: bytes = b": still waiting\n\n"
+    # Whether its streams have room for a comment while a call waits.
+    comments: bool = True
+    # The header in which its clients look for the call's id, beside our own.
+    id_header: bytes = b""
     client: ClientSide | None = None
     provider: ProviderSide | None = None

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
-from urllib.parse import unquote
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 
 import msgspec
 
@@ -13,13 +12,16 @@ from unigate.accounting.record import Record, encode_entry
 from unigate.admission.keys import identify
 from unigate.call import Call
 from unigate.clock import Wall
-from unigate.dialects.dialect import Dialect
-from unigate.dialects.table import DIALECTS
+from unigate.dialects.dialect import ErrorShape
+from unigate.dialects.table import DIALECTS, OPENAI_ERRORS
 from unigate.errors import Refusal, StorageError, Told
+from unigate.http import model_lists
+from unigate.http.paths import Place, listed_places, place_of, unquoted
 from unigate.http.request import Handler, Request
 from unigate.journal import Journal
 from unigate.pipeline import Pipeline
 from unigate.reply import Reply, write_error
+from unigate.routing.catalog import Model
 from unigate.snapshot import Snapshot
 
 __all__ = ["ClientApi", "Route"]
@@ -37,6 +39,8 @@ class Route(msgspec.Struct, frozen=True):
     methods: tuple[bytes, ...]
     handler: Handler
     role: str | None = "client"
+    shape: ErrorShape = OPENAI_ERRORS
+    id_header: bytes = b""
 
 
 class ClientApi:
@@ -71,9 +75,13 @@ class ClientApi:
             routes[path] = Route((b"GET", b"HEAD"), self._keeper, None)
         for prefix in (b"", b"/v1"):
             routes[prefix + b"/models"] = Route((b"GET", b"HEAD"), self._models)
-            for dialect in DIALECTS.values():
-                routes[prefix + dialect.operation.encode()] = Route((b"POST",), self._carrier(dialect))
+        routes[b"/v1beta/models"] = Route((b"GET", b"HEAD"), self._gemini_models, shape=_GEMINI)
+        routes |= {path: self._call_route(place) for path, place in listed_places().items()}
         return routes
+
+    def _call_route(self, place: Place) -> Route:
+        dialect = place.dialect
+        return Route((b"POST",), self._carrier(place), shape=dialect.errors, id_header=dialect.id_header)
 
     # --- the desk
 
@@ -83,10 +91,13 @@ class ClientApi:
             request.extra = self._cors_lines(request)
             if request.method == b"OPTIONS" and request.extra:
                 return self._preflight
-        route = self._routes.get(request.path) or self._by_pattern(request.path)
+        route = self._routes.get(request.path) or self._by_pattern(request)
         if route is None:
             path = request.path[:200].decode("utf-8", "replace")
             raise Refusal(404, "not_found", f"There is nothing at '{path}'. GET /docs lists what there is.")
+        request.shape = route.shape
+        if route.id_header:
+            request.extra += b"%b: %b\r\n" % (route.id_header, request.id)
         if route.role is not None:
             request.caller = identify(request.headers, request.query, self._snapshot().keyring)
             if route.role == "admin" and request.caller.role != "admin":
@@ -97,15 +108,17 @@ class ClientApi:
             raise Refusal(405, "method_not_allowed", reason, headers=(("allow", allowed),))
         return route.handler
 
-    def _by_pattern(self, path: bytes) -> Route | None:
-        """Paths that carry a name: one model, an Azure client's deployment, the keeper's pages."""
+    def _by_pattern(self, request: Request) -> Route | None:
+        """Paths that carry a name: a model to call, one to describe, the keeper's pages."""
+        path = request.path
+        place = place_of(path, request.query)
+        if place is not None:
+            return self._call_route(place)
         for prefix in (b"/v1/models/", b"/models/"):
             if path.startswith(prefix) and len(path) > len(prefix):
                 return Route((b"GET", b"HEAD"), self._model)
-        if path.startswith(b"/openai/deployments/"):
-            deployment, _, operation = path[20:].partition(b"/")
-            dialect = _BY_OPERATION.get(b"/" + operation)
-            return Route((b"POST",), self._carrier(dialect, _unquoted(deployment))) if dialect and deployment else None
+        if path.startswith(b"/v1beta/models/") and len(path) > 15:
+            return Route((b"GET", b"HEAD"), self._gemini_model, shape=_GEMINI)
         if path.startswith(b"/docs/assets/") and b".." not in path:
             return Route((b"GET", b"HEAD"), self._keeper, None)
         if path.startswith(b"/admin/v1/") and b".." not in path:
@@ -113,8 +126,8 @@ class ClientApi:
         return None
 
     def refuse(self, request: Request, reply: Reply, refusal: Refusal) -> None:
-        """Answers with an error in OpenAI's shape, and records it."""
-        write_error(reply, refusal.told)
+        """Answers with an error in the client's own shape, and records it."""
+        write_error(reply, refusal.told, request.shape)
         self._note(request, refusal.told, "refused")
 
     def broken(self, request: Request, reply: Reply, error: Exception) -> None:
@@ -131,7 +144,7 @@ class ClientApi:
         if reply.is_open:
             reply.break_off()
         else:
-            write_error(reply, told)
+            write_error(reply, told, request.shape)
         self._note(request, told, "broken")
 
     def _note(self, request: Request, told: Told, end: str) -> None:
@@ -155,7 +168,9 @@ class ClientApi:
 
     # --- calls
 
-    def _carrier(self, dialect: Dialect, model: str | None = None) -> Handler:
+    def _carrier(self, place: Place) -> Handler:
+        dialect = place.dialect
+
         def carry(request: Request, reply: Reply) -> Awaitable[None]:
             caller = request.caller
             assert caller is not None, "a carried path always proves its caller"
@@ -169,7 +184,8 @@ class ClientApi:
             )
             call.times.received = request.received_ns
             call.content = request.take_body()
-            return self._pipeline.carry(call, dialect, model, reply)
+            call.streamed = place.streamed
+            return self._pipeline.carry(call, dialect, place.model, reply)
 
         return carry
 
@@ -197,23 +213,31 @@ class ClientApi:
         reply.whole(status, _JSON, msgspec.json.encode({"status": word}))
 
     async def _models(self, request: Request, reply: Reply) -> None:
+        tell = model_lists.anthropic_list if b"anthropic-version" in request.headers else model_lists.openai_list
+        reply.whole(200, _JSON, tell(self._allowed_models(request)))
+
+    async def _gemini_models(self, request: Request, reply: Reply) -> None:
+        reply.whole(200, _JSON, model_lists.gemini_list(self._allowed_models(request)))
+
+    def _allowed_models(self, request: Request) -> Iterator[Model]:
         allowed = request.caller.models if request.caller else None
-        lines = [
-            {"id": model.id, "object": "model", "created": 0, "owned_by": model.owned_by}
-            for model in self._snapshot().catalog.models()
-            if allowed is None or model.id in allowed
-        ]
-        reply.whole(200, _JSON, msgspec.json.encode({"object": "list", "data": lines}))
+        models = self._snapshot().catalog.models()
+        return (model for model in models if allowed is None or model.id in allowed)
 
     async def _model(self, request: Request, reply: Reply) -> None:
-        name = _unquoted(request.path.partition(b"/models/")[2])
+        tell = model_lists.anthropic_model if b"anthropic-version" in request.headers else model_lists.openai_model
+        reply.whole(200, _JSON, tell(self._found_model(request)))
+
+    async def _gemini_model(self, request: Request, reply: Reply) -> None:
+        reply.whole(200, _JSON, model_lists.gemini_model(self._found_model(request)))
+
+    def _found_model(self, request: Request) -> Model:
+        name = unquoted(request.path.partition(b"/models/")[2])
         catalog = self._snapshot().catalog
         allowed = request.caller.models if request.caller else None
         if allowed is not None and name not in allowed:
             raise catalog.unknown(name)
-        model = catalog.find(name)
-        line = {"id": model.id, "object": "model", "created": 0, "owned_by": model.owned_by}
-        reply.whole(200, _JSON, msgspec.json.encode(line))
+        return catalog.find(name)
 
     # --- CORS (https://fetch.spec.whatwg.org/#http-cors-protocol)
 
@@ -238,8 +262,9 @@ class ClientApi:
         reply.finish()
 
 
-_BY_OPERATION = {dialect.operation.encode(): dialect for dialect in DIALECTS.values()}
+def _shape_of(name: str) -> ErrorShape:
+    dialect = DIALECTS.get(name)
+    return dialect.errors if dialect is not None else OPENAI_ERRORS
 
 
-def _unquoted(name: bytes) -> str:
-    return unquote(name.decode("latin-1"))
+_GEMINI = _shape_of("gemini.generate")

@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from unigate.call import Caller
+from unigate.dialects.dialect import ErrorShape
+from unigate.dialects.table import OPENAI_ERRORS
 from unigate.errors import Refusal
 from unigate.reply import Reply
 
@@ -30,6 +32,7 @@ class Request:
         "query",
         "received_ns",
         "refusal",
+        "shape",
         "size",
     )
 
@@ -49,6 +52,8 @@ class Request:
         self.caller: Caller | None = None
         self.handler: Handler | None = None
         self.refusal: Refusal | None = None
+        # How this request's client is told of errors.
+        self.shape: ErrorShape = OPENAI_ERRORS
 
     def take_body(self) -> bytes:
         """The whole body, which the request lets go of."""

@@ -7,6 +7,8 @@ from random import Random
 
 import msgspec
 
+from unigate.dialects.dialect import Dialect
+from unigate.dialects.table import DIALECTS, dialect_for
 from unigate.errors import Refusal
 from unigate.routing.policies import POLICIES
 from unigate.routing.table import nearest
@@ -15,7 +17,16 @@ from unigate.target import Provider, Target
 _MOST_REMEMBERED = 4096
 _WHERE = "GET /v1/models lists the names."
 
-__all__ = ["Catalog", "Demo", "Model", "Route"]
+__all__ = ["Catalog", "Demo", "Model", "Route", "Way"]
+
+_CHAT = DIALECTS["openai.chat"]
+
+
+class Way(msgspec.Struct, frozen=True):
+    """A target, and the dialect it is spoken to in."""
+
+    target: Target
+    dialect: Dialect
 
 
 class Route(msgspec.Struct, frozen=True):
@@ -39,10 +50,11 @@ class Demo(msgspec.Struct, frozen=True):
     by_dialect: dict[str, Target]
     script: Target
 
-    def target(self, dialect: str, has_tools: bool, name: str) -> Target:
-        """The one target of a demo call."""
-        local = self.by_dialect.get(dialect)
-        return local if local is not None and not has_tools else Target(self.script.provider, name)
+    def way(self, dialect: Dialect, has_tools: bool, name: str) -> Way:
+        """The one way of a demo call; every format that can be translated ends at the same model."""
+        spoken = _CHAT if dialect.client is not None else dialect
+        local = self.by_dialect.get(spoken.name)
+        return Way(local if local is not None and not has_tools else Target(self.script.provider, name), spoken)
 
 
 class Catalog:
@@ -60,29 +72,33 @@ class Catalog:
         self._routes = routes
         self._lists = lists
         self._owners = _owners(lists)
-        self._fixed: dict[tuple[str, str], tuple[Target, ...]] = {}
+        self._fixed: dict[tuple[str, str], tuple[Way, ...]] = {}
         # A long list takes a tenth of a second to search for near names, and a client that is set wrong asks again.
         self._strange: dict[str, str] = {}
 
-    def targets(self, name: str, dialect: str, *, has_tools: bool, random: Random) -> tuple[Target, ...]:
-        """The targets to try, in order. Raises Refusal (404) naming the nearest models, or what they do not speak."""
+    def ways(self, name: str, dialect: Dialect, *, has_tools: bool, random: Random) -> tuple[Way, ...]:
+        """The ways to try, in order; targets that speak the client's own format come before all others.
+
+        Raises Refusal (404) naming the nearest models, or what they do not speak.
+        """
         if self.demo is not None:
-            return (self.demo.target(dialect, has_tools, name),)
-        known = self._fixed.get((name, dialect))
+            return (self.demo.way(dialect, has_tools, name),)
+        known = self._fixed.get((name, dialect.name))
         if known is not None:
             return known
         route = self._routes.get(name)
         found = POLICIES[route.policy](route.targets, random) if route else (self._lone_target(name),)
-        able = tuple(target for target in found if target.provider.endpoint(dialect) is not None)
+        spoken = ((target, dialect_for(target.provider, dialect)) for target in found)
+        able = tuple(Way(target, one) for target, one in spoken if one is not None)
         if not able:
             places = ", ".join(sorted({target.provider.name for target in found}))
-            raise Refusal(
-                404, "operation_not_supported", f"Model '{name}' (at {places}) does not offer {dialect}.", param="model"
-            )
+            reason = f"Model '{name}' (at {places}) does not offer {dialect.name}."
+            raise Refusal(404, "operation_not_supported", reason, param="model")
+        able = tuple(sorted(able, key=lambda way: way.dialect is not dialect))
         if route is None or route.policy == "ordered":
             if len(self._fixed) >= _MOST_REMEMBERED:
                 self._fixed.clear()
-            self._fixed[(name, dialect)] = able
+            self._fixed[(name, dialect.name)] = able
         return able
 
     def _lone_target(self, name: str) -> Target:

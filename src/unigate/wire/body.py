@@ -48,14 +48,16 @@ def text_of(body: Body, name: str) -> str | None:
         raise Refusal(400, "invalid_type", f"'{name}' must be a string.", param=name) from error
 
 
-def flag_of(body: Body, name: str) -> bool:
-    """One top-level flag; absent or null is false. Raises Refusal (400) naming the parameter."""
+def flag_of(body: Body, name: str, default: bool = False) -> bool:
+    """One top-level flag; absent or null is the default. Raises Refusal (400) naming the parameter."""
     raw = body.get(name)
     if raw is None:
-        return False
+        return default
     word = bytes(raw)
     if word == b"true":
         return True
-    if word in (b"false", b"null"):
+    if word == b"false":
         return False
+    if word == b"null":
+        return default
     raise Refusal(400, "invalid_type", f"'{name}' must be true or false.", param=name)

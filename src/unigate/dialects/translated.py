@@ -1,0 +1,148 @@
+"""A crossing to a target of another format: the ask is rewritten one way, the answer event by event the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from unigate.call import Call
+from unigate.conversation import Ask, Asked, Event
+from unigate.dialects.collect import Collector, events_of
+from unigate.dialects.crossing import edit_body
+from unigate.dialects.custom_tools import CustomTools, as_functions
+from unigate.dialects.dialect import AnswerReader, AnswerWriter, ClientSide, Dialect, ProviderSide
+from unigate.dialects.losses import Losses
+from unigate.errors import Fault, Kind
+from unigate.target import Target
+from unigate.usage import Usage
+from unigate.wire.body import Body, encode_body
+
+__all__ = ["Translated"]
+
+_LARGEST_WHOLE = 64 * 1024 * 1024
+# A client's flags for features of its own provider, which mean nothing to another.
+_FLAGS = (b"anthropic-beta", b"openai-beta")
+
+_body = msgspec.json.Decoder(Body)
+
+
+class Translated:
+    """One call between a client's format and a target's."""
+
+    __slots__ = (
+        "_client",
+        "_custom",
+        "_gathered",
+        "_provider",
+        "_reader",
+        "_served",
+        "_size",
+        "_streamed",
+        "_writer",
+        "dropped",
+        "streams",
+    )
+
+    _reader: AnswerReader
+    _writer: AnswerWriter
+
+    def __init__(self, client: ClientSide, served: Dialect, provider: ProviderSide, *, streamed: bool) -> None:
+        self._client = client
+        self._served = served
+        self._provider = provider
+        self._streamed = streamed
+        self._custom: CustomTools | None = None
+        self._gathered: list[bytes] | Collector | None = None
+        self._size = 0
+        # Whether the upstream is asked for a stream.
+        self.streams = streamed or provider.only_streams
+        self.dropped: tuple[str, ...] = ()
+
+    def outgoing(self, call: Call, target: Target) -> bytes:
+        """The request body for the target. Raises Refusal if the target's format cannot say it."""
+        assert call.body is not None, "a call with a JSON body was decoded at admission"
+        ask = self._client.read_ask(call.body, call.model, call.streamed)
+        ask.streamed = self.streams
+        asked = _asked(ask, call, target)
+        if asked.custom_tools and not self._provider.custom_tools:
+            as_functions(ask)
+            self._custom = CustomTools(asked.custom_tools)
+        self._reader = self._provider.new_reader(asked)
+        self._writer = self._client.new_writer(asked)
+        losses = Losses(self._client.fields, self._served.name)
+        losses.drop(flag.decode() for flag in _FLAGS if flag in call.headers)
+        content = self._provider.write_ask(ask, target, losses)
+        provider = target.provider
+        if provider.rename or provider.drop or provider.set:
+            body, dropped = edit_body(_body.decode(content), provider)
+            losses.drop(dropped)
+            content = encode_body(body)
+        self.dropped = losses.dropped
+        return content
+
+    def begin(self, content_type: bytes) -> None:
+        """Learns from the answer's content type how its body will come."""
+        is_whole = content_type.startswith(b"application/json") or not self.streams
+        if is_whole and not content_type.startswith(self._served.stream_type):
+            self._gathered = []
+        elif not self._streamed:
+            self._gathered = Collector()
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether the client's answer is a stream of events."""
+        return self._streamed
+
+    def content_type(self, upstream: bytes) -> bytes:
+        """The content type of the client's answer."""
+        return self._client.stream_type if self._streamed else b"application/json"
+
+    def feed(self, chunk: bytes) -> bytes:
+        """What may be passed on now."""
+        if self._gathered is None:
+            return self._writer.write(self._restored(self._reader.feed(chunk)))
+        if isinstance(self._gathered, Collector):
+            self._gathered.take(self._restored(self._reader.feed(chunk)))
+            return b""
+        self._gathered.append(chunk)
+        self._size += len(chunk)
+        if self._size > _LARGEST_WHOLE:
+            raise Fault(Kind.TOO_LARGE, f"The upstream's answer is larger than {_LARGEST_WHOLE} bytes.")
+        return b""
+
+    def _restored(self, events: list[Event]) -> Iterable[Event]:
+        return events if self._custom is None else self._custom.events(events)
+
+    def close(self) -> bytes:
+        """The terminal part. Raises Fault if the answer did not come to its proper end."""
+        if self._gathered is None:
+            return self._writer.write(self._restored(self._reader.close()))
+        if isinstance(self._gathered, Collector):
+            self._gathered.take(self._restored(self._reader.close()))
+            return self._writer.whole(self._gathered.answer())
+        answer = self._reader.read(b"".join(self._gathered))
+        if self._custom is not None:
+            answer = self._custom.answer(answer)
+        return self._writer.write(events_of(answer)) if self._streamed else self._writer.whole(answer)
+
+    def fault(self, status: int, headers: dict[bytes, bytes], content: bytes) -> Fault:
+        """The fault behind an error answer."""
+        return self._served.fault(status, headers, content)
+
+    @property
+    def usage(self) -> Usage:
+        """What the call has consumed so far."""
+        return self._reader.usage
+
+
+def _asked(ask: Ask, call: Call, target: Target) -> Asked:
+    return Asked(
+        call.id,
+        target.model,
+        call.started_ns // 1_000_000_000,
+        frozenset(tool.name for tool in ask.tools if tool.custom) if ask.tools else frozenset(),
+        call.wants_usage,
+        {tool.name: tool.space for tool in ask.tools if tool.space is not None},
+        ask.echo,
+    )
