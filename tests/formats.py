@@ -34,6 +34,8 @@ server: {{port: {port}, drain: 2}}
 providers:
   chat: {{kind: openai, base_url: "{upstream}/v1", api_key: "${{UPSTREAM_KEY}}", speaks: [openai.chat, openai.models]}}
   responses: {{kind: openai, base_url: "{upstream}/v1", api_key: "${{UPSTREAM_KEY}}", speaks: [openai.responses]}}
+models:
+  gpt-4o-mini: chat/mock-chat
 keys:
   - {{name: judge, key: "${{CLIENT_KEY}}"}}
 """
