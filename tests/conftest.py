@@ -23,6 +23,9 @@ from gateways import (
 )
 
 
+pytest_plugins = ["recordings.option"]
+
+
 @pytest.fixture(scope="session")
 def upstream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a scripted upstream that wants UPSTREAM_KEY."""

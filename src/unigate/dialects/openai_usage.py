@@ -37,6 +37,7 @@ class Counts(msgspec.Struct, frozen=True):
     output_tokens_details: Details | None = None
     # Services that have no details put these here.
     prompt_cache_hit_tokens: Count | None = None
+    num_cached_tokens: Count | None = None
     reasoning_tokens: Count | None = None
 
 
@@ -54,8 +55,10 @@ def usage_of(counts: Counts | None) -> Usage | None:
     if inputs is None and outputs is None:
         return None
     reasoning = made.reasoning_tokens if made.reasoning_tokens is not None else counts.reasoning_tokens
-    # xAI counts reasoning beside the output, OpenAI within it; the total tells which.
-    if outputs is not None and reasoning and counts.total_tokens == (inputs or 0) + outputs + reasoning:
-        outputs += reasoning
-    cached = fed.cached_tokens if fed.cached_tokens is not None else counts.prompt_cache_hit_tokens
+    # OpenAI counts reasoning within the output; xAI and Google beside it, where only the total shows it.
+    beside = (counts.total_tokens or 0) - (inputs or 0) - (outputs or 0)
+    if beside > 0 and inputs is not None and outputs is not None and reasoning in (None, beside):
+        outputs, reasoning = outputs + beside, beside
+    caches = (fed.cached_tokens, counts.prompt_cache_hit_tokens, counts.num_cached_tokens)
+    cached = next((count for count in caches if count is not None), None)
     return Usage(inputs, outputs, cached, reasoning, False, fed.cache_write_tokens, fed.audio_tokens, made.audio_tokens)

@@ -31,7 +31,7 @@ from unigate.conversation import (
     ToolUse,
 )
 from unigate.dialects.openai_chat import chunks
-from unigate.dialects.openai_chat.chunks import Choice, Chunk, Piece, ToolDelta
+from unigate.dialects.openai_chat.chunks import Choice, Chunk, Extra, Piece, ToolDelta
 from unigate.dialects.openai_errors import read_fault
 from unigate.dialects.openai_usage import usage_of
 from unigate.errors import Fault, Kind
@@ -192,6 +192,7 @@ class ChatReader:
         shown = piece.reasoning_content or piece.reasoning
         if shown:
             self._say("thinking", Thinking("", origin=_OWN), shown, found)
+        self._take_extra(piece.extra_content, found)
         for detail in piece.reasoning_details or ():
             if detail.type == "reasoning.encrypted":
                 self._end_flow(found)
@@ -205,6 +206,14 @@ class ChatReader:
             if detail.signature:
                 self._say("thinking", Thinking("", origin=_OWN), "", found)
                 found.append(Signed(self._index - 1, detail.signature))
+
+    def _take_extra(self, extra: Extra | None, found: list[Event]) -> None:
+        if extra is not None and extra.google is not None and extra.google.thought_signature:
+            self._end_flow(found)
+            found.append(Open(self._index, Thinking("", origin=_OWN)))
+            found.append(Signed(self._index, extra.google.thought_signature))
+            found.append(Close(self._index))
+            self._index += 1
 
     def _take_content(self, piece: Piece, logprobs: tuple[Logprob, ...], found: list[Event]) -> None:
         content = piece.content
@@ -246,6 +255,7 @@ class ChatReader:
         ours = self._known_call(call, name)
         if ours is None:
             self._end_flow(found)
+            self._take_extra(call.extra_content, found)
             ours = self._index
             self._index += 1
             id = call.id or f"call_{self._asked.id[-12:]}{ours}"

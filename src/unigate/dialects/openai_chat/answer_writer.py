@@ -56,6 +56,7 @@ class ChatWriter:
     __slots__ = (
         "_asked",
         "_before",
+        "_has_words",
         "_index_of_tool",
         "_kinds",
         "_origin",
@@ -74,6 +75,7 @@ class ChatWriter:
         self._thought = -1
         self._origin = ""  # of the reasoning that is open, and its signature so far
         self._signature = ""
+        self._has_words = False
         self._was_refused = False
         # Every chunk begins and ends alike; both are known once the answer has begun.
         self._before = b""
@@ -118,7 +120,7 @@ class ChatWriter:
             case Thinking():
                 self._thought += 1
                 self._kinds[index] = "redacted" if block.redacted else "thinking"
-                self._origin, self._signature = block.origin, ""
+                self._origin, self._signature, self._has_words = block.origin, "", False
                 if block.redacted:
                     return self._chunk(b'"reasoning_details":' + _encode([_detail(block, self._thought)]))
             case Refused():
@@ -136,6 +138,8 @@ class ChatWriter:
     def _close(self, index: int) -> bytes:
         if self._kinds.pop(index, None) != "thinking" or not self._signature:
             return b""
+        if self._origin == _OWN and not self._has_words:
+            return self._chunk(b'"extra_content":' + _encode(_extra(self._signature)))
         thought = Thinking("", self._signature, self._origin)
         return self._chunk(b'"reasoning_details":' + _encode([_detail(thought, self._thought)]))
 
@@ -146,6 +150,7 @@ class ChatWriter:
                 logprobs = _encode(_logprobs(delta.logprobs)) if delta.logprobs else b"null"
                 return self._chunk(b'"content":' + text, logprobs)
             case "thinking":
+                self._has_words = True
                 detail = b'{"type":"reasoning.text","text":%b,"index":%d}' % (text, self._thought)
                 return self._chunk(b'"reasoning_content":%b,"reasoning_details":[%b]' % (text, detail))
             case "tool":
@@ -206,8 +211,12 @@ def _message(blocks: Sequence[Block]) -> _Json:
     }
     if shown := "".join(thought.text for thought in thoughts):
         message["reasoning_content"] = shown
-    if thoughts:
-        message["reasoning_details"] = [_detail(thought, number) for number, thought in enumerate(thoughts)]
+    bare = [thought for thought in thoughts if _is_bare(thought)]
+    if bare:
+        message["extra_content"] = _extra(bare[0].signature)
+    if len(thoughts) > len(bare):
+        details = [_detail(thought, number) for number, thought in enumerate(thoughts) if not _is_bare(thought)]
+        message["reasoning_details"] = details
     if calls:
         message["tool_calls"] = [{"id": call.id, **_call(call, call.name, call.arguments)} for call in calls]
     if annotations := _annotations(texts):
@@ -229,6 +238,15 @@ def _call(block: ToolUse, name: str, arguments: str) -> _Json:
     if block.custom:
         return {"type": "custom", "custom": {"name": name, "input": arguments}}
     return {"type": "function", "function": {"name": name, "arguments": arguments}}
+
+
+def _is_bare(thought: Thinking) -> bool:
+    """Whether it is a signature that one of this format's own services hung onto something else."""
+    return thought.origin == _OWN and not thought.text and not thought.redacted
+
+
+def _extra(signature: str | None) -> _Json:
+    return {"google": {"thought_signature": signature}}
 
 
 def _detail(thought: Thinking, number: int) -> _Json:

@@ -35,6 +35,18 @@ class Part(msgspec.Struct, frozen=True):
     thinking: str | list[Part] | None = None
 
 
+class Signature(msgspec.Struct, frozen=True):
+    """What Gemini's models want back."""
+
+    thought_signature: str | None = None
+
+
+class Extra(msgspec.Struct, frozen=True):
+    """Where Google tells, and wants told, what the format has no field for: ai.google.dev/gemini-api/docs/openai."""
+
+    google: Signature | None = None
+
+
 class Function(msgspec.Struct, frozen=True):
     """A called tool's name and more of its arguments; `input` is a custom tool's."""
 
@@ -50,6 +62,7 @@ class ToolDelta(msgspec.Struct, frozen=True):
     id: str | None = None
     function: Function | None = None
     custom: Function | None = None
+    extra_content: Extra | None = None
 
 
 class Detail(msgspec.Struct, frozen=True):
@@ -88,6 +101,7 @@ class Piece(msgspec.Struct, frozen=True):
     reasoning_details: list[Detail] | None = None
     refusal: str | None = None
     annotations: list[Annotation] | None = None
+    extra_content: Extra | None = None
 
 
 class Choice(msgspec.Struct, frozen=True):

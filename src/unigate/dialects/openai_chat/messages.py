@@ -23,6 +23,7 @@ from unigate.conversation import (
     Video,
 )
 from unigate.dialects.media import AUDIO_FORMATS, source_of
+from unigate.dialects.openai_chat.chunks import Extra
 from unigate.dialects.signatures import unwrap
 from unigate.errors import Refusal
 
@@ -106,6 +107,7 @@ class _ToolCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     function: _Call | None = None
     custom: _Call | None = None
     index: int | None = None
+    extra_content: Extra | None = None
 
 
 class Detail(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -149,6 +151,7 @@ class _Assistant(_Message, frozen=True, tag="assistant"):
     audio: msgspec.Raw | None = None
     function_call: msgspec.Raw | None = None
     prefix: bool | None = None
+    extra_content: Extra | None = None
 
 
 class _Tool(_Message, frozen=True, tag="tool"):
@@ -201,7 +204,9 @@ def _assistant_blocks(message: _Assistant) -> list[Block]:
     blocks += _blocks(message.content)
     if message.refusal:
         blocks.append(Refused(message.refusal))
+    blocks += _signature(message.extra_content)
     for call in message.tool_calls or ():
+        blocks += _signature(call.extra_content)
         if call.function is not None:
             blocks.append(ToolUse(call.id, call.function.name, call.function.arguments or "{}"))
         elif call.custom is not None:
@@ -209,6 +214,11 @@ def _assistant_blocks(message: _Assistant) -> list[Block]:
         else:
             raise Refusal(400, "invalid_type", f"Tool call '{call.id[:100]}' has no function.", param="messages")
     return blocks
+
+
+def _signature(extra: Extra | None) -> list[Block]:
+    signature = extra.google.thought_signature if extra and extra.google else None
+    return [Thinking("", signature, _OWN)] if signature else []
 
 
 def _thoughts(message: _Assistant) -> list[Block]:

@@ -91,6 +91,7 @@ class _Turns:
         thoughts: list[Thinking] = []
         calls: list[_Json] = []
         written: _Json = {"role": "assistant", "content": None}
+        extra: _Json = {}  # a signature that hangs onto the next call, or onto the message
         for block in blocks:
             match block:
                 case Text(one, cache):
@@ -98,8 +99,11 @@ class _Turns:
                     self._mark(cache)
                 case ToolUse(id, name, arguments, cache):
                     function = {"name": name, "arguments": arguments}
-                    calls.append({"id": self._id(id), "type": "function", "function": function})
+                    calls.append({"id": self._id(id), "type": "function", "function": function, **extra})
                     self._mark(cache)
+                    extra = {}
+                case Thinking(text="", origin="openai.chat", redacted=False):
+                    extra = {"extra_content": {"google": {"thought_signature": block.signature}}}
                 case Thinking():
                     thoughts.append(block)
                 case Refused(refusal):
@@ -112,6 +116,7 @@ class _Turns:
             written["content"] = "".join(text)
         if calls:
             written["tool_calls"] = calls
+        written.update(extra)
         self._add_thoughts(written, thoughts)
         return written
 

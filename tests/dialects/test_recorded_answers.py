@@ -1,0 +1,117 @@
+"""Every recorded answer of a real provider comes out right in every client's format, whole and streamed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+
+from dialects.judging import CLIENTS, as_answer, events_from, judged, spoken_by
+from recordings.reader.found import Answer
+from recordings.reader.look import sha
+from recordings.replay import Object, Recording, facts, find
+from unigate.dialects.dialect import Dialect
+from unigate.dialects.signatures import unwrap
+from unigate.errors import Fault
+
+ANSWERS = [str(id) for id, fact in facts().items() if fact["kind"] != "error"]
+
+# What a format has no word for, and the nearest it has.
+NEAREST: Mapping[str, Mapping[str, str]] = {
+    "openai.chat": {"stop_sequence": "stop", "pause": "stop", "refusal": "content_filter"},
+    "openai.responses": {"stop_sequence": "stop", "pause": "stop", "refusal": "content_filter"},
+    "anthropic.messages": {"content_filter": "refusal"},
+    "gemini.generate": {"stop_sequence": "stop", "pause": "stop", "refusal": "content_filter"},
+    "gemini.generate.array": {"stop_sequence": "stop", "pause": "stop", "refusal": "content_filter"},
+    "ollama.chat": {"stop_sequence": "stop", "pause": "stop", "refusal": "stop", "content_filter": "stop"},
+}
+WITHOUT_SIGNATURES = {"ollama.chat"}
+WITHOUT_IDS = {"ollama.chat"}
+COUNTS: Mapping[str, tuple[str, ...]] = {
+    "anthropic.messages": ("input_total", "output_total", "cached", "cache_write"),
+    "ollama.chat": ("input_total", "output_total"),
+    "gemini.generate": ("input_total", "output_total", "cached", "reasoning"),
+    "gemini.generate.array": ("input_total", "output_total", "cached", "reasoning"),
+}
+ALL_COUNTS = ("input_total", "output_total", "cached", "reasoning")
+
+
+@pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.name)
+@pytest.mark.parametrize("name", ANSWERS)
+def test_a_recorded_answer_says_the_same_in_every_format(name: str, client: Dialect, recorded_ones: bool) -> None:
+    recording = find(name)
+    provider = spoken_by(recording)
+    if provider is None:
+        pytest.skip("its format is carried straight")
+    fact = facts()[name]["answer"]
+    assert isinstance(fact, dict)
+    try:
+        events = events_from(provider, recording)
+    except Fault as fault:
+        assert fact["error"] is not None or not fact["ended_properly"], fault
+        return
+    assert fact["error"] is None and fact["ended_properly"]
+    for streamed in (True, False):
+        told = as_answer(client, recording, events, streamed=streamed)
+        found = judged(told)
+        assert isinstance(found, Answer)
+        assert seen(found, client, told, fact) == expected(fact, client)
+
+
+def expected(fact: Object, client: Dialect) -> Object:
+    """The facts that this client's format can tell."""
+    finish = str(fact["finish"])
+    usage = fact["usage"]
+    return {
+        "text": fact["text"],
+        "thinking": fact["thinking"],
+        "refusal": fact["refusal"],
+        "tools": [call_facts(call, client) for call in fact["tools"]],
+        "signatures": [] if client.name in WITHOUT_SIGNATURES else fact["signatures"],
+        "finish": NEAREST[client.name].get(finish, finish),
+        "usage": counts(usage, client) if isinstance(usage, dict) else None,
+        "ended_properly": True,
+        "error": None,
+    }
+
+
+def seen(found: Answer, client: Dialect, told: Recording, recorded: Object) -> Object:
+    """The same facts of what the client was told; a call whose id was invented is compared without it."""
+    fact = found.facts(streamed=told.streamed, status=200)
+    for call, original in zip(fact["tools"], recorded["tools"], strict=False):
+        call["id_present"] = original["id_present"]
+    usage = fact["usage"]
+    return {
+        "text": fact["text"],
+        "thinking": fact["thinking"],
+        "refusal": fact["refusal"],
+        "tools": [call_facts(call, client) for call in fact["tools"]],
+        "signatures": [sha(signature) for slot in found.signatures if (signature := unwrap(slot, client.name)[0])],
+        "finish": fact["finish"],
+        "usage": counts(usage, client) if isinstance(usage, dict) else None,
+        "ended_properly": fact["ended_properly"],
+        "error": fact["error"],
+    }
+
+
+def call_facts(call: Object, client: Dialect) -> Object:
+    """A tool call; an id that the provider left out was invented."""
+    id = call["id"] if call["id_present"] and client.name not in WITHOUT_IDS else None
+    return {"id": id, "name": call["name"], "arguments": call["arguments"]}
+
+
+def counts(usage: Object, client: Dialect) -> Object:
+    """The counts this client's format has; a part that nobody told is none of it."""
+    return {name: usage[name] or 0 for name in COUNTS.get(client.name, ALL_COUNTS)}
+
+
+@pytest.fixture(scope="session")
+def recorded_ones(request: pytest.FixtureRequest) -> bool:
+    """That there are recordings; that there are none is a failure, unless it was asked for."""
+    from recordings.replay import traffic_folder
+
+    there = traffic_folder().is_dir()
+    if not there and request.config.getoption("--no-recordings", default=False):
+        pytest.skip("there are no recordings, as --no-recordings allows")
+    assert there, f"No recorded exchange was found in {traffic_folder()}; name their folder in UNIGATE_TRAFFIC."
+    return there
