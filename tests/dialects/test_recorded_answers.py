@@ -16,6 +16,8 @@ from unigate.errors import Fault
 
 ANSWERS = [str(id) for id, fact in facts().items() if fact["kind"] != "error"]
 
+pytestmark = pytest.mark.usefixtures("recordings_there")
+
 # What a format has no word for, and the nearest it has.
 NEAREST: Mapping[str, Mapping[str, str]] = {
     "openai.chat": {"stop_sequence": "stop", "pause": "stop", "refusal": "content_filter"},
@@ -38,7 +40,7 @@ ALL_COUNTS = ("input_total", "output_total", "cached", "reasoning")
 
 @pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.name)
 @pytest.mark.parametrize("name", ANSWERS)
-def test_a_recorded_answer_says_the_same_in_every_format(name: str, client: Dialect, recorded_ones: bool) -> None:
+def test_a_recorded_answer_says_the_same_in_every_format(name: str, client: Dialect) -> None:
     recording = find(name)
     provider = spoken_by(recording)
     if provider is None:
@@ -103,15 +105,3 @@ def call_facts(call: Object, client: Dialect) -> Object:
 def counts(usage: Object, client: Dialect) -> Object:
     """The counts this client's format has; a part that nobody told is none of it."""
     return {name: usage[name] or 0 for name in COUNTS.get(client.name, ALL_COUNTS)}
-
-
-@pytest.fixture(scope="session")
-def recorded_ones(request: pytest.FixtureRequest) -> bool:
-    """That there are recordings; that there are none is a failure, unless it was asked for."""
-    from recordings.replay import traffic_folder
-
-    there = traffic_folder().is_dir()
-    if not there and request.config.getoption("--no-recordings", default=False):
-        pytest.skip("there are no recordings, as --no-recordings allows")
-    assert there, f"No recorded exchange was found in {traffic_folder()}; name their folder in UNIGATE_TRAFFIC."
-    return there
