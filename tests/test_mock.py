@@ -18,7 +18,7 @@ from contextlib import closing
 import openai
 import pytest
 
-from mocking import KEY, bill, dechunked, everything, last_call, raw, upstream
+from mocking import KEY, bill, call, dechunked, everything, last_call, raw, upstream
 from unigate.mock.schema import Hints, arguments
 from unigate.mock.script import BadScript, parse
 from unigate.mock.words import count, pieces
@@ -232,7 +232,12 @@ def test_gemini(port: int) -> None:
     path = "/v1beta/models/script:tokens=3:"
     told = json.loads(raw(port, path + "generateContent", body).split(b"\r\n\r\n")[1])
     assert told["candidates"][0]["content"]["parts"] == [{"text": "Hello! This is"}]
-    assert told["usageMetadata"] == {"promptTokenCount": 2, "candidatesTokenCount": 3, "totalTokenCount": 5}
+    assert told["usageMetadata"] == {
+        "promptTokenCount": 2,
+        "candidatesTokenCount": 3,
+        "totalTokenCount": 5,
+        "promptTokensDetails": [{"modality": "TEXT", "tokenCount": 2}],
+    }
     events = dechunked(raw(port, path + "streamGenerateContent?alt=sse", body).partition(b"\r\n\r\n")[2])
     assert [json.loads(e[6:])["usageMetadata"]["candidatesTokenCount"] for e in events.split(b"\r\n\r\n") if e] == [
         1, 2, 3, 3,
@@ -249,6 +254,10 @@ def test_gemini_tools(port: int) -> None:
     body = {"contents": [{"role": "user", "parts": [{"text": "See Rome"}]}], "tools": tools}
     told = json.loads(raw(port, "/v1beta/models/m:generateContent", body).split(b"\r\n\r\n")[1])
     assert told["candidates"][0]["content"]["parts"][0]["functionCall"]["args"] == {"city": "Rome"}
+    snake = [{"function_declarations": [{"name": "w", "parameters_json_schema": schema}, {"name": "bare"}]}]
+    told = call(port, "/v1beta/models/script:tools=2:generateContent", {**body, "tools": snake}).json()
+    parts = told["candidates"][0]["content"]["parts"]
+    assert [part["functionCall"]["args"] for part in parts] == [{"city": "Rome"}, {}]
 
 
 def test_azure_takes_the_deployment_for_the_model(port: int) -> None:
@@ -278,17 +287,20 @@ def test_a_demo_says_so_in_every_answer() -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "shape"),
+    ("path", "status", "shape"),
     [
-        ("/v1/chat/completions", {"error": ["code", "message", "param", "type"]}),
-        ("/v1/messages", {"error": ["message", "type"], "request_id": [], "type": []}),
-        ("/v1beta/models/m:generateContent", {"error": ["code", "message", "status"]}),
+        ("/v1/chat/completions", 401, {"error": ["code", "message", "param", "type"]}),
+        ("/v1/messages", 401, {"error": ["message", "type"], "request_id": [], "type": []}),
+        ("/v1beta/models/m:generateContent", 400, {"error": ["code", "details", "message", "status"]}),
+        ("/model/m/converse", 403, {"message": []}),
+        ("/v2/chat", 401, {"id": [], "message": []}),
+        ("/api/chat", 401, {"error": []}),
     ],
 )
-def test_a_wrong_key_is_401_in_the_providers_shape(port: int, path: str, shape: object) -> None:
+def test_a_wrong_key_is_refused_as_the_provider_does(port: int, path: str, status: int, shape: object) -> None:
     head, _, body = raw(port, path, {}, key="wrong-key").partition(b"\r\n\r\n")
     told = {k: sorted(v) if isinstance(v, dict) else [] for k, v in json.loads(body).items()}
-    assert (head[:12], told, b"wrong-key" in body) == (b"HTTP/1.1 401", shape, False)
+    assert (head[:12], told, b"wrong-key" in body) == (b"HTTP/1.1 %d" % status, shape, False)
 
 
 @pytest.mark.parametrize("header", ["x-api-key", "api-key", "x-goog-api-key"])

@@ -72,6 +72,8 @@ def _mentioned(ask: Ask) -> int:
 
 def _call(tool: Tool, ask: Ask, scene: Scene, turn: int) -> ToolCall:
     told = arguments(bytes(tool.parameters), Hints(ask.user_text, turn))
+    if not told.startswith("{"):  # a tool without a schema takes no arguments, and arguments are an object always
+        told = "{}"
     return ToolCall(tool.name, told[: len(told) // 2] + "{" if scene.script.badargs else told)
 
 

@@ -7,12 +7,13 @@ from collections.abc import Iterator
 import msgspec
 from msgspec.json import encode
 
-from unigate.mock.ask import Answer, Ask, Event, Fail, Finish, Reply, Request, Scene, Tool
+from unigate.mock.ask import Answer, Ask, Cite, Event, Fail, Finish, Reply, Scene
 from unigate.mock.parts import fragments
-from unigate.mock.usage import number
+from unigate.mock.proof import sign
+from unigate.mock.usage import number, shares
 from unigate.mock.words import pieces, tokens_of
 
-__all__ = ["body", "count", "error", "events", "read", "stream_error"]
+__all__ = ["body", "count", "error", "events", "stream_error"]
 
 FINISH = {
     Finish.STOP: "end_turn",
@@ -33,106 +34,10 @@ TYPES = {
     504: "timeout_error",
     529: "overloaded_error",
 }
-SIGNATURE = "c2NyaXB0ZWQgdXBzdHJlYW0gc2lnbmF0dXJl"
-
-
-class Block(msgspec.Struct):
-    """One block of a message's content."""
-
-    type: str = "text"
-    text: str | None = None
-    content: str | list[Block] | None = None
-
-
-class Message(msgspec.Struct):
-    """One message of a conversation."""
-
-    role: str
-    content: str | list[Block]
-
-
-class OfferedTool(msgspec.Struct):
-    """A tool as a request offers it."""
-
-    name: str
-    input_schema: msgspec.Raw = msgspec.Raw(b"{}")
-
-
-class Choice(msgspec.Struct):
-    """A choice of tool."""
-
-    type: str = "auto"
-    name: str | None = None
-
-
-class Format(msgspec.Struct):
-    """The format that the text shall have."""
-
-    type: str = ""
-    schema: msgspec.Raw = msgspec.Raw(b"")
-
-
-class OutputConfig(msgspec.Struct):
-    """How the answer shall look."""
-
-    format: Format | None = None
-
-
-class MessagesRequest(msgspec.Struct):
-    """What is read of a messages request."""
-
-    messages: list[Message]
-    model: str = ""
-    system: str | list[Block] | None = None
-    stream: bool | None = None
-    tools: list[OfferedTool] | None = None
-    tool_choice: Choice | None = None
-    output_format: Format | None = None
-    output_config: OutputConfig | None = None
-    max_tokens: int | None = None
-
-
-MESSAGES = msgspec.json.Decoder(MessagesRequest)
-
-
-def _flat(content: str | list[Block] | None) -> str:
-    if isinstance(content, str):
-        return content
-    return "".join([block.text or _flat(block.content) for block in content or ()])
-
-
-def _result(content: str | list[Block]) -> str | None:
-    if isinstance(content, str):
-        return None
-    found = [_flat(block.content) for block in content if block.type == "tool_result"]
-    return " ".join(found) if found else None
-
-
-def read(request: Request) -> Ask:
-    """What this messages request asks for."""
-    told = MESSAGES.decode(request.body)
-    last = told.messages[-1].content if told.messages else ""
-    users = [_said(message.content) for message in told.messages if message.role == "user"]
-    form = told.output_config.format if told.output_config else told.output_format
-    return Ask(
-        texts=[_flat(told.system), *(_flat(message.content) for message in told.messages)],
-        model=told.model,
-        user_text=next((text for text in reversed(users) if text), ""),
-        stream=bool(told.stream) or request.path.endswith(":streamRawPredict"),
-        tool_result=_result(last),
-        tools=tuple(Tool(tool.name, tool.input_schema) for tool in told.tools or ()),
-        forced=told.tool_choice.name if told.tool_choice else None,
-        may_call=told.tool_choice is None or told.tool_choice.type != "none",
-        wants_json=form is not None,
-        schema=form.schema if form else msgspec.Raw(b""),
-        limit=told.max_tokens,
-    )
-
-
-def _said(content: str | list[Block]) -> str:
-    if isinstance(content, str):
-        return content
-    return " ".join([block.text for block in content if block.text])
+USAGE = b"""{"input_tokens":%b,"cache_creation_input_tokens":%d,"cache_read_input_tokens":%d,\
+"cache_creation":{"ephemeral_5m_input_tokens":%d,"ephemeral_1h_input_tokens":0},"output_tokens":%b%b,\
+"service_tier":"standard"}"""
+Json = dict[str, object]
 
 
 def count(ask: Ask, scene: Scene) -> Reply:
@@ -142,35 +47,55 @@ def count(ask: Ask, scene: Scene) -> Reply:
 
 def _usage(answer: Answer, scene: Scene, output: int) -> bytes:
     lie = scene.script.usage
-    cached = min(scene.script.cached, answer.input_tokens)
-    return (
-        b'{"input_tokens":%b,"cache_creation_input_tokens":0,"cache_read_input_tokens":%d,"output_tokens":%b,'
-        b'"service_tier":"standard"}'
-    ) % (number(lie, answer.input_tokens - cached), cached, number(lie, output))
+    told = shares(answer.input_tokens, scene.script)
+    thought = min(answer.reasoned, output)
+    details = b',"output_tokens_details":{"thinking_tokens":%d}' % thought if thought else b""
+    counts = (number(lie, told.fresh), told.written, told.read, told.written, number(lie, output), details)
+    return USAGE % counts
 
 
-def _stop(answer: Answer, scene: Scene) -> bytes:
-    return b"null" if scene.script.nofinish else encode(answer.ending(FINISH))
+def _ending(ask: Ask, answer: Answer, scene: Scene) -> bytes:
+    """The reason to stop, the sequence it stopped at and, of a refusal, what kind it is."""
+    if scene.script.nofinish:
+        return b'"stop_reason":null,"stop_sequence":null'
+    at = (ask.stop or "STOP") if answer.finish is Finish.SEQUENCE else None
+    reason = answer.ending(FINISH)
+    kind = b'{"type":"refusal","category":null,"explanation":null}' if reason == "refusal" else b"null"
+    return b'"stop_reason":%b,"stop_sequence":%b,"stop_details":%b' % (encode(reason), encode(at), kind)
 
 
 def _tool_id(scene: Scene, n: int) -> str:
     return "" if scene.script.noid else f"toolu_{scene.tag}{n}"
 
 
-def body(ask: Ask, answer: Answer, scene: Scene) -> bytes:
-    """The whole unstreamed answer."""
-    content: list[dict[str, object]] = []
+def _content(answer: Answer, scene: Scene) -> Iterator[Json]:
     if answer.thinking:
-        content.append({"type": "thinking", "thinking": answer.thinking, "signature": SIGNATURE})
+        yield {"type": "thinking", "thinking": answer.thinking, "signature": sign(answer.thinking)}
+    if answer.redacted:
+        yield {"type": "redacted_thinking", "data": answer.redacted}
     if answer.text or not answer.calls:
-        content.append({"type": "text", "text": answer.text})
+        text: Json = {"type": "text", "text": answer.text}
+        yield {"citations": list(map(_cited, answer.cites))} | text if answer.cites else text
     for n, call in enumerate(answer.calls):
         told = msgspec.Raw(call.arguments.encode())
-        content.append({"type": "tool_use", "id": _tool_id(scene, n), "name": call.name, "input": told})
+        yield {"type": "tool_use", "id": _tool_id(scene, n), "name": call.name, "input": told}
+
+
+def _cited(cite: Cite) -> Json:
+    return {
+        "type": "web_search_result_location",
+        "cited_text": cite.quote,
+        "url": cite.url,
+        "title": cite.title,
+        "encrypted_index": sign(cite.url),
+    }
+
+
+def body(ask: Ask, answer: Answer, scene: Scene) -> bytes:
+    """The whole unstreamed answer."""
     usage = b"" if scene.script.usage == "none" else b',"usage":' + _usage(answer, scene, answer.output_tokens)
-    return b"".join(
-        (_opening(scene), encode(content), b',"stop_reason":', _stop(answer, scene), b',"stop_sequence":null', usage)
-    ) + (b"}")
+    content = encode(list(_content(answer, scene)))
+    return b"".join((_opening(scene), content, b",", _ending(ask, answer, scene), usage, b"}"))
 
 
 def _opening(scene: Scene) -> bytes:
@@ -186,13 +111,13 @@ def events(ask: Ask, answer: Answer, scene: Scene) -> Iterator[Event]:
     """The streamed answer, event by event."""
     lie = scene.script.usage
     usage = b"" if lie == "none" else b',"usage":' + _usage(answer, scene, 1 if answer.output_tokens else 0)
-    message = b'%b[],"stop_reason":null,"stop_sequence":null%b}' % (_opening(scene), usage)
+    message = b'%b[],"stop_reason":null,"stop_sequence":null,"stop_details":null%b}' % (_opening(scene), usage)
     yield _event(b"message_start", b',"message":' + message), 0
     yield b'event: ping\ndata: {"type": "ping"}\n\n', 0
     yield from _blocks(answer, scene)
     if not scene.script.nofinish:
         usage = b"" if lie == "none" else b',"usage":' + _usage(answer, scene, answer.output_tokens)
-        delta = b',"delta":{"stop_reason":%b,"stop_sequence":null}%b' % (_stop(answer, scene), usage)
+        delta = b',"delta":{%b}%b' % (_ending(ask, answer, scene), usage)
         for _ in range(1 + scene.script.twice):
             yield _event(b"message_delta", delta), 0
     if not scene.script.nodone:
@@ -207,21 +132,32 @@ def _blocks(answer: Answer, scene: Scene) -> Iterator[Event]:
         yield _start(index, b'{"type":"thinking","thinking":"","signature":""}'), 0
         for piece in pieces(answer.thinking):
             yield _delta(index, b'"thinking_delta","thinking":' + encode(piece)), 1
-        yield _delta(index, b'"signature_delta","signature":' + encode(SIGNATURE)), 0
+        yield _delta(index, b'"signature_delta","signature":' + encode(sign(answer.thinking))), 0
+        yield _end(index), 0
+        index += 1
+    if answer.redacted:
+        yield _start(index, b'{"type":"redacted_thinking","data":%b}' % encode(answer.redacted)), 0
         yield _end(index), 0
         index += 1
     if answer.text or not answer.calls:
-        yield _start(index, b'{"type":"text","text":""}'), 0
-        for piece in pieces(answer.text):
-            yield _delta(index, b'"text_delta","text":' + encode(piece)), 1
-        yield _end(index), 0
+        yield from _spoken(answer, index)
         index += 1
     for n, call in enumerate(answer.calls):
-        named: dict[str, object] = {"type": "tool_use", "id": _tool_id(scene, n), "name": call.name, "input": {}}
+        named: Json = {"type": "tool_use", "id": _tool_id(scene, n), "name": call.name, "input": {}}
         yield _start(index + n, encode(named)), 1
+        yield _delta(index + n, b'"input_json_delta","partial_json":""'), 0
         for piece, tokens in fragments(call.arguments):
             yield _delta(index + n, b'"input_json_delta","partial_json":' + encode(piece)), tokens
         yield _end(index + n), 0
+
+
+def _spoken(answer: Answer, index: int) -> Iterator[Event]:
+    yield _start(index, b'{%b"type":"text","text":""}' % (b'"citations":[],' if answer.cites else b"")), 0
+    for piece in pieces(answer.text):
+        yield _delta(index, b'"text_delta","text":' + encode(piece)), 1
+    for cite in answer.cites:
+        yield _delta(index, b'"citations_delta","citation":' + encode(_cited(cite))), 0
+    yield _end(index), 0
 
 
 def _start(index: int, block: bytes) -> bytes:

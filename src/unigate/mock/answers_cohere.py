@@ -10,9 +10,9 @@ from collections.abc import Iterator
 import msgspec
 from msgspec.json import encode
 
-from unigate.mock.answers_openai import OfferedTool
 from unigate.mock.ask import Answer, Ask, Cite, Event, Fail, Finish, Request, Scene, Tool
 from unigate.mock.parts import fragments
+from unigate.mock.reads_openai import OfferedTool
 from unigate.mock.usage import number
 from unigate.mock.words import pieces
 

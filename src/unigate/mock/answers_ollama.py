@@ -11,9 +11,9 @@ from functools import partial
 import msgspec
 from msgspec.json import encode
 
-from unigate.mock.answers_openai import OfferedTool
 from unigate.mock.ask import Answer, Ask, Event, Fail, Finish, Heard, Reply, Request, Scene, Tool
 from unigate.mock.endpoints import DIMENSIONS, vector
+from unigate.mock.reads_openai import OfferedTool
 from unigate.mock.usage import number, stamped
 from unigate.mock.words import pieces, tokens_of
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import zip_longest
 
-import msgspec
 from msgspec.json import encode
 
-from unigate.mock.ask import Answer, Ask, Event, Fail, Finish, Request, Scene, Tool
-from unigate.mock.parts import Part, flat, fragments
-from unigate.mock.usage import number
+from unigate.mock.ask import Answer, Ask, Event, Fail, Finish, Scene
+from unigate.mock.likely import entries
+from unigate.mock.parts import fragments
+from unigate.mock.usage import number, shares
 from unigate.mock.words import pieces
 
-__all__ = ["chat_body", "chat_events", "completion_body", "completion_events", "error", "read_chat", "read_completion"]
+__all__ = ["chat_body", "chat_events", "completion_body", "completion_events", "error", "stream_error"]
 
 FINISH = {
     Finish.STOP: "stop",
@@ -30,138 +31,22 @@ TYPES = {
 CODES = {401: "invalid_api_key", 404: "model_not_found", 429: "rate_limit_exceeded"}
 
 
-class Function(msgspec.Struct):
-    """A function as a request names it."""
-
-    name: str = ""
-    parameters: msgspec.Raw = msgspec.Raw(b"{}")
-
-
-class OfferedTool(msgspec.Struct):
-    """A tool as a chat request offers it."""
-
-    type: str = "function"
-    function: Function | None = None
-    name: str | None = None
-
-
-class Choice(msgspec.Struct):
-    """A choice of tool."""
-
-    type: str = ""
-    function: Function | None = None
-    name: str | None = None
-
-
-class JsonSchema(msgspec.Struct):
-    """The JSON Schema of a response format."""
-
-    schema: msgspec.Raw = msgspec.Raw(b"")
-
-
-class Format(msgspec.Struct):
-    """A response format."""
-
-    type: str = "text"
-    json_schema: JsonSchema | None = None
-
-
-class StreamOptions(msgspec.Struct):
-    """What a client wants to hear in a stream."""
-
-    include_usage: bool = False
-
-
-class Message(msgspec.Struct):
-    """One message of a chat."""
-
-    role: str = "user"
-    content: str | list[Part] | None = None
-
-
-class ChatRequest(msgspec.Struct):
-    """What is read of a chat request."""
-
-    messages: list[Message]
-    model: str = ""
-    stream: bool | None = None
-    stream_options: StreamOptions | None = None
-    tools: list[OfferedTool] | None = None
-    tool_choice: str | Choice | None = None
-    response_format: Format | None = None
-    max_tokens: int | None = None
-    max_completion_tokens: int | None = None
-    n: int | None = None
-
-
-class CompletionRequest(msgspec.Struct):
-    """What is read of a completions request."""
-
-    prompt: str | list[str | int | list[int]] = ""
-    model: str = ""
-    stream: bool | None = None
-    stream_options: StreamOptions | None = None
-    max_tokens: int | None = None
-    n: int | None = None
-
-
-CHAT = msgspec.json.Decoder(ChatRequest)
-COMPLETION = msgspec.json.Decoder(CompletionRequest)
-
-
-def read_chat(request: Request) -> Ask:
-    """What this chat request asks for."""
-    told = CHAT.decode(request.body)
-    texts = [flat(message.content) for message in told.messages]
-    last = told.messages[-1].role if told.messages else ""
-    users = [text for text, message in zip(texts, told.messages, strict=True) if message.role == "user"]
-    chosen = told.tool_choice
-    form = told.response_format
-    return Ask(
-        texts=texts,
-        model=told.model,
-        user_text=users[-1] if users else "",
-        stream=bool(told.stream),
-        include_usage=told.stream_options is not None and told.stream_options.include_usage,
-        tool_result=texts[-1] if last in ("tool", "function") else None,
-        tools=tuple(Tool(t.function.name, t.function.parameters) for t in told.tools or () if t.function),
-        forced=chosen.function.name if isinstance(chosen, Choice) and chosen.function else None,
-        may_call=chosen != "none",
-        wants_json=form is not None and form.type in ("json_schema", "json_object"),
-        schema=form.json_schema.schema if form and form.json_schema else msgspec.Raw(b""),
-        limit=told.max_completion_tokens or told.max_tokens,
-        choices=max(1, min(told.n or 1, 128)),
-    )
-
-
-def read_completion(request: Request) -> Ask:
-    """What this completions request asks for."""
-    told = COMPLETION.decode(request.body)
-    texts = [told.prompt] if isinstance(told.prompt, str) else [p for p in told.prompt if isinstance(p, str)]
-    return Ask(
-        texts=texts,
-        model=told.model,
-        user_text=texts[-1] if texts else "",
-        stream=bool(told.stream),
-        include_usage=told.stream_options is not None and told.stream_options.include_usage,
-        limit=told.max_tokens,
-        choices=max(1, min(told.n or 1, 128)),
-    )
-
-
 def usage(ask: Ask, answer: Answer, scene: Scene, output: int | None = None) -> bytes:
     """The usage object, with as much output as is told."""
     lie = scene.script.usage
     said = answer.output_tokens * ask.choices if output is None else output
+    told = shares(answer.input_tokens, scene.script)
+    written = b',"cache_write_tokens":%d' % told.written if told.written else b""
     return (
-        b'{"prompt_tokens":%b,"completion_tokens":%b,"total_tokens":%b,"prompt_tokens_details":{"cached_tokens":%d},'
+        b'{"prompt_tokens":%b,"completion_tokens":%b,"total_tokens":%b,"prompt_tokens_details":{"cached_tokens":%d%b},'
         b'"completion_tokens_details":{"reasoning_tokens":%d}}'
     ) % (
         number(lie, answer.input_tokens),
         number(lie, said),
         number(lie, answer.input_tokens + said),
-        min(scene.script.cached, answer.input_tokens),
-        min(scene.script.think, said),
+        told.read,
+        written,
+        min(answer.reasoned, said),
     )
 
 
@@ -191,12 +76,28 @@ def _message(answer: Answer, scene: Scene) -> bytes:
         parts += [b',"reasoning_content":', encode(answer.thinking)]
     if answer.calls:
         parts += [b',"tool_calls":', _tool_calls(answer, scene)]
-    return b"".join(parts) + b',"annotations":[]}'
+    return b"".join(parts) + b',"annotations":%b}' % _annotations(answer)
+
+
+def _annotations(answer: Answer) -> bytes:
+    told = [
+        {
+            "type": "url_citation",
+            "url_citation": {"start_index": c.start, "end_index": c.end, "title": c.title, "url": c.url},
+        }
+        for c in answer.cites
+    ]
+    return encode(told)
+
+
+def _likely(ask: Ask, text: str) -> bytes:
+    return b"null" if ask.logprobs is None else b'{"content":%b,"refusal":null}' % encode(entries(text, ask.logprobs))
 
 
 def chat_body(ask: Ask, answer: Answer, scene: Scene) -> bytes:
     """The whole unstreamed chat answer."""
-    tail = b',"message":%b,"logprobs":null,"finish_reason":%b}' % (_message(answer, scene), _finish(answer, scene))
+    told = (_message(answer, scene), _likely(ask, answer.text), _finish(answer, scene))
+    tail = b',"message":%b,"logprobs":%b,"finish_reason":%b}' % told
     choices = b",".join([b'{"index":%d' % n + tail for n in range(ask.choices)])
     return b"".join((_opening(scene, b"chatcmpl-", b"chat.completion"), choices, b"]", _closing(ask, answer, scene)))
 
@@ -227,9 +128,9 @@ def chat_events(ask: Ask, answer: Answer, scene: Scene) -> Iterator[Event]:
     for choice in range(ask.choices):
         frame = opening + b'{"index":%d,"delta":{' % choice
         said = 0
-        for delta, tokens in _deltas(answer, scene):
+        for delta, tokens in _deltas(ask, answer, scene):
             said += tokens
-            yield b"".join((frame, delta, b'},"finish_reason":null}]', tail(said), b"}\n\n")), tokens
+            yield b"".join((frame, delta, b',"finish_reason":null}]', tail(said), b"}\n\n")), tokens
         if not script.nofinish:
             end = frame + b'},"finish_reason":%b}]' % _finish(answer, scene)
             for _ in range(1 + script.twice):
@@ -259,27 +160,42 @@ def ending(opening: bytes, ask: Ask, answer: Answer, scene: Scene) -> Iterator[E
         yield opening + b'{"index":0,"delta":{"content":" too late"},"finish_reason":null}]}\n\n', 0
 
 
-def _deltas(answer: Answer, scene: Scene) -> Iterator[Event]:
+def _deltas(ask: Ask, answer: Answer, scene: Scene) -> Iterator[Event]:
+    """The deltas of one choice, each with its closing brace and whatever stands beside it."""
     role = b'"role":"assistant",' if scene.script.repeatrole else b""
-    yield b'"role":"assistant","content":""', 0
+    refused = answer.finish is Finish.REFUSAL
+    yield b'"role":"assistant",' + (b'"content":null,"refusal":""}' if refused else b'"content":""}'), 0
     for piece in pieces(answer.thinking):
-        yield b'%b"reasoning_content":%b' % (role, encode(piece)), 1
-    field = b'"refusal":' if answer.finish is Finish.REFUSAL else b'"content":'
+        yield b'%b"reasoning_content":%b}' % (role, encode(piece)), 1
+    field = b'"refusal":' if refused else b'"content":'
     for piece in pieces(answer.text):
-        yield role + field + encode(piece), 1
-    for n, call in enumerate(answer.calls):
-        told = "" if scene.script.noid else f"call_{scene.tag}{n}"
-        yield (
-            b'"tool_calls":%b'
-            % encode([{"index": n, "id": told, "type": "function", "function": {"name": call.name, "arguments": ""}}]),
-            1,
-        )
-        yield from _argument_deltas(n, call.arguments)
+        likely = b"" if ask.logprobs is None else b',"logprobs":' + _likely(ask, piece)
+        yield b"%b%b%b}%b" % (role, field, encode(piece), likely), 1
+    if answer.cites:
+        yield b'"annotations":%b}' % _annotations(answer), 0
+    for delta, tokens in (_mixed if scene.script.interleave else _in_turn)(answer, scene):
+        yield b'"tool_calls":[%b]}' % delta, tokens
 
 
-def _argument_deltas(n: int, arguments: str) -> Iterator[Event]:
-    for piece, tokens in fragments(arguments):
-        yield b'"tool_calls":[{"index":%d,"function":{"arguments":%b}}]' % (n, encode(piece)), tokens
+def _in_turn(answer: Answer, scene: Scene) -> Iterator[Event]:
+    for n in range(len(answer.calls)):
+        yield from _call_deltas(answer, scene, n)
+
+
+def _mixed(answer: Answer, scene: Scene) -> Iterator[Event]:
+    """The deltas of all calls, one of each in turn, as providers send them that work on several at once."""
+    calls = [_call_deltas(answer, scene, n) for n in range(len(answer.calls))]
+    for together in zip_longest(*calls):
+        yield from (delta for delta in together if delta is not None)
+
+
+def _call_deltas(answer: Answer, scene: Scene, n: int) -> Iterator[Event]:
+    call = answer.calls[n]
+    told = "" if scene.script.noid else f"call_{scene.tag}{n}"
+    started = {"index": n, "id": told, "type": "function", "function": {"name": call.name, "arguments": ""}}
+    yield encode(started), 1
+    for piece, tokens in fragments(call.arguments):
+        yield b'{"index":%d,"function":{"arguments":%b}}' % (n, encode(piece)), tokens
 
 
 def completion_body(ask: Ask, answer: Answer, scene: Scene) -> bytes:

@@ -7,121 +7,80 @@ from collections.abc import Iterator
 import msgspec
 from msgspec.json import encode
 
-from unigate.mock.ask import Answer, Ask, Event, Fail, Finish, Request, Scene, Tool
-from unigate.mock.parts import Part, flat, fragments
-from unigate.mock.usage import number
+from unigate.mock.ask import Answer, Ask, Cite, Event, Fail, Finish, Scene
+from unigate.mock.likely import entries
+from unigate.mock.parts import fragments
+from unigate.mock.proof import sealed
+from unigate.mock.usage import number, shares
 from unigate.mock.words import pieces
 
-__all__ = ["body", "events", "read", "stream_error"]
+__all__ = ["body", "events", "stream_error"]
 
 Item = dict[str, object]
 
 
-class InputItem(msgspec.Struct):
-    """One item of the input."""
-
-    type: str = "message"
-    role: str = ""
-    content: str | list[Part] | None = None
-    output: str | list[Part] | None = None
-
-
-class OfferedTool(msgspec.Struct):
-    """A tool as a request offers it."""
-
-    type: str = "function"
-    name: str = ""
-    parameters: msgspec.Raw = msgspec.Raw(b"{}")
-
-
-class Choice(msgspec.Struct):
-    """A choice of tool."""
-
-    type: str = ""
-    name: str | None = None
-
-
-class Format(msgspec.Struct):
-    """The format that the text shall have."""
-
-    type: str = "text"
-    schema: msgspec.Raw = msgspec.Raw(b"")
-
-
-class TextConfig(msgspec.Struct):
-    """How the answer's text shall look."""
-
-    format: Format | None = None
-
-
-class ResponsesRequest(msgspec.Struct):
-    """What is read of a responses request."""
-
-    input: str | list[InputItem] = ""
-    model: str = ""
-    instructions: str | None = None
-    stream: bool | None = None
-    tools: list[OfferedTool] | None = None
-    tool_choice: str | Choice | None = None
-    text: TextConfig | None = None
-    max_output_tokens: int | None = None
-
-
-RESPONSES = msgspec.json.Decoder(ResponsesRequest)
-
-
-def read(request: Request) -> Ask:
-    """What this responses request asks for."""
-    told = RESPONSES.decode(request.body)
-    items = [InputItem(role="user", content=told.input)] if isinstance(told.input, str) else told.input
-    users = [flat(item.content) for item in items if item.role == "user"]
-    results = [flat(item.output) for item in items[-1:] if item.output is not None]
-    form = told.text.format if told.text else None
-    chosen = told.tool_choice
-    return Ask(
-        texts=[told.instructions or "", *(flat(item.content) + flat(item.output) for item in items)],
-        model=told.model,
-        user_text=users[-1] if users else "",
-        stream=bool(told.stream),
-        tool_result=results[0] if results else None,
-        tools=tuple(Tool(tool.name, tool.parameters) for tool in told.tools or () if tool.type == "function"),
-        forced=chosen.name if isinstance(chosen, Choice) else None,
-        may_call=chosen != "none",
-        wants_json=form is not None and form.type in ("json_schema", "json_object"),
-        schema=form.schema if form else msgspec.Raw(b""),
-        limit=told.max_output_tokens,
-    )
+INCOMPLETE = {Finish.LENGTH: "max_output_tokens", Finish.FILTER: "content_filter"}
 
 
 def _usage(answer: Answer, scene: Scene) -> msgspec.Raw:
-    lie, script = scene.script.usage, scene.script
+    lie, told = scene.script.usage, shares(answer.input_tokens, scene.script)
+    written = b',"cache_write_tokens":%d' % told.written if told.written else b""
     return msgspec.Raw(
-        b'{"input_tokens":%b,"input_tokens_details":{"cached_tokens":%d},"output_tokens":%b,'
+        b'{"input_tokens":%b,"input_tokens_details":{"cached_tokens":%d%b},"output_tokens":%b,'
         b'"output_tokens_details":{"reasoning_tokens":%d},"total_tokens":%b}'
         % (
             number(lie, answer.input_tokens),
-            min(script.cached, answer.input_tokens),
+            told.read,
+            written,
             number(lie, answer.output_tokens),
-            min(script.think, answer.output_tokens),
+            min(answer.reasoned, answer.output_tokens),
             number(lie, answer.input_tokens + answer.output_tokens),
         )
     )
 
 
-def _items(answer: Answer, scene: Scene) -> list[Item]:
-    items: list[Item] = []
-    if answer.thinking:
-        summary = [{"type": "summary_text", "text": answer.thinking}]
-        items.append({"id": f"rs_{scene.tag}", "type": "reasoning", "summary": summary})
+def _thought(ask: Ask, answer: Answer, scene: Scene) -> Item:
+    """The reasoning: a summary that may be read, and the whole of it in a form that may not."""
+    summary = [{"type": "summary_text", "text": answer.thinking}] if answer.thinking else list[Item]()
+    told: Item = {"id": f"rs_{scene.tag}", "type": "reasoning", "summary": summary}
+    return told | {"encrypted_content": sealed(answer.thinking)} if ask.encrypted else told
+
+
+def _thinks(answer: Answer) -> bool:
+    return bool(answer.thinking or answer.redacted)
+
+
+def _items(ask: Ask, answer: Answer, scene: Scene) -> list[Item]:
+    items = [_thought(ask, answer, scene)] if _thinks(answer) else list[Item]()
     if answer.text or not answer.calls:
-        items.append(_message(scene, "completed", [_part(answer)]))
+        items.append(_message(scene, _status(answer), [_part(ask, answer)]))
     return items + [_call(answer, scene, n, "completed", call.arguments) for n, call in enumerate(answer.calls)]
 
 
-def _part(answer: Answer) -> Item:
+def _part(ask: Ask, answer: Answer) -> Item:
     if answer.finish is Finish.REFUSAL:
         return {"type": "refusal", "refusal": answer.text}
-    return {"type": "output_text", "annotations": [], "logprobs": [], "text": answer.text}
+    annotations = list(map(_annotation, answer.cites))
+    return {
+        "type": "output_text",
+        "annotations": annotations,
+        "logprobs": _likely(ask, answer.text),
+        "text": answer.text,
+    }
+
+
+def _likely(ask: Ask, text: str) -> list[Item]:
+    return [] if ask.logprobs is None else entries(text, ask.logprobs)
+
+
+def _annotation(cite: Cite) -> Item:
+    return {
+        "type": "url_citation",
+        "end_index": cite.end,
+        "start_index": cite.start,
+        "title": cite.title,
+        "url": cite.url,
+    }
 
 
 def _message(scene: Scene, status: str, content: list[Item]) -> Item:
@@ -163,25 +122,25 @@ def _response(scene: Scene, status: str, output: list[Item], rest: Item) -> Item
     }
 
 
-def _final(answer: Answer, scene: Scene) -> Item:
+def _final(ask: Ask, answer: Answer, scene: Scene) -> Item:
     usage: Item = {} if scene.script.usage == "none" else {"usage": _usage(answer, scene)}
-    if answer.finish is Finish.LENGTH:
-        usage["incomplete_details"] = {"reason": "max_output_tokens"}
-    return _response(scene, _status(answer), _items(answer, scene), usage)
+    if answer.finish in INCOMPLETE:
+        usage["incomplete_details"] = {"reason": INCOMPLETE[answer.finish]}
+    return _response(scene, _status(answer), _items(ask, answer, scene), usage)
 
 
 def _status(answer: Answer) -> str:
-    return "incomplete" if answer.finish is Finish.LENGTH else "completed"
+    return "incomplete" if answer.finish in INCOMPLETE else "completed"
 
 
 def body(ask: Ask, answer: Answer, scene: Scene) -> bytes:
     """The whole unstreamed answer."""
-    return encode(_final(answer, scene))
+    return encode(_final(ask, answer, scene))
 
 
 def events(ask: Ask, answer: Answer, scene: Scene) -> Iterator[Event]:
     """The streamed answer, event by event, numbered in order."""
-    for number_, (kind, told, tokens) in enumerate(_named(answer, scene)):
+    for number_, (kind, told, tokens) in enumerate(_named(ask, answer, scene)):
         text = encode({"type": kind, **told, "sequence_number": number_})
         yield b"event: %b\ndata: %b\n\n" % (kind.encode(), text), tokens
 
@@ -189,49 +148,53 @@ def events(ask: Ask, answer: Answer, scene: Scene) -> Iterator[Event]:
 Named = tuple[str, Item, int]
 
 
-def _named(answer: Answer, scene: Scene) -> Iterator[Named]:
+def _named(ask: Ask, answer: Answer, scene: Scene) -> Iterator[Named]:
     for kind in ("response.created", "response.in_progress"):
         yield kind, {"response": _response(scene, "in_progress", [], {})}, 0
     index = 0
-    if answer.thinking:
-        yield from _reasoning(answer, scene)
+    if _thinks(answer):
+        yield from _reasoning(ask, answer, scene)
         index += 1
     if answer.text or not answer.calls:
-        yield from _spoken(answer, scene, index)
+        yield from _spoken(ask, answer, scene, index)
         index += 1
     for n in range(len(answer.calls)):
         yield from _called(answer, scene, index + n, n)
     if not scene.script.nofinish:
-        yield f"response.{_status(answer)}", {"response": _final(answer, scene)}, 0
+        yield f"response.{_status(answer)}", {"response": _final(ask, answer, scene)}, 0
 
 
-def _reasoning(answer: Answer, scene: Scene) -> Iterator[Named]:
-    item = {"id": f"rs_{scene.tag}", "type": "reasoning", "summary": list[Item]()}
-    done = _items(answer, scene)[0]
+def _reasoning(ask: Ask, answer: Answer, scene: Scene) -> Iterator[Named]:
+    done = _thought(ask, answer, scene)
     place: Item = {"item_id": f"rs_{scene.tag}", "output_index": 0, "summary_index": 0}
-    yield "response.output_item.added", {"output_index": 0, "item": item}, 0
-    part = {"type": "summary_text", "text": ""}
-    yield "response.reasoning_summary_part.added", {**place, "part": part}, 0
-    for piece in pieces(answer.thinking):
-        yield "response.reasoning_summary_text.delta", {**place, "delta": piece}, 1
-    yield "response.reasoning_summary_text.done", {**place, "text": answer.thinking}, 0
-    whole = {"type": "summary_text", "text": answer.thinking}
-    yield "response.reasoning_summary_part.done", {**place, "part": whole}, 0
+    yield "response.output_item.added", {"output_index": 0, "item": {**done, "summary": list[Item]()}}, 0
+    if answer.thinking:
+        part = {"type": "summary_text", "text": ""}
+        yield "response.reasoning_summary_part.added", {**place, "part": part}, 0
+        for piece in pieces(answer.thinking):
+            yield "response.reasoning_summary_text.delta", {**place, "delta": piece}, 1
+        yield "response.reasoning_summary_text.done", {**place, "text": answer.thinking}, 0
+        yield "response.reasoning_summary_part.done", {**place, "part": {**part, "text": answer.thinking}}, 0
     yield "response.output_item.done", {"output_index": 0, "item": done}, 0
 
 
-def _spoken(answer: Answer, scene: Scene, index: int) -> Iterator[Named]:
+def _spoken(ask: Ask, answer: Answer, scene: Scene, index: int) -> Iterator[Named]:
     refused = answer.finish is Finish.REFUSAL
     kind, field = ("refusal", "refusal") if refused else ("output_text", "text")
     place: Item = {"item_id": f"msg_{scene.tag}", "output_index": index, "content_index": 0}
-    extra: Item = {} if refused else {"logprobs": list[Item]()}
+    empty: Item = {field: ""} if refused else {field: "", "annotations": [], "logprobs": []}
     yield "response.output_item.added", {"output_index": index, "item": _message(scene, "in_progress", [])}, 0
-    yield "response.content_part.added", {**place, "part": {**_part(answer), field: ""}}, 0
+    yield "response.content_part.added", {**place, "part": {**_part(ask, answer), **empty}}, 0
     for piece in pieces(answer.text):
+        extra: Item = {} if refused else {"logprobs": _likely(ask, piece)}
         yield f"response.{kind}.delta", {**place, "delta": piece, **extra}, 1
-    yield f"response.{kind}.done", {**place, field: answer.text, **extra}, 0
-    yield "response.content_part.done", {**place, "part": _part(answer)}, 0
-    item = _message(scene, "completed", [_part(answer)])
+    for n, cite in enumerate(answer.cites):
+        told: Item = {"annotation_index": n, "annotation": _annotation(cite)}
+        yield "response.output_text.annotation.added", {**place, **told}, 0
+    whole: Item = {} if refused else {"logprobs": _likely(ask, answer.text)}
+    yield f"response.{kind}.done", {**place, field: answer.text, **whole}, 0
+    yield "response.content_part.done", {**place, "part": _part(ask, answer)}, 0
+    item = _message(scene, _status(answer), [_part(ask, answer)])
     yield "response.output_item.done", {"output_index": index, "item": item}, 0
 
 

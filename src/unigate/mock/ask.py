@@ -108,6 +108,8 @@ class Ask(msgspec.Struct, frozen=True):
     wants_json: bool = False
     schema: msgspec.Raw = msgspec.Raw(b"")
     limit: int | None = None
+    stop: str | None = None
+    """The first of the sequences at which the model shall stop."""
     choices: int = 1
     turns: tuple[Turn, ...] = ()
     """The model's turns since the user spoke last, in which it called the tools whose results come now."""
@@ -176,6 +178,7 @@ class Fail(msgspec.Struct, frozen=True):
     type: str | None = None
     code: str | None = None
     tag: str = ""
+    retry_after: str | None = None
 
 
 class Refused(Exception):

@@ -177,4 +177,4 @@ def _scripted_fail(scene: Scene) -> Fail:
     message = script.message or f"The script asked for status {script.status or 400}."
     if script.echo_key:
         message = f"{message} The credential was {scene.credential}."
-    return Fail(script.status or 500, message, kind or None, code or None, scene.tag)
+    return Fail(script.status or 500, message, kind or None, code or None, scene.tag, script.retry_after)

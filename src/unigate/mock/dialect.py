@@ -37,6 +37,8 @@ class Dialect(msgspec.Struct, frozen=True):
     events: Callable[[Ask, Answer, Scene], Iterator[Event]]
     stream_type: bytes = SSE
     frame: Callable[[bytes], bytes] | None = None
+    wordless: bool = False
+    """Whether a refusal in this format has no words."""
     prove: Callable[[Ask, Scene], None] | None = None
     """What demands that earlier thoughts have come back; raises if they have not."""
 
@@ -51,6 +53,8 @@ def _converse(dialect: Dialect, ask: Ask, scene: Scene) -> Reply:
     if dialect.prove is not None:
         dialect.prove(ask, scene)
     answer = compose(ask, scene)
+    if dialect.wordless and scene.script.refusal:
+        answer = msgspec.structs.replace(answer, text="", output_tokens=answer.reasoned)
     if ask.stream:
         events = _hidden(dialect.events(ask, answer, scene), scene.script.reasoning)
         return Reply(

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from functools import partial
 from urllib.parse import unquote
 
+import msgspec
+
 from unigate.mock import answers_anthropic as anthropic
 from unigate.mock import answers_bedrock as bedrock
 from unigate.mock import answers_cohere as cohere
@@ -13,7 +15,20 @@ from unigate.mock import answers_gemini as gemini
 from unigate.mock import answers_ollama as ollama
 from unigate.mock import answers_openai as openai
 from unigate.mock import answers_responses as responses
-from unigate.mock import endpoints, endpoints_cohere, frames, proof, reads_bedrock, shelf_ollama, stamps
+from unigate.mock import (
+    endpoints,
+    endpoints_cohere,
+    endpoints_gemini,
+    frames,
+    proof,
+    reads_anthropic,
+    reads_bedrock,
+    reads_gemini,
+    reads_openai,
+    reads_responses,
+    shelf_ollama,
+    stamps,
+)
 from unigate.mock.ask import Heard, Request
 from unigate.mock.dialect import Dialect, Route, conversation, counting
 
@@ -21,18 +36,22 @@ __all__ = ["OPENAI_ERROR", "find"]
 
 OPENAI_ERROR = openai.error
 
-CHAT = Dialect(openai.read_chat, openai.chat_body, openai.chat_events)
-COMPLETION = Dialect(openai.read_completion, openai.completion_body, openai.completion_events)
-RESPONSES = Dialect(responses.read, responses.body, responses.events)
-MESSAGES = Dialect(anthropic.read, anthropic.body, anthropic.events)
-GENERATE = Dialect(gemini.read, gemini.body, gemini.events, b"text/event-stream")
+CHAT = Dialect(reads_openai.read_chat, openai.chat_body, openai.chat_events)
+COMPLETION = Dialect(reads_openai.read_completion, openai.completion_body, openai.completion_events)
+RESPONSES = Dialect(reads_responses.read, responses.body, responses.events, prove=proof.items)
+MESSAGES = Dialect(reads_anthropic.read, anthropic.body, anthropic.events, prove=proof.blocks)
+GENERATE = Dialect(
+    reads_gemini.read, gemini.body, gemini.events, b"text/event-stream", wordless=True, prove=proof.first_calls
+)
 COHERE = Dialect(cohere.read, cohere.body, cohere.events, b"text/event-stream")
 FRAMES = b"application/vnd.amazon.eventstream"
-CONVERSE = Dialect(reads_bedrock.read, bedrock.body, bedrock.events, FRAMES, frames.frame, proof.blocks)
+CONVERSE = Dialect(reads_bedrock.read, bedrock.body, bedrock.events, FRAMES, frames.frame, prove=proof.blocks)
 LINES = b"application/x-ndjson"
 OLLAMA_CHAT = Dialect(ollama.read_chat, ollama.chat_body, ollama.chat_events, LINES)
 OLLAMA_GENERATE = Dialect(ollama.read_generate, ollama.generate_body, ollama.generate_events, LINES)
-GENERATE_ARRAY = Dialect(gemini.read, gemini.body, gemini.events_array, b"application/json; charset=UTF-8")
+GENERATE_ARRAY = msgspec.structs.replace(
+    GENERATE, events=gemini.events_array, stream_type=b"application/json; charset=UTF-8"
+)
 
 
 def _anthropic(hear: Callable[[Request], Heard]) -> Route:
@@ -40,7 +59,7 @@ def _anthropic(hear: Callable[[Request], Heard]) -> Route:
 
 
 def _gemini(hear: Callable[[Request], Heard]) -> Route:
-    return Route(hear, gemini.error, gemini.stream_error, stamps.none)
+    return Route(hear, gemini.error, gemini.stream_error, stamps.none, gemini.stranger)
 
 
 def _cohere(hear: Callable[[Request], Heard]) -> Route:
@@ -57,7 +76,7 @@ POST = {
     "/embeddings": Route(endpoints.embeddings),
     "/responses": Route(partial(conversation, RESPONSES), openai.error, responses.stream_error),
     "/messages": _anthropic(partial(conversation, MESSAGES)),
-    "/messages/count_tokens": _anthropic(partial(counting, anthropic.read, anthropic.count)),
+    "/messages/count_tokens": _anthropic(partial(counting, reads_anthropic.read, anthropic.count)),
     "/images/generations": Route(endpoints.images),
     "/audio/speech": Route(endpoints.speech),
     "/audio/transcriptions": Route(endpoints.transcriptions),
@@ -76,9 +95,9 @@ GET = {"/api/tags": _ollama(shelf_ollama.tags), "/api/version": _ollama(shelf_ol
 VERBS = {
     "generateContent": _gemini(partial(conversation, GENERATE)),
     "streamGenerateContent": _gemini(partial(conversation, GENERATE_ARRAY)),
-    "countTokens": _gemini(partial(counting, gemini.read, gemini.count)),
-    "embedContent": _gemini(gemini.embed),
-    "batchEmbedContents": _gemini(gemini.embed_batch),
+    "countTokens": _gemini(partial(counting, reads_gemini.read, gemini.count)),
+    "embedContent": _gemini(endpoints_gemini.embed),
+    "batchEmbedContents": _gemini(endpoints_gemini.embed_batch),
     "rawPredict": POST["/messages"],
     "streamRawPredict": POST["/messages"],
 }
