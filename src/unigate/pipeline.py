@@ -63,7 +63,10 @@ class Pipeline:
             if call.streamed and dialect.comments:
                 reply.beat(self._heartbeat)
             ways = catalog.ways(call.model, dialect, has_tools=call.wants_tools, random=self._random)
-            await self._try_each(call, dialect, ways, reply, ledger)
+            if ways:
+                await self._try_each(call, dialect, ways, reply, ledger)
+            else:
+                _estimate(call, dialect, reply, ledger)
         except Refusal as refusal:
             _end(call, dialect, reply, ledger, (refusal.told, "refused"))
         except Fault as fault:
@@ -105,6 +108,14 @@ class Pipeline:
                 is_over = not attempts_left or number >= len(ways)
                 if is_over or reply.committed or reply.is_gone or not fault.reaction.try_next:
                     raise
+
+
+def _estimate(call: Call, dialect: Dialect, reply: Reply, ledger: Ledger) -> None:
+    """Answers with the dialect's own estimate. Raises Refusal if the call makes no sense."""
+    assert dialect.estimate is not None and call.body is not None, "only such a dialect is left without a way"
+    content = dialect.estimate(call.body, call.model)
+    ledger.settle(200, "ok")
+    reply.whole(200, b"content-type: application/json\r\nx-unigate-estimated: true\r\n", content)
 
 
 def _without_key(told: Told, target: Target) -> Told:

@@ -135,3 +135,5 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     id_header: bytes = b""
     client: ClientSide | None = None
     provider: ProviderSide | None = None
+    # Answers (body, model) where no target speaks the dialect: an estimate, marked as one.
+    estimate: Callable[[Body, str], bytes] | None = None

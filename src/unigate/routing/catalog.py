@@ -79,10 +79,11 @@ class Catalog:
     def ways(self, name: str, dialect: Dialect, *, has_tools: bool, random: Random) -> tuple[Way, ...]:
         """The ways to try, in order; targets that speak the client's own format come before all others.
 
-        Raises Refusal (404) naming the nearest models, or what they do not speak.
+        None at all means that the dialect's own estimate is the answer. Raises Refusal (404) naming the nearest models,
+        or what they do not speak.
         """
         if self.demo is not None:
-            return (self.demo.way(dialect, has_tools, name),)
+            return (self.demo.way(dialect, has_tools, name),) if dialect.estimate is None else ()
         known = self._fixed.get((name, dialect.name))
         if known is not None:
             return known
@@ -90,7 +91,7 @@ class Catalog:
         found = POLICIES[route.policy](route.targets, random) if route else (self._lone_target(name),)
         spoken = ((target, dialect_for(target.provider, dialect)) for target in found)
         able = tuple(Way(target, one) for target, one in spoken if one is not None)
-        if not able:
+        if not able and dialect.estimate is None:
             places = ", ".join(sorted({target.provider.name for target in found}))
             reason = f"Model '{name}' (at {places}) does not offer {dialect.name}."
             raise Refusal(404, "operation_not_supported", reason, param="model")
