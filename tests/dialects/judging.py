@@ -33,6 +33,8 @@ _APIS: Mapping[str, str] = {
 
 def spoken_by(recording: Recording) -> Dialect | None:
     """The dialect of a recorded answer, if it is one that is translated."""
+    if ".invoke_stream" in recording.api:
+        return None  # another format within AWS frames, which no row speaks
     dialect = DIALECTS.get(format_of(recording).name)
     return dialect if dialect is not None and dialect.provider is not None else None
 

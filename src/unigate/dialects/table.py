@@ -1,23 +1,20 @@
-"""The dialects Unigate knows, by name; a new one is a file of its own and a line here."""
+"""The dialects Unigate knows, by name; a new one is a folder of its own and a line here."""
 
 from __future__ import annotations
 
 from functools import partial
 
-from unigate.dialects.dialect import ClientSide, Dialect, ErrorShape, ProviderSide
-from unigate.dialects.openai_chat.answer_reader import ChatReader
-from unigate.dialects.openai_chat.answer_writer import ChatWriter
-from unigate.dialects.openai_chat.fields import FIELDS as CHAT_FIELDS
-from unigate.dialects.openai_chat.request_reader import read_ask as read_chat
-from unigate.dialects.openai_chat.request_writer import write_ask as write_chat
-from unigate.dialects.openai_errors import error_body, error_event, read_fault
+from unigate.dialects.anthropic_messages.dialect import COUNT_TOKENS, MESSAGES
+from unigate.dialects.dialect import Dialect
+from unigate.dialects.openai_chat.dialect import CHAT
+from unigate.dialects.openai_errors import read_fault
 from unigate.dialects.openai_meters import ChatMeter, SilentMeter
 from unigate.dialects.openai_responses.meter import ResponsesMeter
 from unigate.target import Provider
 
 __all__ = ["DIALECTS", "OPENAI_ERRORS", "dialect_for"]
 
-OPENAI_ERRORS = ErrorShape(error_body, error_event)
+OPENAI_ERRORS = CHAT.errors
 """How a client is told of errors where nothing says what it speaks."""
 
 _openai = partial(Dialect, fault=read_fault, errors=OPENAI_ERRORS)
@@ -25,16 +22,14 @@ _read = partial(_openai, new_meter=ChatMeter)
 _opaque = partial(_openai, new_meter=SilentMeter, opaque=True)
 _form = partial(_opaque, model_in="form")
 
-_CARRIED: tuple[Dialect, ...] = (
-    _read(
-        name="openai.chat",
-        operation="/chat/completions",
-        usage_on_request=True,
-        client=ClientSide(fields=CHAT_FIELDS, read_ask=read_chat, new_writer=ChatWriter),
-        provider=ProviderSide(write_ask=write_chat, new_reader=ChatReader),
-    ),
-    _read(name="openai.completions", operation="/completions", usage_on_request=True),
+_TRANSLATED: tuple[Dialect, ...] = (
+    CHAT,
     _openai(name="openai.responses", operation="/responses", new_meter=ResponsesMeter),
+    MESSAGES,
+)
+_CARRIED: tuple[Dialect, ...] = (
+    COUNT_TOKENS,
+    _read(name="openai.completions", operation="/completions", usage_on_request=True),
     _read(name="openai.embeddings", operation="/embeddings"),
     _read(name="openai.moderations", operation="/moderations"),
     _read(name="openai.rerank", operation="/rerank"),
@@ -46,7 +41,7 @@ _CARRIED: tuple[Dialect, ...] = (
     _form(name="openai.audio.translations", operation="/audio/translations"),
 )
 
-DIALECTS: dict[str, Dialect] = {dialect.name: dialect for dialect in _CARRIED}
+DIALECTS: dict[str, Dialect] = {dialect.name: dialect for dialect in _TRANSLATED + _CARRIED}
 
 
 def dialect_for(provider: Provider, asked: Dialect) -> Dialect | None:
