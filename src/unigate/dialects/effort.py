@@ -1,4 +1,8 @@
-"""How hard a model should think: as a word, and as a number of tokens."""
+"""How hard a model should think: as a word, and as a number of tokens.
+
+The numbers are ours, for no two services agree on them: every model that takes a budget takes one from 1024 to 24576
+(Anthropic's least, and the most of Gemini 2.5 Flash).
+"""
 
 from __future__ import annotations
 
@@ -11,10 +15,12 @@ _BUDGETS: Mapping[str, int] = {
     "minimal": 1024,
     "low": 2048,
     "medium": 8192,
-    "high": 24576,
-    "xhigh": 32768,
-    "max": 65536,
+    "high": 16384,
+    "xhigh": 24576,
+    "max": 32768,
 }
+# `minimal` and `xhigh` are known to few models, so that no number becomes one of them.
+_UP_TO: tuple[tuple[int, str], ...] = ((0, "none"), (4096, "low"), (12288, "medium"))
 
 
 def budget_for(effort: str) -> int:
@@ -23,5 +29,7 @@ def budget_for(effort: str) -> int:
 
 
 def effort_for(budget: int) -> str:
-    """The least word that stands for at least so many tokens."""
-    return next((effort for effort, tokens in _BUDGETS.items() if tokens >= budget), "xhigh")
+    """The nearest word that all reasoning models know; a budget below nothing, which leaves it open, is `medium`."""
+    if budget < 0:
+        return "medium"
+    return next((word for most, word in _UP_TO if budget <= most), "high")

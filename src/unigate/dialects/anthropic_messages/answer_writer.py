@@ -1,0 +1,249 @@
+"""Writes answers as the Messages API does (https://platform.claude.com/docs/en/build-with-claude/streaming)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from unigate.conversation import (
+    Answer,
+    Asked,
+    Begin,
+    Block,
+    Cited,
+    Close,
+    Delta,
+    End,
+    Event,
+    Foreign,
+    Open,
+    Reason,
+    Refused,
+    Signed,
+    Spent,
+    Text,
+    Thinking,
+    ToolUse,
+)
+from unigate.dialects.anthropic_messages.arguments import written_arguments
+from unigate.dialects.anthropic_messages.citations import written_citation
+from unigate.dialects.anthropic_messages.counts import written_usage
+from unigate.dialects.anthropic_messages.fields import OWN
+from unigate.dialects.signatures import wrap
+from unigate.usage import Usage
+
+__all__ = ["MessagesWriter"]
+
+_REASONS = {
+    Reason.STOP: "end_turn",
+    Reason.STOP_SEQUENCE: "stop_sequence",
+    Reason.LENGTH: "max_tokens",
+    Reason.TOOL_USE: "tool_use",
+    Reason.FILTER: "refusal",
+    Reason.REFUSAL: "refusal",
+    Reason.PAUSE: "pause_turn",
+}
+_MESSAGE = (
+    b'{"id":%b,"type":"message","role":"assistant","model":%b,"content":%b,"stop_reason":%b,"stop_sequence":%b,'
+    b'"stop_details":%b,"usage":%b}'
+)
+_MESSAGE_START = b'event: message_start\ndata: {"type":"message_start","message":%b}\n\n'
+_BLOCK_START = b'event: content_block_start\ndata: {"type":"content_block_start","index":%d,"content_block":%b}\n\n'
+_BLOCK_DELTA = b'event: content_block_delta\ndata: {"type":"content_block_delta","index":%d,"delta":{"type":"%b":'
+_BLOCK_STOP = b'event: content_block_stop\ndata: {"type":"content_block_stop","index":%d}\n\n'
+_END = (
+    b'event: message_delta\ndata: {"type":"message_delta","delta":{"stop_reason":%b,"stop_sequence":%b,'
+    b'"stop_details":%b},"usage":%b}\n\nevent: message_stop\ndata: {"type":"message_stop"}\n\n'
+)
+_NO_ENDING = (b"null", b"null", b"null")
+_AFTER_DELTA = b"}}\n\n"
+_TEXT = b'text_delta","text'
+_THINKING = b'thinking_delta","thinking'
+_ARGUMENTS = b'input_json_delta","partial_json'
+_SIGNATURE = b'signature_delta","signature'
+_CITATION = b'citations_delta","citation'
+
+_encode = msgspec.json.Encoder().encode
+
+
+class MessagesWriter:
+    """Writes one answer, its blocks one after the other; what comes of a later one is held until it may open."""
+
+    __slots__ = (
+        "_asked",
+        "_begin",
+        "_delta",
+        "_held",
+        "_index",
+        "_open",
+        "_origin",
+        "_refusal",
+        "_signature",
+        "_skipped",
+        "_usage",
+    )
+
+    def __init__(self, asked: Asked) -> None:
+        self._asked = asked
+        self._begin: Begin | None = None  # not written yet
+        self._usage = Usage()
+        self._open = -1  # the index of the open block in our events
+        self._index = 0  # of the next block on the wire
+        self._delta = b""  # how a delta of the open block begins
+        self._origin = ""
+        self._signature: list[str] = []
+        self._held: dict[int, list[Event]] = {}
+        self._skipped: set[int] = set()
+        self._refusal: dict[int, str] = {}  # told with the end, by block
+
+    def write(self, events: Iterable[Event]) -> bytes:
+        """See `AnswerWriter.write`."""
+        out: list[bytes] = []
+        for event in events:
+            if type(event) is Delta and event.index == self._open:
+                out.append(self._delta + _encode(event.text) + _AFTER_DELTA)
+            else:
+                self._take(event, out)
+        self._write_begin(out)
+        return b"".join(out)
+
+    def whole(self, answer: Answer) -> bytes:
+        """See `AnswerWriter.whole`."""
+        content = [written for block in answer.blocks if (written := _written(block)) is not None]
+        refusal = "".join(block.text for block in answer.blocks if isinstance(block, Refused))
+        ending = _ending(answer.reason, answer.stop_sequence, refusal)
+        return self._message(Begin(answer.id, answer.model), b"[" + b",".join(content) + b"]", ending, answer.usage)
+
+    def _message(self, begin: Begin, content: bytes, ending: tuple[bytes, bytes, bytes], usage: Usage) -> bytes:
+        id = begin.id or f"msg_{self._asked.id}"
+        model = begin.model or self._asked.model
+        return _MESSAGE % (_encode(id), _encode(model), content, *ending, written_usage(usage))
+
+    def _take(self, event: Event, out: list[bytes]) -> None:
+        match event:
+            case Spent(usage):
+                self._usage = usage
+            case Begin():
+                self._begin = event
+            case End():
+                self._write_end(event, out)
+            case Open(index) | Delta(index) | Close(index) | Signed(index) | Cited(index):
+                self._write_begin(out)
+                self._take_in_turn(index, event, out)
+
+    def _write_begin(self, out: list[bytes]) -> None:
+        """Waits for what came with it, so that the first event may know the input's tokens."""
+        if self._begin is not None:
+            out.append(_MESSAGE_START % self._message(self._begin, b"[]", _NO_ENDING, self._usage))
+            self._begin = None
+
+    def _write_end(self, end: End, out: list[bytes]) -> None:
+        self._write_begin(out)
+        while self._open >= 0 or self._held:
+            if self._open >= 0:
+                self._close(out)
+            self._go_on(out)
+        ending = _ending(end.reason, end.stop_sequence, "".join(self._refusal.values()))
+        out.append(_END % (*ending, written_usage(self._usage)))
+
+    # --- blocks
+
+    def _take_in_turn(self, index: int, event: Event, out: list[bytes]) -> None:
+        if index in self._skipped:
+            if isinstance(event, Delta) and index in self._refusal:
+                self._refusal[index] += event.text
+        elif isinstance(event, Open) and not _is_known(event.block):
+            self._skipped.add(index)
+            if isinstance(event.block, Refused):
+                self._refusal[index] = event.block.text
+        elif self._open >= 0 and index != self._open:
+            self._held.setdefault(index, []).append(event)
+        else:
+            self._take_of_open(event, out)
+            self._go_on(out)
+
+    def _go_on(self, out: list[bytes]) -> None:
+        """Writes what waited for the last block's end."""
+        while self._open < 0 and self._held:
+            for event in self._held.pop(next(iter(self._held))):
+                self._take_of_open(event, out)
+
+    def _take_of_open(self, event: Event, out: list[bytes]) -> None:
+        match event:
+            case Open(index, block):
+                self._open_block(index, block, out)
+            case Delta(_, text):
+                out.append(self._delta + _encode(text) + _AFTER_DELTA)
+            case Signed(_, signature):
+                self._signature.append(signature)
+            case Cited(_, citation):
+                self._say(_CITATION, bytes(written_citation(citation)), out)
+            case _:
+                self._close(out)
+
+    def _open_block(self, index: int, block: Block, out: list[bytes]) -> None:
+        self._open = index
+        self._signature = []
+        match block:
+            case Thinking(_, signature, origin, redacted):
+                self._delta = _BLOCK_DELTA % (self._index, _THINKING)
+                self._origin = origin
+                if signature and not redacted:
+                    self._signature.append(signature)
+                    block = msgspec.structs.replace(block, signature=None)
+            case ToolUse():
+                self._delta = _BLOCK_DELTA % (self._index, _ARGUMENTS)
+            case _:
+                self._delta = _BLOCK_DELTA % (self._index, _TEXT)
+        out.append(_BLOCK_START % (self._index, _written(block) or b"null"))
+
+    def _say(self, kind: bytes, value: bytes, out: list[bytes]) -> None:
+        out.append(_BLOCK_DELTA % (self._index, kind) + value + _AFTER_DELTA)
+
+    def _close(self, out: list[bytes]) -> None:
+        """Ends the open block."""
+        if self._signature:
+            # In one piece: the SDKs replace a signature by the next one.
+            signature = _slot("".join(self._signature), self._origin)
+            self._say(_SIGNATURE, _encode(signature), out)
+        out.append(_BLOCK_STOP % self._index)
+        self._open = -1
+        self._index += 1
+
+
+def _is_known(block: Block) -> bool:
+    return isinstance(block, Text | Thinking | ToolUse) or (isinstance(block, Foreign) and block.origin == OWN)
+
+
+def _slot(signature: str, origin: str) -> str:
+    return signature if origin == OWN else wrap(signature, origin)
+
+
+def _ending(reason: Reason, sequence: str | None, refusal: str) -> tuple[bytes, bytes, bytes]:
+    """Why an answer ended: the word, the sequence that ended it, and the words of a refusal."""
+    word = "refusal" if refusal and reason is Reason.STOP else _REASONS[reason]
+    details = {"type": "refusal", "category": None, "explanation": refusal} if refusal else None
+    return _encode(word), _encode(sequence), _encode(details)
+
+
+def _written(block: Block) -> bytes | None:
+    """A block with all it holds so far; None for one that this format has no form for."""
+    match block:
+        case Text(text, _, citations):
+            told: dict[str, object] = {"type": "text", "text": text}
+            if citations:
+                told["citations"] = [written_citation(citation) for citation in citations]
+            return _encode(told)
+        case Thinking(text, signature, origin, redacted):
+            slot = _slot(signature, origin) if signature else ""
+            if redacted:
+                return _encode({"type": "redacted_thinking", "data": slot})
+            return _encode({"type": "thinking", "thinking": text, "signature": slot})
+        case ToolUse(id, name, arguments):
+            call: dict[str, object] = {"type": "tool_use", "id": id, "name": name}
+            return _encode(call | {"input": written_arguments(arguments)})
+        case Foreign(origin, _, raw) if origin == OWN:
+            return bytes(raw)
+        case _:
+            return None

@@ -1,0 +1,163 @@
+"""Writes an ask as a Messages request (https://platform.claude.com/docs/en/api/messages)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from unigate.conversation import Ask, Part, Tool, ToolChoice
+from unigate.dialects.anthropic_messages.arguments import FREE_TEXT
+from unigate.dialects.anthropic_messages.blocks import cache_of
+from unigate.dialects.anthropic_messages.fields import OWN, SETTINGS
+from unigate.dialects.anthropic_messages.schemas import closed, of_object
+from unigate.dialects.anthropic_messages.thoughts import Thoughts, samplers_for, thoughts_for
+from unigate.dialects.anthropic_messages.turns import Turns
+from unigate.dialects.claude import Generation, generation_of
+from unigate.dialects.losses import Losses
+from unigate.target import Target
+
+__all__ = ["write_ask"]
+
+_NAMES: Mapping[Part, str] = {part: name for name, part in SETTINGS.items()}
+_TIERS: Mapping[bytes, str] = {b'"auto"': "auto", b'"default"': "standard_only"}
+_CHOICES = {"auto": "auto", "required": "any", "named": "any", "none": "none"}
+_encode = msgspec.json.Encoder().encode
+
+_Json = dict[str, object]
+
+
+def write_ask(ask: Ask, target: Target, losses: Losses) -> bytes:
+    """The request body. Raises Refusal (422) naming what this format cannot say."""
+    losses.begin(ask)
+    quirks, generation = target.provider.quirks, generation_of(target.model)
+    turns = Turns(losses)
+    turns.add_all(ask.messages)
+    body: _Json = {"model": target.model, "max_tokens": 0, "messages": turns.messages}
+    if turns.system:
+        body["system"] = turns.system
+    if ask.stop:
+        _add_stop(body, ask.stop, losses)
+    if ask.user is not None:
+        body["metadata"] = {"user_id": ask.user}
+    _add_tools(body, ask, generation, losses)
+    if "tools" not in body and turns.called:
+        # Earlier calls are refused where no tools are offered.
+        body["tools"] = [{"name": name, "input_schema": of_object(None)} for name in turns.called]
+        body["tool_choice"] = {"type": "none"}
+    may_think = turns.allow_thinking()
+    thoughts = thoughts_for(ask, generation, quirks.default_max_tokens, may_think=may_think, losses=losses)
+    body["max_tokens"] = thoughts.limit
+    _add_thinking(body, thoughts, ask.thinking_shown)
+    _add_output(body, ask, thoughts, generation, losses)
+    _add_settings(body, ask, losses)
+    for part, value in samplers_for(ask, generation, losses, thinks=thoughts.are_wanted).items():
+        body[_NAMES[part]] = value
+    if ask.streamed:
+        body["stream"] = True
+    return _encode(body)
+
+
+def _add_stop(body: _Json, stop: tuple[str, ...], losses: Losses) -> None:
+    """A sequence of white space alone is refused."""
+    kept = [one for one in stop if one.strip()]
+    if len(kept) < len(stop):
+        losses.cannot(Part.STOP)
+    if kept:
+        body["stop_sequences"] = kept
+
+
+def _add_settings(body: _Json, ask: Ask, losses: Losses) -> None:
+    for part, raw in ask.settings.items():
+        if part is Part.SERVICE_TIER and bytes(raw) in _TIERS:
+            body["service_tier"] = _TIERS[bytes(raw)]
+        elif part not in _NAMES:
+            losses.cannot(part)
+
+
+def _add_tools(body: _Json, ask: Ask, generation: Generation, losses: Losses) -> None:
+    choice = ask.tool_choice
+    tools: list[object] = [_tool(tool, generation, losses) for tool in _offered(ask)]
+    for hosted in ask.hosted_tools:
+        if hosted.origin == OWN:
+            tools.append(hosted.raw)
+        else:
+            losses.cannot(Part.HOSTED_TOOLS, hosted.kind)
+    if not tools:
+        if choice is not None and choice.mode in ("required", "named"):
+            losses.cannot(Part.TOOL_CHOICE)
+        return
+    body["tools"] = tools
+    wanted = _choice(choice or ToolChoice("auto"))
+    if ask.parallel is False and wanted["type"] != "none":
+        wanted["disable_parallel_tool_use"] = True
+    if choice is not None or ask.parallel is False:
+        body["tool_choice"] = wanted
+
+
+def _offered(ask: Ask) -> Iterable[Tool]:
+    """The tools; only one name can be demanded, so several are demanded by offering no others."""
+    choice = ask.tool_choice
+    if choice is None or not choice.names or (choice.mode == "named" and len(choice.names) == 1):
+        return ask.tools
+    return [tool for tool in ask.tools if tool.name in choice.names]
+
+
+def _choice(choice: ToolChoice) -> _Json:
+    if choice.mode == "named" and len(choice.names) == 1:
+        return {"type": "tool", "name": choice.names[0]}
+    return {"type": _CHOICES[choice.mode]}
+
+
+def _tool(tool: Tool, generation: Generation, losses: Losses) -> _Json:
+    is_strict = tool.strict is True and not tool.custom
+    written: _Json = {"name": tool.name}
+    description = _described(tool)
+    if description:
+        written["description"] = description
+    schema = FREE_TEXT if tool.custom else of_object(tool.schema)
+    if is_strict and generation.schemas:
+        written["strict"] = True
+        schema = closed(schema)
+    elif is_strict:
+        losses.cannot(Part.STRICT_TOOLS)
+    written["input_schema"] = schema
+    if tool.cache is not None:
+        written["cache_control"] = cache_of(tool.cache)
+    return written
+
+
+def _described(tool: Tool) -> str | None:
+    """A grammar for free text can only be told in words."""
+    if not tool.custom or tool.grammar is None:
+        return tool.description
+    grammar = bytes(tool.grammar).decode("utf-8", "replace")
+    return f"{tool.description or ''}\n\nThe input must have this form: {grammar}".strip()
+
+
+def _add_thinking(body: _Json, thoughts: Thoughts, is_shown: bool | None) -> None:
+    if not thoughts.are_wanted:
+        return
+    thinking: _Json = {"type": "adaptive"} if thoughts.is_adaptive else {"type": "enabled"}
+    if thoughts.budget is not None:
+        thinking["budget_tokens"] = thoughts.budget
+    elif is_shown is not None:
+        # Newer models show nothing unless they are asked.
+        thinking["display"] = "summarized" if is_shown else "omitted"
+    body["thinking"] = thinking
+
+
+def _add_output(body: _Json, ask: Ask, thoughts: Thoughts, generation: Generation, losses: Losses) -> None:
+    config: _Json = {}
+    if thoughts.effort is not None:
+        config["effort"] = thoughts.effort
+    if ask.format is not None:
+        schema = ask.format.schema
+        if schema is None:
+            losses.cannot(Part.FORMAT)
+        elif generation.schemas:
+            config["format"] = {"type": "json_schema", "schema": closed(schema)}
+        else:
+            losses.cannot(Part.FORMAT_SCHEMA)
+    if config:
+        body["output_config"] = config

@@ -1,0 +1,108 @@
+"""How hard a Claude model shall think, and what may be set beside it.
+
+https://platform.claude.com/docs/en/build-with-claude/extended-thinking: a budget is at least 1024 and less than the
+limit on the answer, thoughts included; with it no forced tool, no temperature but 1, no top_k, no top_p below 0.95.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from unigate.conversation import Ask, Part
+from unigate.dialects.claude import Generation
+from unigate.dialects.effort import budget_for, effort_for
+from unigate.dialects.losses import Losses
+from unigate.wire.typed import TypedDecoder
+
+__all__ = ["Thoughts", "samplers_for", "thoughts_for"]
+
+_LEAST = 1024
+# What every model that takes a budget can answer at length.
+_ROOMY = 32_000
+_LOWEST_TOP_P = 0.95
+
+_temperature = TypedDecoder(float, "temperature")
+_top_p = TypedDecoder(float, "top_p")
+
+
+class Thoughts(msgspec.Struct, frozen=True):
+    """What is asked for: the limit, a budget, or a word; the model thinks if there is either, or by itself."""
+
+    limit: int
+    budget: int | None = None
+    is_adaptive: bool = False
+    effort: str | None = None
+
+    @property
+    def are_wanted(self) -> bool:
+        """Whether the request says that the model shall think."""
+        return self.budget is not None or self.is_adaptive
+
+
+def thoughts_for(ask: Ask, generation: Generation, most: int, *, may_think: bool, losses: Losses) -> Thoughts:
+    """What to ask for; `most` is the limit where the client set none. Raises Refusal (422) through the losses."""
+    limit = ask.max_tokens if ask.max_tokens is not None else most
+    plain = Thoughts(limit)
+    if ask.effort is None and ask.thinking_budget is None:
+        return plain
+    part = Part.THINKING_BUDGET if ask.effort is None else Part.EFFORT
+    budget = _budget(ask)
+    if budget == 0:
+        return _least(plain, generation, part, losses)
+    is_forced = ask.tool_choice is not None and ask.tool_choice.mode in ("required", "named")
+    if generation.thinking == "none" or is_forced:
+        losses.cannot(part)
+        return plain
+    if generation.thinking == "adaptive":
+        word = ask.effort or effort_for(budget)
+        return Thoughts(limit, None, True, _WORDS.get(word, generation.most_effort))
+    if ask.max_tokens is None:
+        limit = max(most, min(budget + most, _ROOMY))
+    budget = max(min(budget, limit * 3 // 4), _LEAST)
+    if budget >= limit or not may_think:
+        losses.cannot(part)
+        return plain
+    return Thoughts(limit, budget)
+
+
+def _budget(ask: Ask) -> int:
+    if ask.effort == "none":
+        return 0
+    if ask.thinking_budget is not None and ask.thinking_budget >= 0:
+        return ask.thinking_budget
+    return budget_for(ask.effort or "medium")
+
+
+def _least(plain: Thoughts, generation: Generation, part: Part, losses: Losses) -> Thoughts:
+    """No thoughts; models that always think refuse to be told so, and are asked for as few as can be."""
+    if not generation.thinks_unasked:
+        return plain
+    losses.cannot(part)
+    return Thoughts(plain.limit, effort="low")
+
+
+_WORDS = {"minimal": "low", "low": "low", "medium": "medium", "high": "high"}
+
+
+def samplers_for(ask: Ask, generation: Generation, losses: Losses, *, thinks: bool) -> dict[Part, float | msgspec.Raw]:
+    """Temperature, top_p and top_k as far as the model takes them; its own default of 1 needs no saying."""
+    found: dict[Part, float | msgspec.Raw] = {}
+    if Part.TEMPERATURE in ask.settings:
+        temperature = _temperature.decode(ask.settings[Part.TEMPERATURE])[0]
+        if temperature > 1 or (temperature != 1 and (thinks or not generation.samplers)):
+            losses.cannot(Part.TEMPERATURE)
+        elif generation.samplers:
+            found[Part.TEMPERATURE] = temperature
+    if Part.TOP_P in ask.settings:
+        top_p = _top_p.decode(ask.settings[Part.TOP_P])[0]
+        is_one_too_many = generation.samplers - len(found) < 1
+        if top_p != 1 and (is_one_too_many or (thinks and top_p < _LOWEST_TOP_P)):
+            losses.cannot(Part.TOP_P)
+        elif not is_one_too_many:
+            found[Part.TOP_P] = top_p
+    if Part.TOP_K in ask.settings:
+        if thinks or not generation.samplers:
+            losses.cannot(Part.TOP_K)
+        else:
+            found[Part.TOP_K] = ask.settings[Part.TOP_K]
+    return found

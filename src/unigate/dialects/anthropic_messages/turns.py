@@ -1,0 +1,220 @@
+"""Turns of a conversation as the `system` and `messages` of a Messages request.
+
+Instructions stand apart, before the conversation; those from the middle of it join them, since most models refuse them
+elsewhere. Consecutive turns of one side become one, and a turn's tool results come first in it, as the API demands.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from unigate.conversation import (
+    Audio,
+    Block,
+    Data,
+    Document,
+    FileRef,
+    Foreign,
+    Image,
+    Message,
+    Part,
+    Refused,
+    Role,
+    Text,
+    Thinking,
+    ToolResult,
+    ToolUse,
+    Url,
+    Video,
+)
+from unigate.dialects.anthropic_messages.arguments import wrapped, written_arguments
+from unigate.dialects.anthropic_messages.blocks import (
+    Base64Source,
+    CitationsConfig,
+    DocumentBlock,
+    FileSource,
+    ImageBlock,
+    RedactedBlock,
+    TextBlock,
+    TextSource,
+    ThinkingBlock,
+    ToolResultBlock,
+    ToolUseBlock,
+    UrlSource,
+    Written,
+    cache_of,
+)
+from unigate.dialects.anthropic_messages.fields import OWN
+from unigate.dialects.losses import Losses
+from unigate.dialects.media import plain_text
+
+__all__ = ["Turn", "Turns"]
+
+_NOT_IN_ID = re.compile(r"[^a-zA-Z0-9_-]")
+_PDF = "application/pdf"
+_PARTS: Mapping[type[Block], Part] = {
+    Audio: Part.AUDIO,
+    Document: Part.DOCUMENTS,
+    Image: Part.IMAGES,
+    Video: Part.VIDEO,
+}
+_encode = msgspec.json.Encoder().encode
+
+
+class Turn(msgspec.Struct):
+    """One message of the request."""
+
+    role: str
+    content: list[Written]
+
+
+class Turns:
+    """The instructions and the messages written so far. Raises Refusal (422) naming what cannot be said."""
+
+    def __init__(self, losses: Losses) -> None:
+        self.system: list[TextBlock] = []
+        self.messages: list[Turn] = []
+        # The tools that were called so far.
+        self.called: dict[str, None] = {}
+        self._losses = losses
+
+    def add_all(self, messages: Iterable[Message]) -> None:
+        """Adds the messages in their order, and puts the whole into the form that the API demands."""
+        for message in messages:
+            self._add(message)
+        if not self.messages and self.system:
+            # A conversation must have a turn; instructions alone are one.
+            self.messages.append(Turn("user", [self.system.pop()]))
+        for turn in self.messages:
+            turn.content.sort(key=lambda block: not isinstance(block, ToolResultBlock))
+        self._trim_end()
+
+    def allow_thinking(self) -> bool:
+        """Whether a budget for thinking may be set: not in a round of tools that began without thoughts.
+
+        https://platform.claude.com/docs/en/build-with-claude/extended-thinking#preserving-thinking-blocks
+        """
+        last = next((turn for turn in reversed(self.messages) if turn.role == "assistant"), None)
+        if last is None or not any(isinstance(block, ToolUseBlock) for block in last.content):
+            return True
+        return isinstance(last.content[0], ThinkingBlock | RedactedBlock)
+
+    def _add(self, message: Message) -> None:
+        if message.name is not None:
+            self._losses.cannot(Part.NAMES)
+        if message.role in (Role.SYSTEM, Role.DEVELOPER):
+            self._instruct(message.blocks)
+            return
+        written = [one for block in message.blocks if (one := self._block(block, message.role)) is not None]
+        if not written:
+            return
+        if self.messages and self.messages[-1].role == message.role.value:
+            self.messages[-1].content.extend(written)
+        else:
+            self.messages.append(Turn(message.role.value, written))
+
+    def _instruct(self, blocks: Iterable[Block]) -> None:
+        for block in blocks:
+            written = self._block(block, Role.SYSTEM)
+            if isinstance(written, TextBlock):
+                self.system.append(written)
+
+    def _trim_end(self) -> None:
+        """An answer that is to be gone on with must not end in white space."""
+        last = self.messages[-1].content if self.messages and self.messages[-1].role == "assistant" else []
+        if last and isinstance(last[-1], TextBlock):
+            last[-1] = msgspec.structs.replace(last[-1], text=last[-1].text.rstrip())
+
+    def _block(self, block: Block, role: Role) -> Written | None:
+        match block:
+            case Text(text, cache):
+                # A text without words is refused.
+                return TextBlock(text, cache_of(cache)) if text.strip() else None
+            case Refused(text):
+                return TextBlock(text) if text.strip() else None
+            case ToolUse():
+                return self._tool_use(block)
+            case ToolResult():
+                return self._tool_result(block)
+            case Thinking():
+                return self._thinking(block)
+            case Foreign(origin, _, raw) if origin == OWN:
+                return raw
+            case Foreign():
+                self._losses.cannot(Part.FOREIGN)
+            case Image() if role is Role.USER:
+                return self._image(block)
+            case Document() if role is Role.USER:
+                return self._document(block)
+            case _:
+                self._losses.cannot(_PARTS[type(block)])
+        return None
+
+    def _tool_use(self, call: ToolUse) -> ToolUseBlock:
+        self.called[call.name] = None
+        arguments = wrapped(call.arguments) if call.custom else written_arguments(call.arguments)
+        return ToolUseBlock(self._id(call.id), call.name, arguments, cache_of(call.cache))
+
+    def _tool_result(self, result: ToolResult) -> ToolResultBlock:
+        written = [one for block in result.blocks if (one := self._in_result(block)) is not None]
+        return ToolResultBlock(
+            self._id(result.id), written or None, True if result.is_error else None, cache_of(result.cache)
+        )
+
+    def _in_result(self, block: Block) -> msgspec.Raw | None:
+        written = self._block(block, Role.USER)
+        if written is None or isinstance(written, msgspec.Raw):
+            return written
+        return msgspec.Raw(_encode(written))
+
+    def _thinking(self, thought: Thinking) -> ThinkingBlock | RedactedBlock | None:
+        """Only what the service itself has signed comes back to it."""
+        if thought.origin != OWN or not thought.signature:
+            self._losses.cannot(Part.THINKING)
+            return None
+        return RedactedBlock(thought.signature) if thought.redacted else ThinkingBlock(thought.text, thought.signature)
+
+    def _image(self, image: Image) -> ImageBlock | None:
+        if image.detail not in (None, "auto"):
+            self._losses.cannot(Part.IMAGE_DETAIL)
+        match image.source:
+            case Data(media_type, base64):
+                return ImageBlock(Base64Source(media_type, base64), cache_of(image.cache))
+            case Url(url):
+                return ImageBlock(UrlSource(url), cache_of(image.cache))
+            case FileRef(id, origin):
+                if origin == OWN:
+                    return ImageBlock(FileSource(id), cache_of(image.cache))
+                self._losses.cannot(Part.FILE_IDS)
+                return None
+
+    def _document(self, document: Document) -> DocumentBlock | None:
+        source = self._document_source(document)
+        if source is None:
+            return None
+        cited = CitationsConfig(True) if document.cited else None
+        return DocumentBlock(source, document.name, None, cited, cache_of(document.cache))
+
+    def _document_source(self, document: Document) -> Base64Source | UrlSource | FileSource | TextSource | None:
+        match document.source:
+            case Url(url):
+                return UrlSource(url)
+            case FileRef(id, origin):
+                if origin == OWN:
+                    return FileSource(id)
+                self._losses.cannot(Part.FILE_IDS)
+            case Data(media_type, base64) if media_type == _PDF:
+                return Base64Source(_PDF, base64)
+            case Data():
+                text = plain_text(document.source)
+                if text is not None:
+                    return TextSource("text/plain", text)
+                self._losses.cannot(Part.DOCUMENTS)
+        return None
+
+    def _id(self, id: str) -> str:
+        """A tool call's id in the letters that are allowed; the same one always becomes the same."""
+        return _NOT_IN_ID.sub("_", id) or "call"
