@@ -1,0 +1,204 @@
+"""Reads generateContent's answers: whole, as events, or as the items of an array.
+
+https://ai.google.dev/api/generate-content#response-body
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from unigate.conversation import Answer, Asked, Begin, End, Event, Reason, Spent
+from unigate.dialects.collect import Collector
+from unigate.dialects.gemini_generate import chunks
+from unigate.dialects.gemini_generate.answer_blocks import Blocks
+from unigate.dialects.gemini_generate.chunks import Chunk
+from unigate.dialects.gemini_generate.errors import fault_in
+from unigate.dialects.gemini_generate.shapes import ABSENT, given
+from unigate.dialects.gemini_generate.usage import usage_of
+from unigate.errors import Fault, Kind
+from unigate.usage import Usage
+from unigate.wire import sse
+from unigate.wire.lines import ArrayItems
+
+__all__ = ["GenerateReader"]
+
+_FAILURES = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_REASONS: Mapping[str, Reason] = {
+    "STOP": Reason.STOP,
+    "1": Reason.STOP,
+    "MAX_TOKENS": Reason.LENGTH,
+    "2": Reason.LENGTH,
+}
+# The model's answer makes no sense; all other reasons mean that something was held back.
+_FAILED = frozenset(
+    {
+        "MALFORMED_FUNCTION_CALL",
+        "MALFORMED_RESPONSE",
+        "MISSING_THOUGHT_SIGNATURE",
+        "TOO_MANY_TOOL_CALLS",
+        "UNEXPECTED_TOOL_CALL",
+    }
+)
+_UNSPECIFIED = ("", "0", "FINISH_REASON_UNSPECIFIED")
+
+
+class GenerateReader:
+    """Reads one answer. A stream has ended once a reason to finish was told; there is no other mark."""
+
+    __slots__ = (
+        "_asked",
+        "_blocks",
+        "_counts",
+        "_explained",
+        "_fault",
+        "_finish",
+        "_is_begun",
+        "_is_blocked",
+        "_items",
+    )
+
+    def __init__(self, asked: Asked) -> None:
+        self._asked = asked
+        self._blocks = Blocks(asked)
+        self._items: _Framing | None = None  # known from the first byte
+        self._fault: Fault | None = None
+        self._is_begun = False
+        self._is_blocked = False
+        self._finish = ""
+        self._explained = ""
+        self._counts = ABSENT
+
+    @property
+    def usage(self) -> Usage:
+        """See `AnswerReader.usage`."""
+        pieces = self._blocks.pieces
+        ended = bool(self._finish) or self._is_blocked
+        told = usage_of(self._counts, ended=ended, events=pieces) if given(self._counts) else None
+        return told or Usage(output_tokens=pieces, estimated=True)
+
+    def feed(self, chunk: bytes) -> list[Event]:
+        """See `AnswerReader.feed`."""
+        if self._items is None:
+            if not chunk.strip():
+                return []
+            self._items = ArrayItems() if chunk.lstrip().startswith(b"[") else _Events()
+        if self._fault is not None:
+            raise self._fault
+        found: list[Event] = []
+        try:
+            for data in self._items.feed(chunk):
+                self._take(self._decoded(data), data, found)
+        except Fault as fault:
+            if not found:
+                raise
+            self._fault = fault  # what came before it is told first, however the bytes were cut
+        return found
+
+    def close(self) -> list[Event]:
+        """See `AnswerReader.close`."""
+        if self._fault is not None:
+            raise self._fault
+        found: list[Event] = []
+        if isinstance(self._items, _Events):
+            for data in self._items.rest():
+                self._take(self._decoded(data), data, found)
+        elif self._items is not None:
+            self._items.close()
+        if not self._finish and not self._is_blocked:
+            raise Fault(Kind.TRUNCATED, "The upstream's stream ended before the answer was finished.")
+        self._end(found)
+        return found
+
+    def read(self, content: bytes) -> Answer:
+        """See `AnswerReader.read`."""
+        try:
+            whole = chunks.decode_all(content)
+        except _FAILURES as error:
+            reason = "The upstream answered 200 with something that is not Gemini's."
+            raise Fault(Kind.INVALID, reason) from error
+        found: list[Event] = []
+        for chunk in whole:
+            self._take(chunk, content, found)
+        if not self._is_blocked and not any(chunk.candidates for chunk in whole):
+            raise Fault(Kind.INVALID, "The upstream answered 200 without a candidate.")
+        self._finish = self._finish or "STOP"
+        self._end(found)
+        collector = Collector()
+        collector.take(found)
+        return collector.answer()
+
+    # --- one chunk
+
+    def _decoded(self, data: bytes) -> Chunk:
+        try:
+            return chunks.decode(data)
+        except _FAILURES as error:
+            raise Fault(Kind.INVALID, "The upstream sent a chunk that is not one of Gemini's.") from error
+
+    def _take(self, chunk: Chunk, data: bytes, found: list[Event]) -> None:
+        if given(chunk.error):
+            raise fault_in(data)
+        if b"TokenCount" in bytes(chunk.usage_metadata):
+            self._counts = chunk.usage_metadata
+        if not self._is_begun:
+            self._is_begun = True
+            found.append(Begin(chunk.response_id or "", chunk.model_version or ""))
+            if given(self._counts):
+                found.append(Spent(self.usage))
+        if not chunk.candidates:
+            self._is_blocked = self._is_blocked or chunk.is_blocked
+            return
+        candidate = chunk.first()
+        if candidate is None:
+            return
+        try:
+            self._blocks.take(candidate, found)
+        except _FAILURES as error:
+            raise Fault(Kind.INVALID, "The upstream sent a candidate that is not one of Gemini's.") from error
+        reason = candidate.finish_reason
+        if reason is not None and str(reason) not in _UNSPECIFIED:
+            self._finish = str(reason)
+            self._explained = candidate.finish_message or ""
+
+    def _end(self, found: list[Event]) -> None:
+        if self._finish in _FAILED:
+            because = f": {self._explained[:500]}" if self._explained else ""
+            raise Fault(Kind.INVALID, f"The model's answer ended with {self._finish}{because}")
+        if not self._is_begun:
+            found.append(Begin(self._asked.id, self._asked.model))
+        self._blocks.close(found)
+        found.append(Spent(self.usage))
+        found.append(End(self._reason()))
+
+    def _reason(self) -> Reason:
+        reason = Reason.FILTER if self._is_blocked else _REASONS.get(self._finish, Reason.FILTER)
+        return Reason.TOOL_USE if reason is Reason.STOP and self._blocks.calls else reason
+
+
+class _Events:
+    """Cuts server-sent events; an error comes as bare JSON among them."""
+
+    __slots__ = ("_events",)
+
+    def __init__(self) -> None:
+        self._events = sse.Events()
+
+    def feed(self, chunk: bytes) -> list[bytes]:
+        return list(_data_of(self._events.feed(chunk)))
+
+    def rest(self) -> list[bytes]:
+        return list(_data_of(self._events.close()))
+
+
+_Framing = _Events | ArrayItems
+
+
+def _data_of(events: Iterable[bytes]) -> Iterable[bytes]:
+    for event in events:
+        data = sse.data_of(event)
+        if data:
+            yield data
+        elif (bare := event.strip()).startswith(b"{"):
+            yield bare

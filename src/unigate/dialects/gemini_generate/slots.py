@@ -1,0 +1,36 @@
+"""The `thoughtSignature` slot of a part, which carries signatures of every origin.
+
+The slot has no place beside it to say that a thought was redacted, so that is told with the origin.
+"""
+
+from __future__ import annotations
+
+from unigate.conversation import Thinking
+from unigate.dialects.gemini_generate.spelling import standard_base64
+from unigate.dialects.signatures import unwrap, wrap
+
+__all__ = ["ORIGIN", "PLACEHOLDER", "signed", "slot_of"]
+
+ORIGIN = "gemini.generate"
+
+PLACEHOLDER = "skip_thought_signature_validator"
+"""Stands for the signature of a call Gemini did not make (https://ai.google.dev/gemini-api/docs/thought-signatures)."""
+
+_PLACEHOLDERS = frozenset({PLACEHOLDER, "context_engineering_is_the_way_to_go"})
+_REDACTED = "+redacted"
+
+
+def slot_of(signature: str, origin: str, redacted: bool) -> str:
+    """What to put into the slot for a signature."""
+    return signature if origin == ORIGIN else wrap(signature, origin + _REDACTED * redacted)
+
+
+def signed(slot: str | None) -> Thinking | None:
+    """The reasoning that a slot's content stands for, if any."""
+    if not slot or slot in _PLACEHOLDERS:
+        return None
+    # The Python SDK decodes the slot and encodes it again, in another alphabet.
+    signature, origin = unwrap(standard_base64(slot), ORIGIN)
+    if origin == ORIGIN:
+        return Thinking("", slot, ORIGIN)
+    return Thinking("", signature, origin.removesuffix(_REDACTED), origin.endswith(_REDACTED))

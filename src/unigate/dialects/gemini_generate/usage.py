@@ -1,0 +1,91 @@
+"""Token counts as Gemini tells them: thoughts apart from the answer, what its tools read apart from the prompt.
+
+https://ai.google.dev/api/generate-content#UsageMetadata
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from unigate.usage import Usage
+
+__all__ = ["usage_metadata", "usage_of"]
+
+# A count outside this range is no count; whoever sent it has said nothing about usage.
+_Count = Annotated[int, msgspec.Meta(ge=0, lt=2**40)]
+
+
+class _Modality(msgspec.Struct, frozen=True, rename="camel"):
+    modality: str | int = ""
+    token_count: _Count = 0
+
+
+class _Counts(msgspec.Struct, frozen=True, rename="camel"):
+    prompt_token_count: _Count | None = None
+    candidates_token_count: _Count | None = None
+    thoughts_token_count: _Count | None = None
+    tool_use_prompt_token_count: _Count | None = None
+    cached_content_token_count: _Count | None = None
+    total_token_count: _Count | None = None
+    prompt_tokens_details: tuple[_Modality, ...] | None = None
+    candidates_tokens_details: tuple[_Modality, ...] | None = None
+
+
+_counts = msgspec.json.Decoder(_Counts)
+_encode = msgspec.json.Encoder().encode
+
+
+def usage_of(raw: msgspec.Raw, *, ended: bool, events: int) -> Usage | None:
+    """What a `usageMetadata` says; None if it counts nothing.
+
+    A stream tells what the answer itself takes at the end only: before, its events are counted.
+    """
+    try:
+        counts = _counts.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    if counts.prompt_token_count is None and counts.total_token_count is None:
+        return None
+    inputs = (counts.prompt_token_count or 0) + (counts.tool_use_prompt_token_count or 0)
+    thoughts = counts.thoughts_token_count
+    is_known = ended or counts.candidates_token_count is not None
+    answered = (counts.candidates_token_count or 0) if is_known else events
+    return Usage(
+        inputs,
+        answered + (thoughts or 0),
+        counts.cached_content_token_count,
+        thoughts,
+        not is_known,
+        None,
+        _audio(counts.prompt_tokens_details),
+        _audio(counts.candidates_tokens_details),
+    )
+
+
+def _audio(details: tuple[_Modality, ...] | None) -> int | None:
+    return next((one.token_count for one in details or () if one.modality == "AUDIO"), None)
+
+
+def usage_metadata(usage: Usage) -> bytes:
+    """The same counts in Gemini's words."""
+    told: dict[str, object] = {}
+    if usage.input_tokens is not None:
+        told["promptTokenCount"] = usage.input_tokens
+    if usage.output_tokens is not None:
+        told["candidatesTokenCount"] = usage.output_tokens - (usage.reasoning_tokens or 0)
+    if usage.input_tokens is not None or usage.output_tokens is not None:
+        told["totalTokenCount"] = (usage.input_tokens or 0) + (usage.output_tokens or 0)
+    if usage.cached_tokens:
+        told["cachedContentTokenCount"] = usage.cached_tokens
+    if usage.input_tokens is not None:
+        told["promptTokensDetails"] = _modalities(usage.input_tokens, usage.audio_input_tokens)
+    if usage.reasoning_tokens:
+        told["thoughtsTokenCount"] = usage.reasoning_tokens
+    return _encode(told)
+
+
+def _modalities(total: int, audio: int | None) -> list[dict[str, object]]:
+    told: list[dict[str, object]] = [{"modality": "TEXT", "tokenCount": total - (audio or 0)}]
+    return [*told, {"modality": "AUDIO", "tokenCount": audio}] if audio else told
