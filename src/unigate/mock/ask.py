@@ -9,6 +9,7 @@ from zlib import crc32
 
 import msgspec
 
+from unigate.mock.chats import Chats
 from unigate.mock.script import Script
 
 __all__ = [
@@ -62,6 +63,7 @@ class Scene(msgspec.Struct, frozen=True):
     filler_words: int = 0
     demo: bool = False
     credential: str = ""
+    chats: Chats = msgspec.field(default_factory=Chats)
 
     @property
     def tag(self) -> str:
@@ -208,3 +210,5 @@ class Heard(msgspec.Struct, frozen=True):
     model: str
     stream: bool
     answer: Callable[[Scene], Reply]
+    named: bool = True
+    """Whether a request of this kind must name a model."""

@@ -10,6 +10,7 @@ import msgspec
 from unigate.mock import guard, routes, stamps
 from unigate.mock.ask import Fail, Refused, Reply, Request, Scene
 from unigate.mock.bill import Bill
+from unigate.mock.chats import Chats
 from unigate.mock.dialect import Route
 from unigate.mock.faults import Steps
 from unigate.mock.guard import Guard
@@ -52,6 +53,7 @@ class Desk:
         self._number = 0
         self._scripts = Scripts()
         self._memory = Memory()
+        self._chats = Chats()
 
     def plan(self, request: Request, *, local: bool) -> Plan:
         """The answer to this request."""
@@ -101,11 +103,12 @@ class Desk:
     def _answer(self, request: Request, route: Route, credential: str) -> Plan:
         heard = route.hear(request)
         model = request.model or heard.model
-        if not model and request.method == "POST":
+        if not model and heard.named:
             return self._refusal(request, route, Fail(400, "The request names no model."))
         script, text, words = self._scripts.read(model)
         shown = "unigate-demo" if self._settings.demo else model
-        scene = Scene(self._number, model, shown, script, text, words, self._settings.demo, credential)
+        demo = self._settings.demo
+        scene = Scene(self._number, model, shown, script, text, words, demo, credential, self._chats)
         if script.status >= 400 or (script.error is not None and script.inband is None):
             return self._fail(request, route, scene)
         reply = heard.answer(scene)
@@ -136,16 +139,17 @@ class Desk:
             script = msgspec.structs.replace(script, status=400)
         fail = msgspec.structs.replace(_scripted_fail(scene), status=script.status)
         reply = Reply(route.error(fail))
-        top = _top(reply, script.status, route, fail, scene.tag.encode())
-        steps = output(reply, top, script, b"")
-        return Plan(steps, script, script.status, self._number, scene.model, keep_alive=request.keep_alive)
+        status = route.error_status(fail)
+        steps = output(reply, _top(reply, status, route, fail, scene.tag.encode()), script, b"")
+        return Plan(steps, script, status, self._number, scene.model, keep_alive=request.keep_alive)
 
     def _refusal(self, request: Request, route: Route | None, fail: Fail) -> Plan:
         shape = route.error if route is not None else routes.OPENAI_ERROR
         tag = f"mock{self._number:08d}"
         reply = Reply(shape(msgspec.structs.replace(fail, tag=tag)))
-        steps = plain(reply, _top(reply, fail.status, route, fail, tag.encode()), PLAIN)
-        return Plan(steps, PLAIN, fail.status, self._number, keep_alive=request.keep_alive)
+        status = route.error_status(fail) if route is not None else fail.status
+        steps = plain(reply, _top(reply, status, route, fail, tag.encode()), PLAIN)
+        return Plan(steps, PLAIN, status, self._number, keep_alive=request.keep_alive)
 
     def _books(self, request: Request, allowed: bool) -> Plan:
         told: dict[tuple[str, str], Callable[[], bytes]] = {

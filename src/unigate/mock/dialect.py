@@ -17,6 +17,10 @@ __all__ = ["SSE", "Dialect", "Route", "conversation", "counting"]
 SSE = b"text/event-stream; charset=utf-8"
 
 
+def _own_status(fail: Fail) -> int:
+    return fail.status
+
+
 class Route(msgspec.Struct, frozen=True):
     """What answers one path, the shape of its errors and the headers that are the provider's own."""
 
@@ -25,6 +29,7 @@ class Route(msgspec.Struct, frozen=True):
     stream_error: Callable[[Fail], bytes] = openai.stream_error
     stamp: stamps.Stamp = stamps.openai
     stranger: Callable[[str], Fail] = stamps.unknown_key
+    error_status: Callable[[Fail], int] = _own_status
     repeatable: bool = True
     """Whether the same request may be answered from memory: not if the answer has checksums or leaves a trace."""
 

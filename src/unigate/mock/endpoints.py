@@ -81,7 +81,7 @@ def _packed(numbers: list[float]) -> str:
 
 def models(request: Request) -> Heard:
     """Answers the list of models, or one model, in the shape the path or the headers ask for."""
-    return Heard(request.model, False, partial(_models, request))
+    return Heard(request.model, False, partial(_models, request), named=False)
 
 
 def _models(request: Request, scene: Scene) -> Reply:

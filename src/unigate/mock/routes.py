@@ -11,6 +11,7 @@ import msgspec
 from unigate.mock import answers_anthropic as anthropic
 from unigate.mock import answers_bedrock as bedrock
 from unigate.mock import answers_cohere as cohere
+from unigate.mock import answers_coze as coze
 from unigate.mock import answers_gemini as gemini
 from unigate.mock import answers_ollama as ollama
 from unigate.mock import answers_openai as openai
@@ -66,6 +67,11 @@ def _cohere(hear: Callable[[Request], Heard]) -> Route:
     return Route(hear, cohere.error, cohere.stream_error, stamps.cohere)
 
 
+def _coze(hear: Callable[[Request], Heard]) -> Route:
+    # What a chat has said is fetched later, so that no two chats are the same.
+    return Route(hear, coze.error, coze.stream_error, stamps.none, error_status=coze.status, repeatable=False)
+
+
 def _ollama(hear: Callable[[Request], Heard]) -> Route:
     return Route(hear, ollama.error, ollama.stream_error, stamps.none)
 
@@ -86,12 +92,20 @@ POST = {
     "/v2/chat": _cohere(partial(conversation, COHERE)),
     "/v2/embed": _cohere(endpoints_cohere.embed),
     "/v2/rerank": _cohere(endpoints_cohere.rerank),
+    "/v3/chat": _coze(coze.chat),
+    "/v3/chat/retrieve": _coze(coze.retrieve),
+    "/v3/chat/message/list": _coze(coze.messages),
     "/api/chat": _ollama(partial(conversation, OLLAMA_CHAT)),
     "/api/generate": _ollama(partial(conversation, OLLAMA_GENERATE)),
     "/api/embed": _ollama(ollama.embed),
     "/api/show": _ollama(shelf_ollama.show),
 }
-GET = {"/api/tags": _ollama(shelf_ollama.tags), "/api/version": _ollama(shelf_ollama.version)}
+GET = {
+    "/api/tags": _ollama(shelf_ollama.tags),
+    "/api/version": _ollama(shelf_ollama.version),
+    "/v3/chat/retrieve": POST["/v3/chat/retrieve"],
+    "/v3/chat/message/list": POST["/v3/chat/message/list"],
+}
 VERBS = {
     "generateContent": _gemini(partial(conversation, GENERATE)),
     "streamGenerateContent": _gemini(partial(conversation, GENERATE_ARRAY)),

@@ -116,6 +116,7 @@ class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bomb: int = 64_000_000
     keepalive: KeepAlive | None = None
 
+    polls: int = 1
     first: int = 0
     every: int = 0
 

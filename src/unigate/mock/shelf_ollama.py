@@ -27,7 +27,7 @@ DETAILS = {
 
 def tags(request: Request) -> Heard:
     """Answers the list of models."""
-    return Heard("", False, _tags)
+    return Heard("", False, _tags, named=False)
 
 
 def _tags(scene: Scene) -> Reply:
@@ -42,7 +42,7 @@ def _model(name: str) -> dict[str, object]:
 
 def version(request: Request) -> Heard:
     """Answers the version."""
-    return Heard("", False, _version)
+    return Heard("", False, _version, named=False)
 
 
 def _version(scene: Scene) -> Reply:
