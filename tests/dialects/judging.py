@@ -15,19 +15,22 @@ from unigate.dialects.collect import Collector, events_of
 from unigate.dialects.dialect import Dialect
 from unigate.dialects.table import DIALECTS
 
-__all__ = ["ASKED", "CLIENTS", "PROVIDERS", "as_answer", "judged", "read_stream", "read_whole", "spoken_by"]
+__all__ = ["APIS", "ASKED", "CLIENTS", "PROVIDERS", "as_answer", "judged", "read_stream", "read_whole", "spoken_by"]
 
 ASKED = Asked("req_0123456789abcdef0123456789abcdef", "asked-model", 1_760_000_000, frozenset(), True)
 
 CLIENTS = [dialect for dialect in DIALECTS.values() if dialect.client is not None]
 PROVIDERS = [dialect for dialect in DIALECTS.values() if dialect.provider is not None]
-_APIS: Mapping[str, str] = {
+APIS: Mapping[str, str] = {
     "openai.chat": "openai.chat.completions",
     "openai.responses": "openai.responses",
     "anthropic.messages": "anthropic.messages",
     "gemini.generate": "gemini.generateContent",
     "gemini.generate.array": "gemini.streamGenerateContent",
     "ollama.chat": "ollama.chat",
+    "bedrock.converse": "bedrock.converse",
+    "cohere.chat": "cohere.v2.chat",
+    "coze.chat": "coze.v3.chat",
 }
 
 
@@ -69,7 +72,7 @@ def as_answer(client: Dialect, recording: Recording, events: list[Event], *, str
     is_text = streamed and not client.client.stream_type.startswith(b"application/json")
     return replace(
         recording,
-        api=_APIS[client.name],
+        api=APIS[client.name],
         path="",
         streamed=streamed,
         encoding="text" if is_text else "json",

@@ -30,6 +30,7 @@ from unigate.errors import Refusal
 __all__ = ["Messages", "read_messages"]
 
 _OWN = "openai.chat"
+_NULL = msgspec.Raw(b"null")
 
 
 class _Cache(msgspec.Struct, frozen=True):
@@ -76,6 +77,13 @@ class _File(_Part, frozen=True, tag="file"):
     cache_control: _Cache | None = None
 
 
+class _DocumentUrl(_Part, frozen=True, tag="document_url"):
+    """Mistral's form: https://docs.mistral.ai/capabilities/document_ai/document_qna."""
+
+    document_url: str
+    document_name: str | None = None
+
+
 class _Video(_Part, frozen=True, tag="video_url"):
     video_url: _ImageUrl
 
@@ -92,7 +100,8 @@ class _Thought(_Part, frozen=True, tag="thinking"):
     signature: str | None = None
 
 
-_Content = str | list[_Text | _Image | _Audio | _File | _Video | _Refusal | _Thought] | None
+_AnyPart = _Text | _Image | _Audio | _File | _DocumentUrl | _Video | _Refusal | _Thought
+_Content = str | list[_AnyPart] | None
 
 
 class _Call(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -147,9 +156,9 @@ class _Assistant(_Message, frozen=True, tag="assistant"):
     reasoning: str | None = None
     reasoning_details: list[Detail] | None = None
     # What the SDKs hand back with a message they were given: told about the answer, asked of nobody.
-    annotations: msgspec.Raw | None = None
-    audio: msgspec.Raw | None = None
-    function_call: msgspec.Raw | None = None
+    annotations: msgspec.Raw = _NULL
+    audio: msgspec.Raw = _NULL
+    function_call: msgspec.Raw = _NULL
     prefix: bool | None = None
     extra_content: Extra | None = None
 
@@ -195,7 +204,7 @@ def _turn(message: _System | _Developer | _User | _Assistant) -> Message:
 
 def _own_fields(message: _Assistant) -> list[str]:
     given = {"messages[].audio": message.audio, "function_call": message.function_call}
-    names = [name for name, raw in given.items() if raw is not None and bytes(raw) != b"null"]
+    names = [name for name, raw in given.items() if bytes(raw) != b"null"]
     return names + (["messages[].prefix"] if message.prefix else [])
 
 
@@ -258,7 +267,7 @@ def _blocks(content: _Content) -> list[Block]:
     return [_block(part) for part in content]
 
 
-def _block(part: _Text | _Image | _Audio | _File | _Video | _Refusal | _Thought) -> Block:
+def _block(part: _AnyPart) -> Block:
     match part:
         case _Text(text, cache):
             return Text(text, _mark(cache))
@@ -270,6 +279,8 @@ def _block(part: _Text | _Image | _Audio | _File | _Video | _Refusal | _Thought)
             return Audio(Data(AUDIO_FORMATS.get(sound.format, f"audio/{sound.format}"), sound.data))
         case _File(file, cache):
             return _document(file, _mark(cache))
+        case _DocumentUrl(url, name):
+            return Document(source_of(url), name)
         case _Video(video):
             return Video(source_of(video.url))
         case _Refusal(refusal):

@@ -16,6 +16,7 @@ from unigate.wire.typed import TypedDecoder
 __all__ = ["read_ask"]
 
 _NULL = b"null"
+_NONE = msgspec.Raw(_NULL)
 _ONE = b"1"
 _NO_AUDIO = ["text"]
 
@@ -23,14 +24,14 @@ _NO_AUDIO = ["text"]
 class _Function(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     description: str | None = None
-    parameters: msgspec.Raw | None = None
+    parameters: msgspec.Raw = _NONE
     strict: bool | None = None
 
 
 class _Custom(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     description: str | None = None
-    format: msgspec.Raw | None = None
+    format: msgspec.Raw = _NONE
 
 
 class _Cache(msgspec.Struct, frozen=True):
@@ -62,7 +63,7 @@ class _Choice(msgspec.Struct, frozen=True):
 
 
 class _Schema(msgspec.Struct, frozen=True):
-    schema: msgspec.Raw | None = None
+    schema: msgspec.Raw = _NONE
     name: str | None = None
     description: str | None = None
     strict: bool | None = None
@@ -125,13 +126,19 @@ def _read_tools(ask: Ask, raw: msgspec.Raw) -> None:
         ask.tools += (_tool_of(tool),)
 
 
+def _given(raw: msgspec.Raw) -> msgspec.Raw | None:
+    return None if bytes(raw) == _NULL else raw
+
+
 def _tool_of(tool: _Tool) -> Tool:
     cache = tool.cache_control.ttl if tool.cache_control else None
     if tool.function is not None:
         one = tool.function
-        return Tool(one.name, one.description, one.parameters, one.strict, cache)
+        return Tool(one.name, one.description, _given(one.parameters), one.strict, cache)
     if tool.custom is not None:
-        return Tool(tool.custom.name, tool.custom.description, cache=cache, custom=True, grammar=tool.custom.format)
+        return Tool(
+            tool.custom.name, tool.custom.description, cache=cache, custom=True, grammar=_given(tool.custom.format)
+        )
     raise Refusal(400, "invalid_tool", f"A tool of type '{tool.type}' lacks its '{tool.type}' object.", param="tools")
 
 
@@ -157,7 +164,7 @@ def _read_format(ask: Ask, raw: msgspec.Raw) -> None:
         ask.format = Format()
     elif wanted.type == "json_schema":
         schema = wanted.json_schema
-        if schema is None or schema.schema is None:
+        if schema is None or _given(schema.schema) is None:
             param = "response_format.json_schema"
             raise Refusal(400, "invalid_value", f"'{param}.schema' is missing.", param=param)
         ask.format = Format(schema.schema, schema.name, schema.description, schema.strict)

@@ -80,8 +80,14 @@ class _Turns:
             self._losses.cannot(Part.TOOL_ERRORS)
         if result.cache is not None:
             self._losses.cannot(Part.CACHE)
-        texts = [block.text for block in result.blocks if isinstance(block, Text)]
-        shown: list[Block] = [block for block in result.blocks if not isinstance(block, Text)]
+        texts: list[str] = []
+        shown: list[Block] = []
+        for block in result.blocks:
+            text = block.text if isinstance(block, Text) else _document_text(block)
+            if text is None:
+                shown.append(block)
+            else:
+                texts.append(text)
         content = "\n".join(texts) or ("The result is shown in the next message." if shown else "")
         self.messages.append({"role": "tool", "tool_call_id": self._id(result.id), "content": content})
         return shown
@@ -173,9 +179,9 @@ class _Turns:
         self._mark(document.cache)
         if document.cited:
             self._losses.cannot(Part.DOCUMENT_CITATIONS)
-        text = plain_text(document.source)
+        text = _document_text(document)
         if text is not None:
-            return {"type": "text", "text": f"{document.name}\n\n{text}" if document.name else text}
+            return {"type": "text", "text": text}
         if isinstance(document.source, FileRef):
             if document.source.origin != _OWN:
                 self._losses.cannot(Part.FILE_IDS)
@@ -206,6 +212,12 @@ class _Turns:
             return id
         digest = hashlib.sha256(id.encode()).digest()[:9]
         return "".join(_ALPHABET[byte % len(_ALPHABET)] for byte in digest)
+
+
+def _document_text(block: Block) -> str | None:
+    """A document that is plain text, under its name; None for anything else."""
+    text = plain_text(block.source) if isinstance(block, Document) else None
+    return f"{block.name}\n\n{text}" if text is not None and isinstance(block, Document) and block.name else text
 
 
 def _detail(thought: Thinking) -> _Json:
