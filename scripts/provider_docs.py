@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import yaml
 
-from unigate.routing.table import Row, Table, parse_table
+from unigate.routing.table import CREDENTIALS, SCHEMES, Row, Table, parse_table, schemes_of
 
 ROOT = Path(__file__).resolve().parent.parent
 TABLE = ROOT / "src" / "unigate" / "routing" / "providers.yaml"
@@ -21,6 +21,8 @@ class Words(msgspec.Struct, frozen=True):
     """What a page calls things, in its language."""
 
     heads: tuple[str, ...]
+    ways: str
+    either: str
     renames: str
     drops: str
     no_usage: str
@@ -33,6 +35,8 @@ class Words(msgspec.Struct, frozen=True):
 PAGES = {
     "providers.md": Words(
         heads=("Name", "Service", "Key from", "Address", "Speaks", "Notes"),
+        ways="takes {ways}",
+        either=" or ",
         renames="`{old}` is sent as `{new}`",
         drops="`{field}` is left out",
         no_usage="tells usage in a stream unasked",
@@ -43,6 +47,8 @@ PAGES = {
     ),
     "providers.zh.md": Words(
         heads=("名称", "服务", "密钥来自", "地址", "支持的格式", "说明"),
+        ways="凭据为 {ways}",
+        either=" 或 ",
         renames="`{old}` 改名为 `{new}` 发送",
         drops="不发送 `{field}`",
         no_usage="流式回答无需请求即带用量",
@@ -63,6 +69,11 @@ def notes(row: Row, words: Words) -> Iterator[str]:
     for need in row.needs:
         names = row.variables.get(need, ())
         yield words.needs.format(need=need) + (f" ({code(names)})" if names else "")
+    schemes = schemes_of(row.auth)
+    if len(schemes) > 1:
+        yield words.ways.format(
+            ways=words.either.join(" + ".join(f"`{one}`" for one in SCHEMES[way]) for way in schemes)
+        )
     for old, new in row.rename.items():
         yield words.renames.format(old=old, new=new)
     for field in row.drop:
@@ -75,27 +86,30 @@ def code(names: tuple[str, ...]) -> str:
     return ", ".join(f"`{name}`" for name in names)
 
 
-def chat_address(row: Row) -> str:
-    """Where the service speaks OpenAI's chat format, with the usual values filled in."""
-    place = next((part.base_url for part in (row, *row.also) if "openai.chat" in part.speaks), None)
-    address = place or row.base_url or ""
+def main_address(row: Row) -> str:
+    """Where the service is asked first, with the usual values filled in."""
+    address = row.base_url or ""
     for placeholder, value in row.defaults.items():
         address = address.replace(f"{{{placeholder}}}", value)
     return address
 
 
+def variables(row: Row) -> tuple[str, ...]:
+    """The variables a credential is found in: one, or all parts of one."""
+    parts = (names[0] for fact, names in row.variables.items() if fact in CREDENTIALS)
+    return (*row.key_variables, *parts)
+
+
 def line(name: str, row: Row, words: Words) -> str:
     """One row of the Markdown table."""
-    address = chat_address(row)
-    spoken = [
-        one.removeprefix("openai.") for part in (row, *row.also) for one in part.speaks if one.startswith("openai.")
-    ]
+    address = main_address(row)
+    spoken = [one.removeprefix("openai.") for part in (row, *row.also) for one in part.speaks]
     cells = (
         f"`{name}`",
         f"[{row.title}]({row.docs})",
-        code(row.key_variables) or "—",
+        code(variables(row)) or "—",
         f"`{address}`" if address else "—",
-        ", ".join(spoken),
+        ", ".join(one for one in spoken if not one.endswith(".stream")),
         words.separator.join(notes(row, words)) or "—",
     )
     return f"| {' | '.join(cells)} |"

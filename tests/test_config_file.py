@@ -524,14 +524,21 @@ def overridden(name: str, **facts: object) -> dict[str, tuple[str, str, frozense
     return {" ".join(sorted(one.speaks)): (one.base_url, one.auth, frozenset(one.headers)) for one in endpoints}
 
 
-def test_an_address_of_ones_own_replaces_only_what_speaks_openai() -> None:
-    none: frozenset[str] = frozenset()
+def test_an_address_of_ones_own_replaces_the_rows_and_leaves_its_further_ones_unused() -> None:
+    version = frozenset({"anthropic-version"})
     assert overridden("gemini", base_url="https://mine/v1") == {
-        "openai.chat openai.embeddings openai.models": ("https://mine/v1", "bearer", none)
+        "gemini.count_tokens gemini.embed gemini.generate gemini.models": (
+            "https://mine/v1",
+            "x-goog-api-key",
+            frozenset(),
+        )
     }
     assert overridden("anthropic", base_url="https://mine/v1") == {
-        "openai.chat": ("https://mine/v1", "bearer", none),
-        "openai.models": ("https://mine/v1", "x-api-key", frozenset({"anthropic-version"})),
+        "anthropic.count_tokens anthropic.messages anthropic.models": ("https://mine/v1", "x-api-key", version),
+        "openai.chat": ("https://mine/v1", "bearer", frozenset()),
+    }
+    assert overridden("deepseek", base_url="https://mine/v1") == {
+        "openai.chat openai.models": ("https://mine/v1", "bearer", frozenset())
     }
 
 
@@ -547,14 +554,71 @@ def test_formats_of_ones_own_choice_go_where_the_service_speaks_them() -> None:
     }
 
 
-def test_the_list_of_anthropics_models_is_asked_for_whole() -> None:
-    models = build_provider("anthropic", ProviderSettings(api_key=Secret("a")), load_table()).endpoint("openai.models")
-    assert models and (models.query, models.headers) == ("limit=1000", {"anthropic-version": "2023-06-01"})
-
-
 def test_a_provider_without_an_empty_key_is_not_built() -> None:
     with pytest.raises(TableError, match="needs api_key"):
         build_provider("openai", ProviderSettings(api_key=Secret("")), load_table())
+
+
+AMAZON = "access_key_id: AKID, secret_access_key: s"
+
+
+@pytest.mark.parametrize(
+    ("entry", "problem"),
+    [
+        ("bedrock: {}", "provider 'bedrock' needs region"),
+        ("bedrock: {region: a}", "provider 'bedrock' needs api_key, or access_key_id and secret_access_key"),
+        (f"bedrock: {{region: 'a.evil.example/', {AMAZON}}}",
+         "providers.bedrock.region: may hold only letters, digits, '.', '_' and '-'"),
+        ("bedrock: {region: a, access_key_id: b, secret_access_key: 'c d'}",
+         "providers.bedrock.secret_access_key: has a space, a line break or a character beyond ASCII; "
+         "a header cannot carry it"),
+        (f"openai: {{api_key: k, {AMAZON}}}",
+         "provider 'openai' gives access_key_id and secret_access_key, which is of no use here; remove it"),
+        ("vertex: {}", "provider 'vertex' needs project"),
+        ("vertex: {project: p}", "provider 'vertex' needs access_token, or credentials_file"),
+        ("vertex: {project: p/../q, access_token: t}",
+         "providers.vertex.project: may hold only letters, digits, '.', '_' and '-'"),
+        ("vertex: {project: p, credentials_file: none.json}",
+         "providers.vertex.credentials_file: the file cannot be read: No such file or directory"),
+    ],
+)  # fmt: skip
+def test_what_a_signing_provider_lacks_is_named(entry: str, problem: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config(f"providers:\n  {entry}", "c.yaml", {})
+    assert str(caught.value) == f"c.yaml:2: {problem}"
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        ('{"type": "service_account"}', None),
+        ('{"type": "authorized_user"}', None),
+        ('{"type": "external_account"}',
+         "the file is neither a service account's nor a user's ('authorized_user')"),
+        ("{}", "the file is not a JSON object with a 'type'"),
+        ("-----BEGIN PRIVATE KEY-----", "the file is not a JSON object with a 'type'"),
+    ],
+)  # fmt: skip
+def test_a_credentials_file_is_looked_into(tmp_path: Path, content: str, fault: str | None) -> None:
+    file = tmp_path / "sa.json"
+    file.write_text(content, "utf-8")
+    text = f"providers:\n  vertex: {{project: p, credentials_file: '{file}'}}"
+    if fault is None:
+        assert load_config(text, "c.yaml", {}).providers["vertex"].credentials_file == str(file)
+        return
+    with pytest.raises(ConfigError) as caught:
+        load_config(text, "c.yaml", {})
+    assert str(caught.value) == f"c.yaml:2: providers.vertex.credentials_file: {fault}"
+
+
+def test_the_secrets_of_a_signing_provider_stay_out_of_every_problem() -> None:
+    secrets = {"secret_access_key": "hush-secret", "session_token": "hush-session", "access_token": "hush-token"}
+    given = ", ".join(f"{name}: {value}" for name, value in secrets.items())
+    with pytest.raises(ConfigError) as caught:
+        load_config(f"providers: {{hush-token: {{kind: bedrock, region: a b, {given}}}}}", "c.yaml", {})
+    assert not any(value in str(caught.value) for value in secrets.values())
+    provider = ProviderSettings(**{name: Secret(value) for name, value in secrets.items()})  # type: ignore[arg-type]
+    assert "hush" not in repr(provider)
 
 
 # --- The schema

@@ -19,6 +19,7 @@ from unigate.routing.table import Probe, Row, build_provider
 from unigate.secret import Secret
 
 TABLE = load_table()
+AWS = {"AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "AKID", "AWS_SECRET_ACCESS_KEY": "s"}
 
 
 def found(**environment: str) -> dict[str, ProviderSettings]:
@@ -42,7 +43,8 @@ def test_a_key_under_its_usual_name_makes_a_provider() -> None:
 def test_every_variable_of_every_row_is_found_or_kept_out_on_purpose() -> None:
     for name, row in TABLE.items():
         for variable in row.key_variables:
-            needed = {row.variables[need][0]: "https://needed.example" for need in row.needs}
+            needs = {need: "https://needed.example" if need == "base_url" else "needed" for need in row.needs}
+            needed = {row.variables[need][0]: value for need, value in needs.items()}
             settings = found(**{variable: "sk-a"}, **needed)
             assert list(settings) == ([name] if row.discover else []), variable
             for one in settings.values():
@@ -78,6 +80,19 @@ def test_a_row_waits_for_all_it_needs() -> None:
     }
 
 
+def test_an_access_key_is_found_as_a_whole_or_not_at_all() -> None:
+    temporary = found(**AWS, AWS_SESSION_TOKEN="t")
+    pair = {"access_key_id": "AKID", "secret_access_key": Secret("s")}
+    assert temporary == {"bedrock": ProviderSettings(region="eu-west-1", session_token=Secret("t"), **pair)}
+    assert build_provider("bedrock", temporary["bedrock"], TABLE).key == Secret("s")
+    assert [found(**{name: value for name, value in AWS.items() if name != missing}) for missing in AWS] == [{}] * 3
+
+
+def test_an_api_key_leaves_the_access_key_aside() -> None:
+    bedrock = found(**AWS, AWS_BEARER_TOKEN_BEDROCK="k")
+    assert bedrock == {"bedrock": ProviderSettings(region="eu-west-1", api_key=Secret("k"))}
+
+
 def test_an_address_in_the_environment_replaces_the_rows() -> None:
     openai = found(OPENAI_API_KEY="a", OPENAI_BASE_URL="http://10.0.0.5/v1")["openai"]
     assert build_provider("openai", openai, TABLE).endpoints[0].base_url == "http://10.0.0.5/v1"
@@ -93,6 +108,15 @@ def test_an_address_in_the_environment_replaces_the_rows() -> None:
         (
             {"OPENAI_API_KEY": "sk-one two"},
             "environment: OPENAI_API_KEY has a space, a line break or a character beyond ASCII; "
+            "a header cannot carry it",
+        ),
+        (
+            {**AWS, "AWS_REGION": "eu-west-1.evil.example/"},
+            "environment: AWS_REGION may hold only letters, digits, '.', '_' and '-'",
+        ),
+        (
+            {**AWS, "AWS_SECRET_ACCESS_KEY": "a b"},
+            "environment: AWS_SECRET_ACCESS_KEY has a space, a line break or a character beyond ASCII; "
             "a header cannot carry it",
         ),
         ({"OLLAMA_HOST": "a host"}, "environment: OLLAMA_HOST must be an address without spaces or control characters"),

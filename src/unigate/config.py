@@ -59,6 +59,16 @@ class ProviderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     base_url: Annotated[str | None, Meta(description="Address in place of the row's.")] = None
     api_version: Annotated[str | None, Meta(description="API version, for services whose addresses name one.")] = None
     account: Annotated[str | None, Meta(description="Account id, for services whose addresses name one.")] = None
+    region: Annotated[str | None, Meta(description="AWS region, such as us-east-1.")] = None
+    access_key_id: Annotated[str | None, Meta(description="AWS access key, in place of an api_key.")] = None
+    secret_access_key: Annotated[Secret | None, Meta(description="Its secret, best as ${VARIABLE}.")] = None
+    session_token: Annotated[Secret | None, Meta(description="Its session token, if it is a temporary one.")] = None
+    project: Annotated[str | None, Meta(description="Google Cloud project id.")] = None
+    location: Annotated[str | None, Meta(description="Google Cloud location, such as europe-west1 or global.")] = None
+    credentials_file: Annotated[
+        str | None, Meta(description="Google credentials: the JSON file of a service account or a user.")
+    ] = None
+    access_token: Annotated[Secret | None, Meta(description="A Google access token, in place of a file.")] = None
     origin: Annotated[str | None, Meta(description="Scheme, host and port of a server on your own machine.")] = None
     speaks: Annotated[tuple[str, ...] | None, Meta(description="Formats spoken there, in place of the row's.")] = None
     headers: Annotated[dict[str, str], Meta(description="Fixed headers added to each request.")] = {}

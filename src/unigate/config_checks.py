@@ -5,11 +5,30 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from ipaddress import ip_address
+from pathlib import Path
 from urllib.parse import urlsplit
 
-__all__ = ["address_fault", "credential_fault", "header_fault", "is_name", "key_fault", "loops", "origin_fault"]
+import msgspec
+
+__all__ = [
+    "address_fault",
+    "credential_fault",
+    "credentials_file_fault",
+    "fact_fault",
+    "header_fault",
+    "is_name",
+    "key_fault",
+    "loops",
+    "origin_fault",
+]
+
+
+class _CredentialsFile(msgspec.Struct, frozen=True):
+    type: str
+
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_FACT = re.compile(r"[A-Za-z0-9._-]{1,100}")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
 _CREDENTIAL_HEADERS = frozenset(
     ["authorization", "proxy-authorization", "cookie", "api-key", "x-api-key", "x-goog-api-key"]
@@ -45,6 +64,24 @@ _RUNS = "01234567890 9876543210 abcdefghijklmnopqrstuvwxyz qwertyuiop asdfghjkl 
 def is_name(text: str) -> bool:
     """Whether a provider can be called so: it becomes the first segment of `provider/model`."""
     return _NAME.fullmatch(text) is not None
+
+
+def fact_fault(value: str) -> str | None:
+    """What keeps a text from being a part of an address, such as a region or an account."""
+    return None if _FACT.fullmatch(value) else "may hold only letters, digits, '.', '_' and '-'"
+
+
+def credentials_file_fault(path: str) -> str | None:
+    """What keeps a file from being credentials that can be traded for Google's access tokens."""
+    try:
+        content = Path(path).read_bytes()
+        kind = msgspec.json.decode(content, type=_CredentialsFile).type
+    except OSError as error:
+        return f"the file cannot be read: {error.strerror or error}"
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return "the file is not a JSON object with a 'type'"
+    known = ("service_account", "authorized_user")
+    return None if kind in known else "the file is neither a service account's nor a user's ('authorized_user')"
 
 
 def address_fault(url: str, *, bare: bool = False) -> str | None:

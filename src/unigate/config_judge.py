@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 from unigate.config import (
     Config,
@@ -17,6 +18,8 @@ from unigate.config import (
 from unigate.config_checks import (
     address_fault,
     credential_fault,
+    credentials_file_fault,
+    fact_fault,
     header_fault,
     is_name,
     key_fault,
@@ -29,7 +32,6 @@ from unigate.routing.table import Row, Table, TableError, build_provider, neares
 
 __all__ = ["judge"]
 
-_FACT = re.compile(r"[A-Za-z0-9._-]{1,100}")
 _LINE_SAFE = re.compile(r"[^\x00-\x1f\x7f]+")
 
 
@@ -107,20 +109,37 @@ def _provider_faults(settings: ProviderSettings, table: Table) -> Iterator[tuple
     """What may be wrong with each field of a provider, by the field's name."""
     if settings.kind is not None and settings.kind not in table:
         yield "kind", f"unknown kind '{settings.kind}'{nearest(settings.kind, table)}"
-    if settings.base_url is not None:
-        yield "base_url", address_fault(settings.base_url)
-    if settings.origin is not None:
-        yield "origin", address_fault(settings.origin, bare=True)
-    if settings.api_key is not None:
-        yield "api_key", credential_fault(settings.api_key.reveal())
+    for field, value, fault in _texts(settings):
+        if value is not None:
+            yield field, fault(value)
     if settings.speaks is not None:
         yield "speaks", _speaks_fault(settings.speaks, table)
-    for field, fact in (("api_version", settings.api_version), ("account", settings.account)):
-        if not _FACT.fullmatch(fact or "none"):
-            yield field, "may hold only letters, digits, '.', '_' and '-'"
     for header, value in settings.headers.items():
         if fault := header_fault(header, value):
             yield "headers", f"'{header[:60]}' {fault}"
+
+
+def _texts(settings: ProviderSettings) -> Iterator[tuple[str, str | None, Callable[[str], str | None]]]:
+    """The fields that are text, and what checks each."""
+    yield "base_url", settings.base_url, address_fault
+    yield "origin", settings.origin, partial(address_fault, bare=True)
+    yield "credentials_file", settings.credentials_file, credentials_file_fault
+    yield "access_key_id", settings.access_key_id, credential_fault
+    secrets = {
+        "api_key": settings.api_key,
+        "secret_access_key": settings.secret_access_key,
+        "session_token": settings.session_token,
+        "access_token": settings.access_token,
+    }
+    yield from ((field, secret.reveal(), credential_fault) for field, secret in secrets.items() if secret is not None)
+    facts = {
+        "api_version": settings.api_version,
+        "account": settings.account,
+        "region": settings.region,
+        "project": settings.project,
+        "location": settings.location,
+    }
+    yield from ((field, fact, fact_fault) for field, fact in facts.items() if fact)
 
 
 def _speaks_fault(speaks: tuple[str, ...], table: Table) -> str | None:

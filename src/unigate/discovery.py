@@ -12,9 +12,9 @@ import msgspec
 from dotenv import dotenv_values
 
 from unigate.config import ProviderSettings
-from unigate.config_checks import address_fault, credential_fault
+from unigate.config_checks import address_fault, credential_fault, fact_fault
 from unigate.errors import ConfigError, Problem
-from unigate.routing.table import Probe, Row, Table
+from unigate.routing.table import CREDENTIALS, SCHEMES, Probe, Row, Table, schemes_of
 from unigate.secret import Secret
 
 __all__ = ["find_providers", "probe_local", "read_dotenv"]
@@ -50,23 +50,37 @@ def find_providers(environment: Mapping[str, str], table: Table) -> dict[str, Pr
 def _found(row: Row, environment: Mapping[str, str], problems: list[Problem]) -> ProviderSettings | None:
     variable, key = _first(row.key_variables, environment)
     facts = {fact: _first(variables, environment) for fact, variables in row.variables.items()}
-    given = {fact: value for fact, (_, value) in facts.items() if value}
-    is_named = bool(given) if row.local else bool(key)
+    given = {fact: value for fact, (_, value) in facts.items() if value and not (key and fact in CREDENTIALS)}
+    is_named = bool(given) if row.local else bool(key) or _is_enough(given, row)
     # A shell made ready for our own clients holds our key under the usual name.
     if not is_named or key.startswith(_OUR_PREFIX) or any(need not in given for need in row.needs):
         return None
-    if key and (fault := credential_fault(key)):
-        problems.append(Problem("environment", 0, f"{variable} {fault}"))
     if "origin" in given:
         given["origin"] = _origin(given["origin"], row.defaults.get("origin", ""))
-    for fact in given.keys() & {"origin", "base_url"}:
-        if fault := address_fault(given[fact], bare=fact == "origin"):
-            problems.append(Problem("environment", 0, f"{facts[fact][0]} {fault}"))
+    told = {fact: (facts[fact][0], value) for fact, value in given.items()} | {"api_key": (variable, key or "none")}
+    for fact, (name, value) in told.items():
+        if fault := _fault(fact, value):
+            problems.append(Problem("environment", 0, f"{name} {fault}"))
     return msgspec.convert(
         {fact: value.rstrip("/") for fact, value in given.items()} | ({"api_key": Secret(key)} if key else {}),
         type=ProviderSettings,
         dec_hook=_as_secret,
     )
+
+
+def _is_enough(given: Mapping[str, str], row: Row) -> bool:
+    """Whether a credential of several parts is there as a whole."""
+    return any(SCHEMES[one] and set(SCHEMES[one]) <= set(given) for one in schemes_of(row.auth))
+
+
+def _fault(fact: str, value: str) -> str | None:
+    match fact:
+        case "origin" | "base_url":
+            return address_fault(value, bare=fact == "origin")
+        case _ if fact in CREDENTIALS:
+            return credential_fault(value)
+        case _:
+            return fact_fault(value)
 
 
 def _as_secret(kind: type, value: object) -> Secret:

@@ -31,7 +31,7 @@ from unigate.storage.registry import Registry
 from unigate.storage.store import Store
 from unigate.target import Provider
 from unigate.upstream.client import Upstream
-from unigate.upstream.models import LISTED, fetch_models
+from unigate.upstream.models import fetch_models, list_of
 
 __all__ = ["Keeper"]
 
@@ -135,7 +135,7 @@ class Keeper:
 
     async def _follow_lists(self, registry: Registry) -> None:
         """Asks each provider for its models, now and then."""
-        providers = [one for one in self._settings.providers if one.endpoint(LISTED) is not None]
+        providers = [one for one in self._settings.providers if list_of(one) is not None]
         if self._settings.demo is not None or not providers:
             return
         upstream = Upstream()

@@ -48,6 +48,8 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     headers: dict[str, str] = {}
     path: str = "{operation}"
     query: str = ""
+    # Whether a request names its model at the top level of its body; if not, the path alone does.
+    model_in_body: bool = True
 
 
 class Signing(msgspec.Struct, frozen=True, kw_only=True):

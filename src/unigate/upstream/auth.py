@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from importlib import import_module
+from pathlib import Path
 
 from unigate.clock import Wall
 from unigate.secret import Secret
 from unigate.target import Provider
+from unigate.upstream.google import GoogleTokens
 from unigate.upstream.signed import Sender, Signer
 from unigate.upstream.sigv4 import SigV4
 
@@ -31,18 +32,8 @@ AUTH: Mapping[str, Callable[[Secret], tuple[str, str] | None]] = {
 NewSigner = Callable[[Provider, Sender, Wall], Signer]
 
 
-def _late(module: str) -> NewSigner:
-    """A signer whose module is loaded when the first provider needs it: its guest takes a tenth of a second."""
-
-    def new_signer(provider: Provider, sender: Sender, wall: Wall) -> Signer:
-        make: NewSigner = import_module(module).new_signer
-        return make(provider, sender, wall)
-
-    return new_signer
-
-
 SIGNERS: Mapping[str, NewSigner] = {
     "aws-sigv4": lambda provider, sender, wall: SigV4(provider.signing, provider.key, wall),
-    "google": _late("unigate.upstream.google"),
+    "google": lambda provider, sender, wall: GoogleTokens(Path(provider.signing.credentials_file), sender, wall),
 }
 """What signs for each of the other schemes."""
