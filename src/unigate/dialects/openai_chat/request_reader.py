@@ -145,6 +145,7 @@ def _tool_of(tool: _Tool) -> Tool:
 def _read_choice(ask: Ask, raw: msgspec.Raw) -> None:
     choice = _choice.decode(raw)[0]
     if isinstance(choice, str):
+        choice = "required" if choice == "any" else choice  # as Mistral says it
         if choice not in ("auto", "none", "required"):
             raise Refusal(400, "invalid_value", f"'tool_choice' cannot be '{choice[:50]}'.", param="tool_choice")
         ask.tool_choice = ToolChoice(choice)
