@@ -460,7 +460,7 @@ def test_no_budget_in_a_round_of_tools_that_began_without_thoughts() -> None:
         ({"top_p": b"0.9"}, None, BUDGETED, {"top_p": 0.9}, ()),
         ({"temperature": b"0", "top_p": b"0.5", "top_k": b"5"}, None, NEWEST, {}, ("temperature", "top_k", "top_p")),
         ({"temperature": b"1", "top_p": b"1"}, None, NEWEST, {}, ()),
-        ({"temperature": b"0", "top_p": b"0.5", "top_k": b"5"}, "low", OLD, {"temperature": 0, "top_p": 0.5, "top_k": 5}, ("effort",)),
+        ({"temperature": b"0", "top_p": b"0.5"}, "low", OLD, {"temperature": 0, "top_p": 0.5}, ("effort",)),
         ({"temperature": b"0", "top_k": b"5"}, "low", BUDGETED, {}, ("temperature", "top_k")),
         ({"top_p": b"0.5"}, "low", BUDGETED, {}, ("top_p",)),
         ({"top_p": b"0.97"}, "low", BUDGETED, {"top_p": 0.97}, ()),
