@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
+import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from gateways import CLIENT_KEY, UPSTREAM_KEY, Gateway, free_port, kill_group, start_gateway, wait_for_models
+from gateways import CLIENT_KEY, PATIENCE_S, UPSTREAM_KEY, Gateway, free_port, kill_group, start_gateway
 
 ROOT = Path(__file__).parents[1]
 HOME = ROOT / ".cache" / "judges"
@@ -49,10 +52,22 @@ def running_formats(folder: Path, upstream: str) -> Iterator[Gateway]:
     environment = {"UPSTREAM_KEY": UPSTREAM_KEY, "CLIENT_KEY": CLIENT_KEY}
     gateway = start_gateway(folder, port=port, environment=environment)
     try:
-        wait_for_models(gateway)
+        until_listed(gateway, "mock-chat")
         yield gateway
     finally:
         kill_group(gateway.process)
+
+
+def until_listed(gateway: Gateway, model: str) -> None:
+    """Waits for a provider's list of models, which is fetched in the background."""
+    request = urllib.request.Request(f"{gateway.url}/v1/models", headers={"authorization": f"Bearer {CLIENT_KEY}"})
+    end = time.monotonic() + PATIENCE_S
+    while time.monotonic() < end:
+        with urllib.request.urlopen(request, timeout=5) as answer:
+            if any(listed["id"].endswith(model) for listed in json.load(answer)["data"]):
+                return
+        time.sleep(0.02)
+    raise AssertionError(f"{model} was never listed.")
 
 
 def installed(kind: str) -> Path:

@@ -17,9 +17,7 @@ SWITCHED_ON: dict[str, tuple[str, ...]] = {
 # Formats that the scripted upstream answers in when it is asked by the vendor's own library.
 SPOKEN = ("openai.chat", "openai.responses", "anthropic.messages", "gemini.generate")
 # Known defects: patterns of client, target and feature, and what is wrong.
-KNOWN = (
-    ("gemini.generate-python", DIRECT, "*tool*", "the upstream does not read parameters_json_schema in snake case"),
-    ("gemini.generate-python", DIRECT, "thinking_loop", "the same"),
+KNOWN: tuple[tuple[str, str, str, str], ...] = (
     ("gemini.generate-*", DIRECT, "models", "the upstream lists models under /v1 in OpenAI's shape only"),
 )
 

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 from pathlib import Path
 
 import pytest
 
 FOLDER = Path(__file__).parents[2] / ".cache" / "matrix"
+# All workers of one run share this name; without workers the process is the run.
+RUN = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
 
 
 def note(item: pytest.Item, report: pytest.TestReport) -> None:
-    """Adds a finished case of the matrix to the file of its pair."""
-    place = dict(item.user_properties).get("matrix")
-    if place is None or report.when != "call":
+    """Adds a finished case of the matrix to its pair's file, which holds the cases of one run only."""
+    told = dict(item.user_properties)
+    if report.when != "call" or "matrix" not in told:
         return
-    pair, case = place
-    path = FOLDER / f"{pair}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    told = json.loads(path.read_text()) if path.exists() else {}
-    told[case] = dict(item.user_properties).get("outcome", "green") if report.outcome == "passed" else "failed"
-    path.write_text(json.dumps(told, indent=0, sort_keys=True))
+    pair, case = told["matrix"]
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with (FOLDER / f"{pair}.json").open("a+") as page:
+        fcntl.flock(page, fcntl.LOCK_EX)
+        page.seek(0)
+        found = json.loads(page.read() or "{}")
+        cases = found["cases"] if found.get("run") == RUN else {}
+        cases[case] = told.get("outcome", "green") if report.outcome == "passed" else "failed"
+        page.truncate(0)
+        page.write(json.dumps({"run": RUN, "cases": cases}, indent=0, sort_keys=True))

@@ -20,6 +20,8 @@ class Client:
     broken: str
     cannot: frozenset[str] = field(default=frozenset())
     served: bool = True
+    stranger: int = 401
+    """How the vendor's own service refuses a wrong key."""
 
     @property
     def language(self) -> str:
@@ -98,7 +100,14 @@ CLIENTS = (
     Client(
         "gemini.generate", "gemini_generate.py", GENERATE_ENDS, by_status({}, "ServerError", "ClientError"), "APIError"
     ),
-    Client("gemini.generate", "gemini_generate.mjs", GENERATE_ENDS, by_status({}, "ApiError", "ApiError"), "ApiError"),
+    Client(
+        "gemini.generate",
+        "gemini_generate.mjs",
+        GENERATE_ENDS,
+        by_status({}, "ApiError", "ApiError"),
+        "ApiError",
+        stranger=400,
+    ),
     Client(
         "ollama.chat",
         "ollama_chat.py",

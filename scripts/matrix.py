@@ -1,0 +1,132 @@
+"""Writes what tests/sdks found into docs/matrix.md and its Chinese sister; --check tells if they are out of step."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+FOUND = ROOT / ".cache" / "matrix"
+PAGES = ("matrix.md", "matrix.zh.md")
+BEGIN, END = "<!-- matrix:begin (scripts/matrix.py) -->", "<!-- matrix:end -->"
+WORDS = {"matrix.md": "Feature", "matrix.zh.md": "功能"}
+
+CLIENTS = {
+    "openai.chat": "OpenAI Chat Completions",
+    "openai.responses": "OpenAI Responses",
+    "anthropic.messages": "Anthropic Messages",
+    "gemini.generate": "Gemini generateContent",
+    "ollama.chat": "Ollama chat",
+}
+PROVIDERS = {
+    "openai.chat": "Chat",
+    "openai.responses": "Responses",
+    "anthropic.messages": "Anthropic",
+    "gemini.generate": "Gemini",
+    "bedrock.converse": "Bedrock",
+    "cohere.chat": "Cohere",
+    "ollama.chat": "Ollama",
+    "coze.chat": "Coze",
+    "dify.chat": "Dify",
+}
+# Each row of a table: the cases it stands for, by the beginning of their names, and what it is called.
+ROWS = {
+    "text": ("Text, finish reason, usage", "文本、结束原因、用量"),
+    "unicode": ("Text of every script", "各种文字"),
+    "system": ("System prompt", "系统提示"),
+    "history": ("Earlier turns", "历史消息"),
+    "image": ("Image in the request", "请求中的图片"),
+    "tool_call": ("Call of a tool", "工具调用"),
+    "tool_loop": ("Tool loop: call, result, answer", "工具循环：调用、结果、回答"),
+    "parallel_tools": ("Parallel tool calls", "并行工具调用"),
+    "tool_choice_name": ("One tool demanded", "指定工具"),
+    "tool_choice_none": ("Tools forbidden", "禁用工具"),
+    "schema": ("JSON Schema for the answer", "JSON Schema 输出"),
+    "thinking": ("Thinking", "思考"),
+    "thinking_loop": ("Thinking and tools, carried back", "思考与工具，往返传递"),
+    "length": ("Limit of tokens", "词元上限"),
+    "refusal": ("Refusal", "拒答"),
+    "cached": ("Cached tokens", "缓存词元"),
+    "error_": ("Provider's errors, as the library's exceptions", "提供商错误对应 SDK 异常"),
+    "broken_off": ("Error within a stream", "流内错误"),
+    "cut": ("Stream cut off", "流被切断"),
+    "wrong_key": ("Wrong key", "错误的密钥"),
+    "models": ("List of models", "模型列表"),
+    "count": ("Count of tokens", "词元计数"),
+}
+SIGNS = {"green": "✓", "dropped": "○", "refused": "422", "failed": "✗"}
+UNTESTED, UNASKED = "·", ""
+
+Outcomes = dict[str, dict[str, str]]
+
+
+def found() -> Outcomes:
+    """What the last run says of each pair of a library and a provider's format: its cases and their outcomes."""
+    return {path.stem: json.loads(path.read_text("utf-8"))["cases"] for path in sorted(FOUND.glob("*.json"))}
+
+
+def row_of(case: str) -> str:
+    """The row that a case belongs to."""
+    name = case.rpartition("-")[0]
+    return next(row for row in ROWS if name == row or (row.endswith("_") and name.startswith(row)))
+
+
+def cells(outcomes: Outcomes, client: str, provider: str) -> dict[str, str]:
+    """The sign for each row that was tried with this client's format and this provider's."""
+    told: dict[str, set[str]] = {}
+    for pair, cases in outcomes.items():
+        library, _, target = pair.partition("@")
+        if library.rpartition("-")[0] == client and target == provider:
+            for case, outcome in cases.items():
+                told.setdefault(row_of(case), set()).add(outcome)
+    return {row: "/".join(sign for name, sign in SIGNS.items() if name in kinds) for row, kinds in told.items()}
+
+
+def table(outcomes: Outcomes, client: str, page: str) -> Iterator[str]:
+    """The lines of one client's table."""
+    columns = [cells(outcomes, client, provider) for provider in PROVIDERS]
+    rows = [row for row in ROWS if any(row in column for column in columns)]
+    yield f"| {WORDS[page]} | {' | '.join(PROVIDERS.values())} |"
+    yield f"| --- |{' :-: |' * len(PROVIDERS)}"
+    for row in rows:
+        signs = [column.get(row, UNASKED if column else UNTESTED) for column in columns]
+        yield f"| {ROWS[row][PAGES.index(page)]} | {' | '.join(signs)} |"
+
+
+def markdown(outcomes: Outcomes, page: str) -> str:
+    """All tables, one for each client's format."""
+    parts = [f"### {title}\n\n" + "\n".join(table(outcomes, client, page)) for client, title in CLIENTS.items()]
+    return "\n\n".join(parts)
+
+
+def renewed(page: str, body: str) -> str:
+    """The page with the part between its two marks replaced."""
+    before, _, rest = page.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n\n{body}\n\n{END}{after}"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="change nothing; fail if a page is out of step")
+    check = parser.parse_args().check
+    outcomes, stale = found(), []
+    for name in PAGES:
+        path = ROOT / "docs" / name
+        page = path.read_text("utf-8")
+        fresh = renewed(page, markdown(outcomes, name))
+        if fresh != page:
+            stale.append(name)
+            if not check:
+                path.write_text(fresh, "utf-8")
+    if check and stale:
+        print(f"out of step: {', '.join(stale)}; run pytest tests/sdks, then scripts/matrix.py", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
