@@ -14,7 +14,7 @@ from msgspec.json import encode
 from unigate.mock.answer import compose
 from unigate.mock.ask import Answer, Ask, Event, Fail, Heard, Reply, Request, Scene
 from unigate.mock.chats import Chat
-from unigate.mock.parts import Part, flat
+from unigate.mock.parts import Part, flat, hidden
 from unigate.mock.usage import number
 from unigate.mock.words import pieces
 
@@ -63,7 +63,7 @@ def _chat(ask: Ask, conversation_id: str, scene: Scene) -> Reply:
     answer = compose(ask, scene)
     place = Place(_id(scene.number, 0), conversation_id or _id(scene.number, 1), scene.shown)
     if ask.stream:
-        events = _events(answer, place, scene)
+        events = hidden(_events(answer, place, scene), scene.script.reasoning)
         return Reply(events=events, content_type=b"text/event-stream", input_tokens=answer.input_tokens)
     running = _wrapped(_state(place, scene, "in_progress", {}))
     ended = _wrapped(_state(place, scene, *_end(answer, scene)))

@@ -63,6 +63,7 @@ class Scene(msgspec.Struct, frozen=True):
     filler_words: int = 0
     demo: bool = False
     credential: str = ""
+    google_token: str = ""
     chats: Chats = msgspec.field(default_factory=Chats)
 
     @property

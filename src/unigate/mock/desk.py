@@ -107,8 +107,9 @@ class Desk:
             return self._refusal(request, route, Fail(400, "The request names no model."))
         script, text, words = self._scripts.read(model)
         shown = "unigate-demo" if self._settings.demo else model
-        demo = self._settings.demo
-        scene = Scene(self._number, model, shown, script, text, words, demo, credential, self._chats)
+        told = self._settings
+        lines = (script, text, words, told.demo, credential, told.google_token, self._chats)
+        scene = Scene(self._number, model, shown, *lines)
         if script.status >= 400 or (script.error is not None and script.inband is None):
             return self._fail(request, route, scene)
         reply = heard.answer(scene)

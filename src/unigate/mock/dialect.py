@@ -11,6 +11,7 @@ from unigate.mock import answers_openai as openai
 from unigate.mock import stamps
 from unigate.mock.answer import compose
 from unigate.mock.ask import Answer, Ask, Event, Fail, Heard, Reply, Request, Scene
+from unigate.mock.parts import hidden
 
 __all__ = ["SSE", "Dialect", "Route", "conversation", "counting"]
 
@@ -61,7 +62,7 @@ def _converse(dialect: Dialect, ask: Ask, scene: Scene) -> Reply:
     if dialect.wordless and scene.script.refusal:
         answer = msgspec.structs.replace(answer, text="", output_tokens=answer.reasoned)
     if ask.stream:
-        events = _hidden(dialect.events(ask, answer, scene), scene.script.reasoning)
+        events = hidden(dialect.events(ask, answer, scene), scene.script.reasoning)
         return Reply(
             events=events,
             content_type=dialect.stream_type,
@@ -70,12 +71,6 @@ def _converse(dialect: Dialect, ask: Ask, scene: Scene) -> Reply:
         )
     told = answer.output_tokens * ask.choices
     return Reply(dialect.body(ask, answer, scene), input_tokens=answer.input_tokens, output_tokens=told)
-
-
-def _hidden(events: Iterator[Event], reasoned: int) -> Iterator[Event]:
-    for event, tokens in events:
-        yield event, tokens + reasoned
-        reasoned = 0
 
 
 Count = Callable[[Ask, Scene], Reply]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from unigate.mock import sigv4
+from unigate.mock import google_token, sigv4
 from unigate.mock.ask import Fail, Request
 from unigate.mock.dialect import Route
 from unigate.mock.settings import Settings
@@ -10,6 +10,14 @@ from unigate.mock.settings import Settings
 __all__ = ["Guard", "credential"]
 
 KEY_HEADERS = frozenset((b"authorization", b"x-api-key", b"api-key", b"x-goog-api-key"))
+
+NO_TOKEN = Fail(
+    401,
+    "Request had invalid authentication credentials. Expected OAuth 2 access token, login cookie or other valid "
+    "authentication credential. See https://developers.google.com/identity/sign-in/web/devconsole-project.",
+    "UNAUTHENTICATED",
+    "ACCESS_TOKEN_TYPE_UNSUPPORTED",
+)
 
 
 def credential(request: Request) -> str:
@@ -37,6 +45,8 @@ class Guard:
             if sigv4.signed(request):
                 return sigv4.objection(request, self._aws) is None
             return bool(self._key) and shown == self._key
+        if request.path == google_token.PATH:
+            return True
         if self._google and "/projects/" in request.path:
             return shown == self._google
         return not self._key or shown == self._key
@@ -45,5 +55,7 @@ class Guard:
         """Why this request is not answered, as its provider says it."""
         if self._aws is not None and "/model/" in request.path and (sigv4.signed(request) or not shown):
             return sigv4.objection(request, self._aws) or sigv4.MISMATCH
+        if "/projects/" in request.path:
+            return NO_TOKEN
         masked = f"{shown[:3]}***" if shown else "(none)"
         return route.stranger(masked) if route is not None else Fail(401, f"Incorrect API key provided: {masked}.")

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 import msgspec
 
+from unigate.mock.ask import Event
 from unigate.mock.words import count
 
-__all__ = ["Part", "flat", "fragments"]
+__all__ = ["Part", "flat", "fragments", "hidden"]
 
 FRAGMENT = 8
 
@@ -32,3 +33,10 @@ def fragments(text: str) -> Iterator[tuple[str, int]]:
     last = (len(text) - 1) // FRAGMENT * FRAGMENT
     for start in range(0, len(text), FRAGMENT):
         yield text[start : start + FRAGMENT], count(text) if start == last else 0
+
+
+def hidden(events: Iterator[Event], reasoned: int) -> Iterator[Event]:
+    """The events, the first of which bears the cost of what was thought and is not shown."""
+    for event, tokens in events:
+        yield event, tokens + reasoned
+        reasoned = 0

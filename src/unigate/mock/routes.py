@@ -12,6 +12,7 @@ from unigate.mock import answers_anthropic as anthropic
 from unigate.mock import answers_bedrock as bedrock
 from unigate.mock import answers_cohere as cohere
 from unigate.mock import answers_coze as coze
+from unigate.mock import answers_dify as dify
 from unigate.mock import answers_gemini as gemini
 from unigate.mock import answers_ollama as ollama
 from unigate.mock import answers_openai as openai
@@ -21,6 +22,7 @@ from unigate.mock import (
     endpoints_cohere,
     endpoints_gemini,
     frames,
+    google_token,
     proof,
     reads_anthropic,
     reads_bedrock,
@@ -92,6 +94,8 @@ POST = {
     "/v2/chat": _cohere(partial(conversation, COHERE)),
     "/v2/embed": _cohere(endpoints_cohere.embed),
     "/v2/rerank": _cohere(endpoints_cohere.rerank),
+    "/chat-messages": Route(dify.chat, dify.error, dify.stream_error, stamps.dify),
+    google_token.PATH: Route(google_token.exchange, google_token.error, stamp=stamps.none, repeatable=False),
     "/v3/chat": _coze(coze.chat),
     "/v3/chat/retrieve": _coze(coze.retrieve),
     "/v3/chat/message/list": _coze(coze.messages),

@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 import msgspec
 
-__all__ = ["BadScript", "Point", "Script", "parse"]
+__all__ = ["MARK", "BadScript", "Point", "Script", "parse"]
 
 MARK = "script:"
 

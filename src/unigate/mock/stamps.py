@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from unigate.mock.ask import Fail
 
-__all__ = ["Stamp", "anthropic", "aws", "cohere", "none", "openai", "unknown_key"]
+__all__ = ["Stamp", "anthropic", "aws", "cohere", "dify", "none", "openai", "unknown_key"]
 
 Stamp = Callable[[bytes, Fail | None], bytes]
 """From the call's tag and the error, if it is one, to whole header lines."""
@@ -54,6 +54,11 @@ def cohere(tag: bytes, fail: Fail | None) -> bytes:
     return b"x-debug-trace-id: 00000000000000000000%b\r\nx-trial-endpoint-call-limit: 40\r\n" % tag + (
         b"x-trial-endpoint-call-remaining: %d\r\n" % _left(40, fail)
     )
+
+
+def dify(tag: bytes, fail: Fail | None) -> bytes:
+    """Dify's: its version."""
+    return b"x-version: 1.9.0\r\nx-env: PRODUCTION\r\n"
 
 
 AWS_TYPES = {
