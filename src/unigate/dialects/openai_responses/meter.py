@@ -19,7 +19,13 @@ _FAILURES = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class _Response(msgspec.Struct):
+    """A response, or instead of one the bare details of an error."""
+
     status: str | None = None
+    type: str | None = None
+    code: str | int | None = None
+    message: str | None = None
+    param: str | None = None
     error: Failure | None = None
     usage: msgspec.Raw = _NOTHING
 
@@ -126,8 +132,8 @@ class ResponsesMeter:
         except _FAILURES as error:
             raise Fault(Kind.INVALID, "The upstream answered 200 with something that is no response.") from error
         self._usage = _usage(answer.usage) or Usage()
-        if answer.error is not None or answer.status == "failed":
-            raise fault_of(answer.error or Failure())
+        if answer.error is not None or answer.status == "failed" or (answer.status is None and answer.message):
+            raise fault_of(answer.error or Failure(answer.type, answer.code, answer.message, answer.param))
 
 
 def _usage(raw: msgspec.Raw) -> Usage | None:
