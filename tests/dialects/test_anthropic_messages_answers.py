@@ -32,7 +32,7 @@ from unigate.errors import Fault, Kind
 from unigate.usage import Usage
 
 OWN = "anthropic.messages"
-ASKED = Asked("req_0123456789ab", "m", 0, frozenset({"patch"}))
+ASKED = Asked("req_0123456789ab", "m", 0)
 PING = b'event: ping\ndata: {"type": "ping"}\n\n'
 
 
@@ -160,15 +160,6 @@ def test_calls_of_tools() -> None:
     ]
 
 
-def test_a_tool_for_free_text_is_given_free_text() -> None:
-    assert blocks_of(
-        start(0, type="tool_use", id="t1", name="patch", input={}),
-        delta(0, "input_json_delta", partial_json='{"input": "*** Be'),
-        delta(0, "input_json_delta", partial_json='gin\\n"}'),
-        stop(0),
-    ) == [Open(0, ToolUse("t1", "patch", "", custom=True)), Delta(0, "*** Begin\n"), Close(0)]
-
-
 @pytest.mark.parametrize(
     ("told", "citation"),
     [
@@ -283,7 +274,6 @@ def test_a_whole_answer() -> None:
         {"type": "redacted_thinking", "data": "ZGF0YQ=="},
         {"type": "text", "text": "So.", "citations": None},
         {"type": "tool_use", "id": "t1", "name": "look", "input": {"at": 1}},
-        {"type": "tool_use", "id": "t2", "name": "patch", "input": {"input": "***"}},
         usage=usage | details,
     ) == Answer(
         "msg_1",
@@ -293,7 +283,6 @@ def test_a_whole_answer() -> None:
             Thinking("", "ZGF0YQ==", OWN, redacted=True),
             Text("So."),
             ToolUse("t1", "look", '{"at": 1}'),
-            ToolUse("t2", "patch", "***", custom=True),
         ),
         Reason.TOOL_USE,
         None,

@@ -247,7 +247,6 @@ def test_a_call_id_of_another_service_fits_and_stays_the_same() -> None:
         (ToolUse("t", "look", ""), {}),
         (ToolUse("t", "look", '{"a"'), {"input": '{"a"'}),
         (ToolUse("t", "look", "[1]"), {"input": "[1]"}),
-        (ToolUse("t", "look", "free text", custom=True), {"input": "free text"}),
     ],
 )
 def test_arguments_are_always_an_object(call: ToolUse, arguments: dict[str, str]) -> None:
@@ -300,13 +299,8 @@ def test_a_tool_without_a_type_gets_one() -> None:
     assert written(ask_of(tools=(bare,)))[0]["tools"][0]["input_schema"] == {"type": "object", "properties": {}}
 
 
-def test_a_tool_for_free_text_takes_it_in_an_object() -> None:
-    grammar = msgspec.Raw(b'{"type":"grammar","syntax":"lark"}')
-    body, _ = written(ask_of(tools=(Tool("patch", "Patches.", custom=True, grammar=grammar),)))
-
-    (tool,) = body["tools"]
-    assert tool["input_schema"]["required"] == ["input"]
-    assert tool["description"] == 'Patches.\n\nThe input must have this form: {"type":"grammar","syntax":"lark"}'
+def test_a_tool_for_free_text_cannot_be_said() -> None:
+    assert written(ask_of(tools=(Tool("patch", "Patches.", custom=True),)))[1] == ("custom_tools",)
 
 
 def test_strictness_is_lost_on_models_that_have_none() -> None:

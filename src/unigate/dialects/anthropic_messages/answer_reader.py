@@ -23,7 +23,6 @@ from unigate.conversation import (
     Thinking,
     ToolUse,
 )
-from unigate.dialects.anthropic_messages.arguments import free_text
 from unigate.dialects.anthropic_messages.chunks import Chunk, Piece, block_of, decode, decode_whole, grown, reason_of
 from unigate.dialects.anthropic_messages.citations import citation_of
 from unigate.dialects.anthropic_messages.counts import Tally
@@ -33,8 +32,6 @@ from unigate.usage import Usage
 from unigate.wire import sse
 
 __all__ = ["MessagesReader"]
-
-_NO_ARGUMENTS = "{}"
 
 
 class _Growing:
@@ -46,7 +43,7 @@ class _Growing:
         self.index = index
         self.block = block
         self.raw = raw
-        self.held: list[str] = []  # JSON of a call that is not passed on piece by piece
+        self.held: list[str] = []  # pieces of arguments
         self.pieces: list[bytes] = []  # events of a kind of its own
 
 
@@ -115,9 +112,7 @@ class MessagesReader:
         whole = decode_whole(content)
         if whole.content is None:
             raise fault_in(content)
-        blocks: list[Block] = [
-            block_of(raw, self._asked.custom_tools, self._spare_id(index)) for index, raw in enumerate(whole.content)
-        ]
+        blocks: list[Block] = [block_of(raw, self._spare_id(index)) for index, raw in enumerate(whole.content)]
         if whole.stop_details is not None and whole.stop_details.explanation:
             blocks.append(Refused(whole.stop_details.explanation))
         self._seen = len(blocks)
@@ -169,7 +164,7 @@ class MessagesReader:
     # --- blocks
 
     def _open_block(self, at: int, raw: msgspec.Raw, found: list[Event]) -> None:
-        block = block_of(raw, self._asked.custom_tools, self._spare_id(self._index))
+        block = block_of(raw, self._spare_id(self._index))
         growing = self._growing[at] = _Growing(self._index, block, raw.copy())
         if isinstance(block, Foreign):
             return
@@ -237,12 +232,10 @@ class MessagesReader:
     def _take_arguments(self, growing: _Growing, text: str, found: list[Event]) -> None:
         if not isinstance(growing.block, ToolUse) or not text:
             return
-        growing.held.append(text)
+        # Only whether something was said matters later.
+        growing.held = [text]
         self._seen += 1
-        if not growing.block.custom:
-            # Only whether something was said matters from here on.
-            growing.held = [text]
-            found.append(Delta(growing.index, text))
+        found.append(Delta(growing.index, text))
 
     def _close_block(self, at: int, found: list[Event]) -> None:
         growing = self._growing.pop(at, None)
@@ -252,13 +245,9 @@ class MessagesReader:
         if isinstance(block, Foreign):
             self._tell_foreign(growing, block, found)
             return
-        if isinstance(block, ToolUse):
-            if block.custom:
-                text = free_text("".join(growing.held)) if growing.held else block.arguments
-                found.extend([Delta(growing.index, text)] if text else ())
-            elif not growing.held:
-                # Some services tell a call's arguments where it begins.
-                found.append(Delta(growing.index, block.arguments or _NO_ARGUMENTS))
+        if isinstance(block, ToolUse) and not growing.held:
+            # Some services tell a call's arguments where it begins.
+            found.append(Delta(growing.index, block.arguments))
         found.append(Close(growing.index))
 
     def _tell_foreign(self, growing: _Growing, block: Foreign, found: list[Event]) -> None:

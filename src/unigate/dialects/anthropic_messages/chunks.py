@@ -8,7 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from unigate.conversation import Block, Foreign, Reason, Text, Thinking, ToolUse
-from unigate.dialects.anthropic_messages.arguments import free_text, written_arguments
+from unigate.dialects.anthropic_messages.arguments import written_arguments
 from unigate.dialects.anthropic_messages.citations import citation_of
 from unigate.dialects.anthropic_messages.fields import OWN
 from unigate.errors import Fault, Kind
@@ -115,7 +115,7 @@ def decode_whole(content: bytes) -> Whole:
     return whole
 
 
-def block_of(raw: msgspec.Raw, custom_tools: frozenset[str], spare_id: str) -> Block:
+def block_of(raw: msgspec.Raw, spare_id: str) -> Block:
     """A block with all it holds; `spare_id` is for a call without an id. Raises Fault if it is no block."""
     try:
         block = _content.decode(raw)
@@ -130,13 +130,8 @@ def block_of(raw: msgspec.Raw, custom_tools: frozenset[str], spare_id: str) -> B
         case "redacted_thinking":
             return Thinking("", block.data, OWN, redacted=True)
         case "tool_use":
-            name, arguments = block.name or "", bytes(block.input).decode("utf-8", "replace")
-            if arguments == "null":
-                arguments = "{}"
-            if name in custom_tools:
-                text = free_text(arguments) if arguments != "{}" else ""
-                return ToolUse(block.id or spare_id, name, text, custom=True)
-            return ToolUse(block.id or spare_id, name, arguments)
+            arguments = bytes(block.input).decode("utf-8", "replace")
+            return ToolUse(block.id or spare_id, block.name or "", "{}" if arguments == "null" else arguments)
         case kind:
             # Copied: what it is a part of need not live as long.
             return Foreign(OWN, kind, raw.copy())

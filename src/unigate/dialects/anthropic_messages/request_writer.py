@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from unigate.conversation import Ask, Part, Tool, ToolChoice
-from unigate.dialects.anthropic_messages.arguments import FREE_TEXT
 from unigate.dialects.anthropic_messages.blocks import cache_of
 from unigate.dialects.anthropic_messages.fields import OWN, SETTINGS
 from unigate.dialects.anthropic_messages.schemas import closed, of_object
@@ -110,29 +109,21 @@ def _choice(choice: ToolChoice) -> _Json:
 
 
 def _tool(tool: Tool, generation: Generation, losses: Losses) -> _Json:
-    is_strict = tool.strict is True and not tool.custom
     written: _Json = {"name": tool.name}
-    description = _described(tool)
-    if description:
-        written["description"] = description
-    schema = FREE_TEXT if tool.custom else of_object(tool.schema)
-    if is_strict and generation.schemas:
+    if tool.description:
+        written["description"] = tool.description
+    schema = of_object(tool.schema)
+    if tool.custom:
+        losses.cannot(Part.CUSTOM_TOOLS)
+    if tool.strict and generation.schemas:
         written["strict"] = True
         schema = closed(schema)
-    elif is_strict:
+    elif tool.strict:
         losses.cannot(Part.STRICT_TOOLS)
     written["input_schema"] = schema
     if tool.cache is not None:
         written["cache_control"] = cache_of(tool.cache)
     return written
-
-
-def _described(tool: Tool) -> str | None:
-    """A grammar for free text can only be told in words."""
-    if not tool.custom or tool.grammar is None:
-        return tool.description
-    grammar = bytes(tool.grammar).decode("utf-8", "replace")
-    return f"{tool.description or ''}\n\nThe input must have this form: {grammar}".strip()
 
 
 def _add_thinking(body: _Json, thoughts: Thoughts, is_shown: bool | None) -> None:

@@ -30,7 +30,7 @@ from unigate.conversation import (
     Url,
     Video,
 )
-from unigate.dialects.anthropic_messages.arguments import wrapped, written_arguments
+from unigate.dialects.anthropic_messages.arguments import written_arguments
 from unigate.dialects.anthropic_messages.blocks import (
     Base64Source,
     CitationsConfig,
@@ -155,7 +155,7 @@ class Turns:
 
     def _tool_use(self, call: ToolUse) -> ToolUseBlock:
         self.called[call.name] = None
-        arguments = wrapped(call.arguments) if call.custom else written_arguments(call.arguments)
+        arguments = written_arguments(call.arguments)
         return ToolUseBlock(self._id(call.id), call.name, arguments, cache_of(call.cache))
 
     def _tool_result(self, result: ToolResult) -> ToolResultBlock:
