@@ -8,32 +8,35 @@ from typing import Protocol
 import msgspec
 
 from unigate.call import Call
-from unigate.dialects.dialect import Dialect, Meter
+from unigate.dialects.dialect import Dialect, Framing, Meter
+from unigate.dialects.losses import Losses
 from unigate.errors import Fault, Kind, Refusal
 from unigate.target import Provider, Target
 from unigate.usage import Usage
 from unigate.wire import multipart, sse
 from unigate.wire.body import Body, encode_body
 
-__all__ = ["Straight", "edit_body"]
+__all__ = ["Straight", "edit_body", "edit_content"]
 
 _LARGEST_WHOLE = 64 * 1024 * 1024
 _LARGEST_LAST = 8 * 1024 * 1024
 _TRUE = msgspec.Raw(b"true")
 _ASK_USAGE = msgspec.Raw(b'{"include_usage":true}')
 _encode = msgspec.json.Encoder().encode
+_body = msgspec.json.Decoder(Body)
 
 
 class Straight:
     """A crossing to a target that speaks the client's format: top-level edits one way, watched bytes the other."""
 
-    __slots__ = ("_dialect", "_meter", "_passage", "dropped", "feed", "streams")
+    __slots__ = ("_dialect", "_framing", "_meter", "_passage", "dropped", "feed", "streams")
 
     def __init__(self, dialect: Dialect, shows_usage: bool) -> None:
         self._dialect = dialect
         # Whether the upstream is asked for a stream.
         self.streams = False
         self._meter: Meter = dialect.new_meter(shows_usage)
+        self._framing = dialect.new_framing() if dialect.new_framing is not None else None
         # Request fields that this request had and the target's row left out, by name.
         self.dropped: tuple[str, ...] = ()
 
@@ -52,18 +55,23 @@ class Straight:
             self.dropped = tuple(sorted(dropped))
         if self._dialect.model_in == "body":
             edited["model"] = msgspec.Raw(_encode(target.model))
+        elif self._dialect.name_model is not None:
+            edited = self._dialect.name_model(edited, target.model)
         if streamed and self._dialect.usage_on_request and provider.stream_usage:
             edited["stream_options"] = _ask_for_usage(edited.get("stream_options"))
         return edited
 
     def content_type(self, upstream: bytes) -> bytes:
         """The content type of the client's answer: the upstream's own."""
+        if self._framing is not None and self.is_stream:
+            return self._framing.content_type
         return upstream
 
     def begin(self, content_type: bytes) -> None:
         """Learns from the answer's content type how its body will pass."""
         if content_type.startswith(self._dialect.stream_type):
-            self._passage: _Passage = _Stream(self._meter)
+            stream = _Stream(self._meter)
+            self._passage: _Passage = stream if self._framing is None else _Framed(stream, self._framing)
         elif self._dialect.opaque and b"json" not in content_type:
             self._passage = _Opaque()
         else:
@@ -74,7 +82,7 @@ class Straight:
     @property
     def is_stream(self) -> bool:
         """Whether the answer that began is a stream of events."""
-        return isinstance(self._passage, _Stream)
+        return isinstance(self._passage, _Stream | _Framed)
 
     def close(self) -> bytes:
         """The terminal part. Raises Fault if the answer did not come to its proper end."""
@@ -106,6 +114,15 @@ def edit_body(body: Body, provider: Provider) -> tuple[Body, list[str]]:
             dropped.append(name)
     edited.update(provider.set)
     return edited, dropped
+
+
+def edit_content(content: bytes, provider: Provider, losses: Losses) -> bytes:
+    """The same for a body that was written for this provider; what is lost is noted."""
+    if not (provider.rename or provider.drop or provider.set):
+        return content
+    body, dropped = edit_body(_body.decode(content), provider)
+    losses.drop(dropped)
+    return encode_body(body)
 
 
 class _Passage(Protocol):
@@ -147,6 +164,22 @@ class _Stream:
         if not self._meter.ended:
             raise Fault(Kind.TRUNCATED, "The upstream's stream ended before the answer was finished.")
         return self._last
+
+
+class _Framed:
+    """A stream whose events reach the client in another frame."""
+
+    __slots__ = ("_framing", "_stream")
+
+    def __init__(self, stream: _Stream, framing: Framing) -> None:
+        self._stream = stream
+        self._framing = framing
+
+    def feed(self, chunk: bytes) -> bytes:
+        return self._framing.put(self._stream.feed(chunk))
+
+    def close(self) -> bytes:
+        return self._framing.end(self._stream.close())
 
 
 class _Whole:

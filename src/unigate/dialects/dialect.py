@@ -8,13 +8,14 @@ from typing import Protocol
 import msgspec
 
 from unigate.conversation import Answer, Ask, Asked, Event
+from unigate.dialects.conversion import Embedding, Reranking
 from unigate.dialects.losses import Fields, Losses
 from unigate.errors import Fault, Told
 from unigate.target import Target
 from unigate.usage import Usage
 from unigate.wire.body import Body
 
-__all__ = ["AnswerReader", "AnswerWriter", "ClientSide", "Dialect", "ErrorShape", "Meter", "ProviderSide"]
+__all__ = ["AnswerReader", "AnswerWriter", "ClientSide", "Dialect", "ErrorShape", "Framing", "Meter", "ProviderSide"]
 
 
 class Meter(Protocol):
@@ -102,6 +103,20 @@ class ProviderSide(msgspec.Struct, frozen=True, kw_only=True):
     custom_tools: bool = False
 
 
+class Framing(Protocol):
+    """Another frame around the events of a stream that is otherwise carried as it is."""
+
+    content_type: bytes
+
+    def put(self, block: bytes) -> bytes:
+        """Whole events in this frame."""
+        ...
+
+    def end(self, block: bytes) -> bytes:
+        """The terminal part in this frame, and the frame's own end."""
+        ...
+
+
 class ErrorShape(msgspec.Struct, frozen=True):
     """How a dialect's clients are told of errors: as a whole body, and as the last event of a stream."""
 
@@ -127,6 +142,8 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     # Content type of its streams upstream, if it is not server-sent events.
     stream_type: bytes = b"text/event-stream"
     new_meter: Callable[[bool], Meter]
+    # Its clients read a stream in another frame than the one it comes in.
+    new_framing: Callable[[], Framing] | None = None
     fault: Callable[[int, dict[bytes, bytes], bytes], Fault]
     errors: ErrorShape
     # Whether its streams have room for a comment while a call waits.
@@ -135,5 +152,16 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     id_header: bytes = b""
     client: ClientSide | None = None
     provider: ProviderSide | None = None
+    # What carries its calls to targets that speak another dialect of its family, whose answers come in one piece.
+    converts: Embedding | Reranking | None = None
+    # Puts the target's model, given (body, model), where the body repeats what the path names.
+    name_model: Callable[[Body, str], Body] | None = None
     # Answers (body, model) where no target speaks the dialect: an estimate, marked as one.
     estimate: Callable[[Body, str], bytes] | None = None
+
+    @property
+    def serves_clients(self) -> bool:
+        """Whether clients may speak it to the gateway; some are only for speaking to providers."""
+        if self.converts is not None:
+            return self.converts.client is not None
+        return self.client is not None or self.provider is None

@@ -6,10 +6,14 @@ from functools import partial
 
 from unigate.dialects.anthropic_messages.dialect import COUNT_TOKENS, MESSAGES
 from unigate.dialects.dialect import Dialect
+from unigate.dialects.gemini_generate.dialect import COUNT_TOKENS as GEMINI_COUNT_TOKENS
+from unigate.dialects.gemini_generate.dialect import GENERATE, GENERATE_ARRAY
 from unigate.dialects.openai_chat.dialect import CHAT
 from unigate.dialects.openai_errors import read_fault
 from unigate.dialects.openai_meters import ChatMeter, SilentMeter
 from unigate.dialects.openai_responses.meter import ResponsesMeter
+from unigate.dialects.ranking.dialect import RANKINGS
+from unigate.dialects.vectors.dialect import VECTORS
 from unigate.target import Provider
 
 __all__ = ["DIALECTS", "OPENAI_ERRORS", "dialect_for"]
@@ -26,13 +30,14 @@ _TRANSLATED: tuple[Dialect, ...] = (
     CHAT,
     _openai(name="openai.responses", operation="/responses", new_meter=ResponsesMeter),
     MESSAGES,
+    GENERATE,
+    GENERATE_ARRAY,
 )
 _CARRIED: tuple[Dialect, ...] = (
     COUNT_TOKENS,
+    GEMINI_COUNT_TOKENS,
     _read(name="openai.completions", operation="/completions", usage_on_request=True),
-    _read(name="openai.embeddings", operation="/embeddings"),
     _read(name="openai.moderations", operation="/moderations"),
-    _read(name="openai.rerank", operation="/rerank"),
     _opaque(name="openai.images.generations", operation="/images/generations"),
     _form(name="openai.images.edits", operation="/images/edits"),
     _form(name="openai.images.variations", operation="/images/variations"),
@@ -41,14 +46,20 @@ _CARRIED: tuple[Dialect, ...] = (
     _form(name="openai.audio.translations", operation="/audio/translations"),
 )
 
-DIALECTS: dict[str, Dialect] = {dialect.name: dialect for dialect in _TRANSLATED + _CARRIED}
+DIALECTS: dict[str, Dialect] = {dialect.name: dialect for dialect in _TRANSLATED + VECTORS + RANKINGS + _CARRIED}
 
 
 def dialect_for(provider: Provider, asked: Dialect) -> Dialect | None:
     """What to speak to a provider for a client that speaks `asked`: the same if it can, else what it likes best."""
     if provider.endpoint(asked.name) is not None:
         return asked
-    if asked.client is None:
-        return None
     words = (word for endpoint in provider.endpoints for word in endpoint.speaks)
-    return next((found for word in words if (found := DIALECTS.get(word)) and found.provider is not None), None)
+    return next((found for word in words if (found := DIALECTS.get(word)) and _leads(asked, found)), None)
+
+
+def _leads(asked: Dialect, spoken: Dialect) -> bool:
+    """Whether calls of one dialect can be rewritten for a target that speaks the other."""
+    if asked.converts is None or spoken.converts is None:
+        return asked.client is not None and spoken.provider is not None
+    is_kin = type(asked.converts) is type(spoken.converts)
+    return is_kin and asked.converts.client is not None and spoken.converts.provider is not None
