@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from dialects.judging import ASKED, CLIENTS, events_from, read_stream, read_whole, spoken_by
 from recordings.replay import Recording, facts, find, request_bytes, response_bytes
-from unigate.conversation import Answer, Event, Thinking
+from unigate.conversation import Answer, Block, Event, Text, Thinking
 from unigate.dialects.collect import Collector
 from unigate.dialects.dialect import Dialect
 from unigate.dialects.losses import Losses
@@ -120,9 +120,15 @@ def known(answer: Answer) -> Answer:
     """An answer without counts that were estimated or never told, which no format needs to repeat."""
     usage = Usage() if answer.usage.estimated or not answer.usage.input_tokens else answer.usage
     spent = Usage(usage.input_tokens, usage.output_tokens, usage.cached_tokens or 0, usage.reasoning_tokens or 0)
-    # Where reasoning stands among the rest is more than Chat Completions can tell.
-    blocks = tuple(sorted(answer.blocks, key=lambda block: not isinstance(block, Thinking)))
-    return replace(answer, blocks=blocks, usage=spent)
+    # Where reasoning stands among the rest, and so where a text is parted by it, is more than Chat Completions tells.
+    blocks: list[Block] = []
+    for block in sorted(answer.blocks, key=lambda block: not isinstance(block, Thinking)):
+        last = blocks[-1] if blocks else None
+        if isinstance(block, Text) and isinstance(last, Text):
+            blocks[-1] = Text(last.text + block.text, None, (*last.citations, *block.citations))
+        else:
+            blocks.append(block)
+    return replace(answer, blocks=tuple(blocks), usage=spent)
 
 
 @pytest.mark.parametrize("name", ANSWERS)
