@@ -7,6 +7,7 @@ from functools import lru_cache
 from urllib.parse import quote
 
 from unigate.call import Call
+from unigate.dialects.converted import Crossing, convert
 from unigate.dialects.crossing import Straight
 from unigate.dialects.dialect import Dialect
 from unigate.dialects.translated import Translated
@@ -58,9 +59,12 @@ class Attempt:
         self._ledger.settle(status, "ok")
 
 
-def _crossing(call: Call, asked: Dialect, spoken: Dialect) -> Straight | Translated:
+def _crossing(call: Call, asked: Dialect, spoken: Dialect) -> Crossing:
     if spoken is asked:
         return Straight(asked, call.wants_usage)
+    converted = convert(asked, spoken)
+    if converted is not None:
+        return converted
     assert asked.client is not None and spoken.provider is not None, "a way leads only where it can be gone"
     return Translated(asked.client, spoken, spoken.provider, streamed=call.streamed)
 

@@ -9,9 +9,8 @@ import msgspec
 from unigate.accounting.record import FailedAttempt, Intent, Record, encode_entry
 from unigate.call import Call
 from unigate.clock import Wall
-from unigate.dialects.crossing import Straight
+from unigate.dialects.converted import Crossing
 from unigate.dialects.dialect import Dialect
-from unigate.dialects.translated import Translated
 from unigate.errors import Refusal, StorageError
 from unigate.journal import Journal
 from unigate.target import Target
@@ -111,13 +110,13 @@ class Ledger:
         self._wall = wall
         self._attempts: list[FailedAttempt] = []
         self._target: Target | None = None
-        self._crossing: Straight | Translated | None = None
+        self._crossing: Crossing | None = None
         self._sent_ns = 0
         self.is_demo = demo
         self.is_settled = False
         self.upstream_request_id = b""
 
-    def intend(self, target: Target, crossing: Straight | Translated) -> None:
+    def intend(self, target: Target, crossing: Crossing) -> None:
         """Notes that an attempt is about to be sent. Raises Refusal (503) if it cannot be written down."""
         call = self._call
         self._target = target

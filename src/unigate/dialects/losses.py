@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from enum import Enum
+from enum import Enum, StrEnum
+from typing import Protocol
 
 import msgspec
 
-from unigate.conversation import Ask, Part
 from unigate.errors import Refusal
 
-__all__ = ["Field", "Fields", "Losses", "Weight", "hint", "meaning"]
+__all__ = ["Field", "Fields", "Losses", "Spoken", "Weight", "hint", "meaning"]
+
+
+class Spoken(Protocol):
+    """An ask, as far as it holds what its neutral form has no room for: fields of its dialect alone, and of none."""
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """Names that only the client's dialect knows."""
+        ...
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """Names that nobody knows."""
+        ...
 
 
 class Weight(Enum):
@@ -23,7 +37,7 @@ class Weight(Enum):
 class Field(msgspec.Struct, frozen=True):
     """One field a dialect knows: which part of an ask it is, and its weight."""
 
-    part: Part
+    part: StrEnum
     weight: Weight
 
 
@@ -31,12 +45,12 @@ Fields = Mapping[str, Field]
 """A dialect's table: its own field names (`tools[].strict` for inner ones) in the order in which they are told."""
 
 
-def meaning(part: Part) -> Field:
+def meaning(part: StrEnum) -> Field:
     """A field without which the answer would be another one."""
     return Field(part, Weight.MEANING)
 
 
-def hint(part: Part) -> Field:
+def hint(part: StrEnum) -> Field:
     """A field that may be left out, if that is said."""
     return Field(part, Weight.HINT)
 
@@ -56,7 +70,7 @@ class Losses:
         """The names of what was left out, sorted."""
         return tuple(sorted(self._dropped))
 
-    def cannot(self, part: Part, name: str | None = None) -> None:
+    def cannot(self, part: StrEnum, name: str | None = None) -> None:
         """Notes that the target's format has no words for a part; `name` is the client's own word if there are several.
 
         Raises Refusal (422) if the part carries meaning.
@@ -78,7 +92,7 @@ class Losses:
         """Notes fields that nobody knows, or that mean something to the client's own dialect alone."""
         self._dropped.update(dict.fromkeys(names))
 
-    def begin(self, ask: Ask) -> None:
+    def begin(self, ask: Spoken) -> None:
         """Judges what no format but the client's own could say."""
         self.drop(ask.unknown)
         for name in ask.others:

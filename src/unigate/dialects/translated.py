@@ -4,27 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import msgspec
-
 from unigate.call import Call
 from unigate.conversation import Ask, Asked, Event
 from unigate.dialects.collect import Collector, events_of
-from unigate.dialects.crossing import edit_body
+from unigate.dialects.crossing import edit_content
 from unigate.dialects.custom_tools import CustomTools, as_functions
 from unigate.dialects.dialect import AnswerReader, AnswerWriter, ClientSide, Dialect, ProviderSide
 from unigate.dialects.losses import Losses
 from unigate.errors import Fault, Kind
 from unigate.target import Target
 from unigate.usage import Usage
-from unigate.wire.body import Body, encode_body
 
 __all__ = ["Translated"]
 
 _LARGEST_WHOLE = 64 * 1024 * 1024
 # A client's flags for features of its own provider, which mean nothing to another.
 _FLAGS = (b"anthropic-beta", b"openai-beta")
-
-_body = msgspec.json.Decoder(Body)
 
 
 class Translated:
@@ -72,12 +67,7 @@ class Translated:
         self._writer = self._client.new_writer(asked)
         losses = Losses(self._client.fields, self._served.name)
         losses.drop(flag.decode() for flag in _FLAGS if flag in call.headers)
-        content = self._provider.write_ask(ask, target, losses)
-        provider = target.provider
-        if provider.rename or provider.drop or provider.set:
-            body, dropped = edit_body(_body.decode(content), provider)
-            losses.drop(dropped)
-            content = encode_body(body)
+        content = edit_content(self._provider.write_ask(ask, target, losses), target.provider, losses)
         self.dropped = losses.dropped
         return content
 

@@ -96,12 +96,15 @@ def _carried(data: _Data, dialects: Mapping[str, Dialect]) -> Part:
     return {
         "/v1" + dialect.operation: {"post": _operation(data, dialect, _operation_id(dialect))}
         for dialect in dialects.values()
+        if dialect.serves_clients and dialect.model_in != "path"
     }
 
 
 def _azure(data: _Data, dialects: Mapping[str, Dialect]) -> Part:
     paths: Part = {}
     for dialect in dialects.values():
+        if not dialect.serves_clients or dialect.model_in == "path":
+            continue
         operation = _operation(data, dialect, "azure_" + _operation_id(dialect))
         operation |= {"tags": ["Azure"], "parameters": _AZURE_PARAMETERS}
         paths["/openai/deployments/{deployment}" + dialect.operation] = {"post": operation}

@@ -26,7 +26,7 @@ def listed_places() -> Mapping[bytes, Place]:
     return {
         prefix + dialect.operation.encode(): Place(dialect)
         for dialect in DIALECTS.values()
-        if _is_for_clients(dialect) and dialect.model_in != "path"
+        if dialect.serves_clients and dialect.model_in != "path"
         for prefix in (b"", b"/v1")
     }
 
@@ -54,10 +54,6 @@ def place_of(path: bytes, query: bytes) -> Place | None:
 def unquoted(name: bytes) -> str:
     """A part of a path as its text."""
     return unquote(name.decode("latin-1"))
-
-
-def _is_for_clients(dialect: Dialect) -> bool:
-    return dialect.client is not None or dialect.provider is None
 
 
 _BY_OPERATION = {

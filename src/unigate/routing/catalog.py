@@ -52,9 +52,12 @@ class Demo(msgspec.Struct, frozen=True):
 
     def way(self, dialect: Dialect, has_tools: bool, name: str) -> Way:
         """The one way of a demo call; every format that can be translated ends at the same model."""
-        spoken = _CHAT if dialect.client is not None else dialect
+        spoken = _CHAT if dialect.client is not None else self._kin(dialect)
         local = self.by_dialect.get(spoken.name)
         return Way(local if local is not None and not has_tools else Target(self.script.provider, name), spoken)
+
+    def _kin(self, dialect: Dialect) -> Dialect:
+        return dialect_for(self.script.provider, dialect) or dialect
 
 
 class Catalog:
