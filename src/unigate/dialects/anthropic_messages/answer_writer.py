@@ -26,10 +26,10 @@ from unigate.conversation import (
     Thinking,
     ToolUse,
 )
-from unigate.dialects.anthropic_messages.arguments import written_arguments
 from unigate.dialects.anthropic_messages.citations import written_citation
 from unigate.dialects.anthropic_messages.counts import written_usage
 from unigate.dialects.anthropic_messages.fields import OWN
+from unigate.dialects.arguments import written_arguments
 from unigate.dialects.signatures import wrap
 from unigate.usage import Usage
 

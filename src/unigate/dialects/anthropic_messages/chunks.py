@@ -8,9 +8,9 @@ from __future__ import annotations
 import msgspec
 
 from unigate.conversation import Block, Foreign, Reason, Text, Thinking, ToolUse
-from unigate.dialects.anthropic_messages.arguments import written_arguments
 from unigate.dialects.anthropic_messages.citations import citation_of
 from unigate.dialects.anthropic_messages.fields import OWN
+from unigate.dialects.arguments import written_arguments
 from unigate.errors import Fault, Kind
 
 __all__ = ["NULL", "Chunk", "Head", "Piece", "Whole", "block_of", "decode", "decode_whole", "grown", "reason_of"]

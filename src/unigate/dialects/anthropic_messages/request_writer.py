@@ -9,11 +9,11 @@ import msgspec
 from unigate.conversation import Ask, Part, Tool, ToolChoice
 from unigate.dialects.anthropic_messages.blocks import cache_of
 from unigate.dialects.anthropic_messages.fields import OWN, SETTINGS
-from unigate.dialects.anthropic_messages.schemas import closed, of_object
-from unigate.dialects.anthropic_messages.thoughts import Thoughts, samplers_for, thoughts_for
 from unigate.dialects.anthropic_messages.turns import Turns
 from unigate.dialects.claude import Generation, generation_of
+from unigate.dialects.claude_thoughts import Thoughts, samplers_for, thoughts_for
 from unigate.dialects.losses import Losses
+from unigate.dialects.schemas import closed, of_object
 from unigate.target import Target
 
 __all__ = ["write_ask"]

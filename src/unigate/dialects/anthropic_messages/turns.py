@@ -30,7 +30,6 @@ from unigate.conversation import (
     Url,
     Video,
 )
-from unigate.dialects.anthropic_messages.arguments import written_arguments
 from unigate.dialects.anthropic_messages.blocks import (
     Base64Source,
     CitationsConfig,
@@ -48,6 +47,7 @@ from unigate.dialects.anthropic_messages.blocks import (
     cache_of,
 )
 from unigate.dialects.anthropic_messages.fields import OWN
+from unigate.dialects.arguments import written_arguments
 from unigate.dialects.losses import Losses
 from unigate.dialects.media import plain_text
 

@@ -1,4 +1,4 @@
-"""A tool call's arguments as the JSON object that the Messages API demands."""
+"""A tool call's arguments as the JSON object that some formats demand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""JSON Schemas as the Messages API wants them: every object of a bound answer closed.
+"""JSON Schemas as Claude models want them: every object of a bound answer closed.
 
 https://platform.claude.com/docs/en/build-with-claude/structured-outputs
 """
