@@ -108,7 +108,7 @@ class ResponsesReader:
         """Events that begin or end something."""
         match kind:
             case "response.output_item.added":
-                self._output.begin(told, _item_of(told.item))
+                self._output.begin(told, _item_of(told.item), found)
             case "response.output_item.done":
                 self._output.complete(told, _item_of(told.item), told.item, found)
             case "response.content_part.done":

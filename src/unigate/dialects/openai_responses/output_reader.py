@@ -39,7 +39,7 @@ _Place = int | str
 class _Open:
     """An item that is being told, and the block of it that is open."""
 
-    __slots__ = ("block", "cited", "done", "item", "part", "place")
+    __slots__ = ("argued", "block", "cited", "done", "item", "part", "place")
 
     def __init__(self, place: _Place, item: Item) -> None:
         self.place = place
@@ -48,6 +48,7 @@ class _Open:
         self.part = 0
         self.done: set[int] = set()  # parts that were told to their end
         self.cited = False
+        self.argued = False
 
 
 class Output:
@@ -62,12 +63,15 @@ class Output:
         self._done: set[_Place] = set()
         self.reason = Reason.STOP
 
-    def begin(self, told: Told, item: Item) -> None:
-        """An item begins; its first block opens once there is something in it."""
+    def begin(self, told: Told, item: Item, found: list[Event]) -> None:
+        """An item begins. A call is known at once; any other block opens when there is something in it."""
         place = _place(told, item)
-        if place not in self._items:
-            self._items[place] = _Open(place, item)
-            self._done.discard(place)
+        if place in self._items:
+            return
+        self._done.discard(place)
+        open = self._items[place] = _Open(place, item)
+        if item.type in _CALLS and item.name:
+            self._opened_call(open, item, found)
 
     def say(self, told: Told, found: list[Event]) -> None:
         """More of a message's text or refusal."""
@@ -83,6 +87,7 @@ class Output:
         """More of a call's arguments."""
         open = self._at(told, "")
         if told.delta and open.item.type in _CALLS:
+            open.argued = True
             found.append(Delta(self._opened_call(open, open.item, found), told.delta))
 
     def think(self, told: Told, found: list[Event]) -> None:
@@ -162,10 +167,7 @@ class Output:
             case "reasoning":
                 self._complete_reasoning(open, item, found)
             case "function_call" | "custom_tool_call":
-                if open.block < 0:
-                    index = self._opened_call(open, item, found)
-                    arguments = item.arguments or item.input
-                    found += [Delta(index, arguments)] if arguments else []
+                self._complete_call(open, item, found)
             case "image_generation_call" if item.result:
                 media_type = f"image/{item.output_format or 'png'}"
                 self._opened(open, 0, Image(Data(media_type, item.result)), found)
@@ -197,6 +199,12 @@ class Output:
             found += [Delta(index, text)] if text else []
         if open.block >= 0 and item.encrypted_content:
             found.append(Signed(open.block, item.encrypted_content))
+
+    def _complete_call(self, open: _Open, item: Item, found: list[Event]) -> None:
+        index = self._opened_call(open, item, found)
+        arguments = item.arguments or item.input
+        if arguments and not open.argued:
+            found.append(Delta(index, arguments))
 
     def _opened_call(self, open: _Open, item: Item, found: list[Event]) -> int:
         if open.block >= 0:

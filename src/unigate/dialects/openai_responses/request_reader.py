@@ -123,10 +123,10 @@ def _read_conversation(ask: Ask, given: Mapping[str, msgspec.Raw]) -> None:
 
 
 def _read_instructions(read: Input, raw: msgspec.Raw) -> None:
-    if bytes(raw).startswith(b'"'):
-        read.messages.append(Message(Role.SYSTEM, (Text(_instructions.decode(raw)[0]),)))
-    else:  # a response repeats them as items, and a client may send that back
+    if bytes(raw).startswith(b"["):  # a response repeats them as items, and a client may send that back
         read.read(raw)
+    else:
+        read.messages.append(Message(Role.SYSTEM, (Text(_instructions.decode(raw)[0]),)))
 
 
 def _read_text(ask: Ask, raw: msgspec.Raw) -> None:
