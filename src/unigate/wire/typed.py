@@ -96,7 +96,9 @@ def _kind(content: bytes) -> tuple[bytes, bytes]:
 
 
 def _pruned(content: bytes, steps: _Steps, name: str, kind: tuple[bytes, bytes]) -> bytes:
-    if not content.lstrip().startswith((b"{", b"[")):
+    # A sibling may be of another type, such as one object where the offender is one of a list.
+    start = b"[" if steps and isinstance(steps[0], int) and steps[0] >= 0 else b"{"
+    if not content.lstrip().startswith(start):
         return content
     if not steps:
         fields = _object.decode(content)
