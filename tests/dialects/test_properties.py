@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from dialects.judging import ASKED, CLIENTS, events_from, read_stream, read_whole, spoken_by
 from recordings.replay import Recording, facts, find, request_bytes, response_bytes
-from unigate.conversation import Answer, Block, Event, Text, Thinking
+from unigate.conversation import Answer, Block, Citation, Event, Text, Thinking
 from unigate.dialects.collect import Collector
 from unigate.dialects.dialect import Dialect
 from unigate.dialects.losses import Losses
@@ -125,10 +125,18 @@ def known(answer: Answer) -> Answer:
     for block in sorted(answer.blocks, key=lambda block: not isinstance(block, Thinking)):
         last = blocks[-1] if blocks else None
         if isinstance(block, Text) and isinstance(last, Text):
-            blocks[-1] = Text(last.text + block.text, None, (*last.citations, *block.citations))
+            moved = (moved_by(len(last.text), citation) for citation in block.citations)
+            blocks[-1] = Text(last.text + block.text, None, (*last.citations, *moved))
         else:
             blocks.append(block)
     return replace(answer, blocks=tuple(blocks), usage=spent)
+
+
+def moved_by(length: int, citation: Citation) -> Citation:
+    """The citation as it stands in a text that goes before its own."""
+    if citation.start is None or citation.end is None:
+        return citation
+    return replace(citation, start=citation.start + length, end=citation.end + length)
 
 
 @pytest.mark.parametrize("name", ANSWERS)

@@ -57,12 +57,15 @@ class ChatReader:
 
     __slots__ = (
         "_asked",
+        "_detail",
         "_events",
         "_finish",
         "_flow",
         "_index",
         "_is_begun",
         "_is_done",
+        "_length",
+        "_offset",
         "_seen",
         "_sources",
         "_text",
@@ -79,7 +82,10 @@ class ChatReader:
         self._finish: str | None = None
         self._index = 0  # of the next block
         self._flow: _Flow | None = None
-        self._text: int | None = None  # the last text block
+        self._detail: int | None = None  # which piece of reasoning the last detail belonged to
+        self._text: int | None = None  # the last text block, where it begins, and how long it is
+        self._offset = 0
+        self._length = 0
         self._tools: list[tuple[int | None, str, int]] = []  # the wire's index, the call's id, and ours
         self._sources: list[Citation] = []
         self._seen = 0
@@ -190,18 +196,21 @@ class ChatReader:
 
     def _take_thoughts(self, piece: Piece, found: list[Event]) -> None:
         shown = piece.reasoning_content or piece.reasoning
-        if shown:
+        details = piece.reasoning_details or ()
+        if shown and not any(detail.text or detail.summary for detail in details):
             self._say("thinking", Thinking("", origin=_OWN), shown, found)
         self._take_extra(piece.extra_content, found)
-        for detail in piece.reasoning_details or ():
+        for detail in details:
+            if self._flow == "thinking" and detail.index != self._detail:
+                self._end_flow(found)
+            self._detail = detail.index
             if detail.type == "reasoning.encrypted":
                 self._end_flow(found)
                 found.append(Open(self._index, Thinking("", detail.data, _OWN, True, detail.id)))
                 found.append(Close(self._index))
                 self._index += 1
                 continue
-            text = detail.text or detail.summary
-            if text and not shown:
+            if text := detail.text or detail.summary:
                 self._say("thinking", Thinking("", origin=_OWN), text, found)
             if detail.signature:
                 self._say("thinking", Thinking("", origin=_OWN), "", found)
@@ -228,7 +237,7 @@ class ChatReader:
                     self._say("text", Text(""), part.text, found)
         for annotation in piece.annotations or ():
             if self._text is not None and annotation.url_citation is not None:
-                found.append(Cited(self._text, chunks.citation_of(annotation.url_citation)))
+                found.append(Cited(self._text, chunks.citation_of(annotation.url_citation, self._offset)))
 
     def _say(
         self, flow: _Flow, block: Block, text: str, found: list[Event], logprobs: tuple[Logprob, ...] = ()
@@ -239,7 +248,11 @@ class ChatReader:
             found.append(Open(self._index, block))
             if flow == "text":
                 self._text = self._index
+                self._offset += self._length
+                self._length = 0
             self._index += 1
+        if flow == "text":
+            self._length += len(text)
         if text or logprobs:
             self._seen += 1
             found.append(Delta(self._index - 1, text, logprobs))

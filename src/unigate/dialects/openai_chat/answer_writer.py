@@ -59,6 +59,8 @@ class ChatWriter:
         "_has_words",
         "_index_of_tool",
         "_kinds",
+        "_length",
+        "_offset",
         "_origin",
         "_signature",
         "_tail",
@@ -77,6 +79,9 @@ class ChatWriter:
         self._signature = ""
         self._has_words = False
         self._was_refused = False
+        # Places in the text count from its beginning, of which all blocks are parts.
+        self._offset = 0
+        self._length = 0
         # Every chunk begins and ends alike; both are known once the answer has begun.
         self._before = b""
         self._tail = b',"usage":null}\n\n' if asked.shows_usage else b"}\n\n"
@@ -91,7 +96,7 @@ class ChatWriter:
                 case Open(index, block):
                     written += self._open(index, block)
                 case Cited(_, citation):
-                    written += self._chunk(b'"annotations":' + _encode([_annotation(citation)]))
+                    written += self._chunk(b'"annotations":' + _encode([_annotation(citation, self._offset)]))
                 case Close(index):
                     written += self._close(index)
                 case Signed(_, signature):
@@ -117,6 +122,8 @@ class ChatWriter:
         match block:
             case Text():
                 self._kinds[index] = "text"
+                self._offset += self._length
+                self._length = 0
             case Thinking():
                 self._thought += 1
                 self._kinds[index] = "redacted" if block.redacted else "thinking"
@@ -147,6 +154,7 @@ class ChatWriter:
         text = _encode(delta.text)
         match self._kinds.get(delta.index):
             case "text":
+                self._length += len(delta.text)
                 logprobs = _encode(_logprobs(delta.logprobs)) if delta.logprobs else b"null"
                 return self._chunk(b'"content":' + text, logprobs)
             case "thinking":

@@ -74,6 +74,7 @@ class Detail(msgspec.Struct, frozen=True):
     signature: str | None = None
     data: str | None = None
     id: str | None = None
+    index: int | None = None
 
 
 class UrlCitation(msgspec.Struct, frozen=True):
@@ -216,11 +217,11 @@ def thought_of(part: Part) -> str:
     return "".join(one.text or "" for one in part.thinking or ())
 
 
-def citation_of(cited: UrlCitation) -> Citation:
-    """One citation; services that know no place in the text write 0 to 0."""
+def citation_of(cited: UrlCitation, offset: int) -> Citation:
+    """One citation of a block that begins at `offset`; services that know no place in the text write 0 to 0."""
     if not cited.end_index:
         return Citation(cited.url, cited.title)
-    return Citation(cited.url, cited.title, None, cited.start_index, cited.end_index)
+    return Citation(cited.url, cited.title, None, (cited.start_index or 0) - offset, cited.end_index - offset)
 
 
 def gathered(events: Iterable[Event], sources: list[Citation]) -> tuple[Block, ...]:
