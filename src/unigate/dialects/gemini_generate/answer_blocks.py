@@ -39,13 +39,14 @@ _Flow = Literal["text", "thinking"]
 class Blocks:
     """The blocks of one answer. Text and thoughts take turns; all else comes whole."""
 
-    __slots__ = ("_asked", "_cited", "_flow", "_index", "_partial", "_said", "calls", "pieces")
+    __slots__ = ("_asked", "_cited", "_flow", "_index", "_partial", "_said", "_sources", "calls", "pieces")
 
     def __init__(self, asked: Asked) -> None:
         self._asked = asked
         self._flow: _Flow | None = None
         self._index = 0  # of the next block
         self._said: list[str] = []  # the whole text, which citations count in
+        self._sources: Candidate | None = None  # the candidate being read, if it tells any
         self._cited: set[Citation] = set()
         self._partial: PartialArgs | None = None  # of the call whose arguments come in pieces
         self.calls = 0
@@ -57,10 +58,7 @@ class Blocks:
         parts: Parts = (content.parts if content is not None else None) or ()
         logprobs = logprobs_of(candidate)
         is_cited = given(candidate.grounding_metadata) or given(candidate.citation_metadata)
-        # The text that is cited may end in this very chunk, with an empty part that carries a signature.
-        is_over = is_cited and not any(part.text and not part.thought for part in parts)
-        if is_over:
-            self._cite(candidate, found)
+        self._sources = candidate if is_cited else None
         for part in parts:
             if part.text is not None and not part.thought_signature and not part.thought:
                 if part.text:
@@ -68,8 +66,7 @@ class Blocks:
                     logprobs = ()
             else:
                 self._part(part, logprobs, found)
-        if is_cited and not is_over:
-            self._cite(candidate, found)
+        self._cite(found)
 
     def close(self, found: list[Event]) -> None:
         """Ends what is open."""
@@ -101,13 +98,15 @@ class Blocks:
 
     def _end_flow(self, found: list[Event]) -> None:
         if self._flow is not None:
+            self._cite(found)
             found.append(Close(self._index - 1))
             self._flow = None
 
-    def _cite(self, candidate: Candidate, found: list[Event]) -> None:
-        if self._flow != "text":
+    def _cite(self, found: list[Event]) -> None:
+        """Cites what was said, before the text is closed."""
+        if self._flow != "text" or self._sources is None:
             return
-        for citation in citations_of(candidate, "".join(self._said)):
+        for citation in citations_of(self._sources, "".join(self._said)):
             # What a chunk tells may be told again by the next one.
             if citation not in self._cited:
                 self._cited.add(citation)

@@ -5,7 +5,7 @@ https://ai.google.dev/api/generate-content#response-body
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import msgspec
 
@@ -41,6 +41,9 @@ _FAILED = frozenset(
         "UNEXPECTED_TOOL_CALL",
     }
 )
+# How the service itself frames its events.
+_DATA = b"data: "
+_END = b"\r\n\r\n"
 _UNSPECIFIED = ("", "0", "FINISH_REASON_UNSPECIFIED")
 
 
@@ -180,25 +183,29 @@ class GenerateReader:
 class _Events:
     """Cuts server-sent events; an error comes as bare JSON among them."""
 
-    __slots__ = ("_events",)
+    __slots__ = ("_events", "_is_between")
 
     def __init__(self) -> None:
         self._events = sse.Events()
+        self._is_between = True  # two events, so that a chunk of whole ones needs no cutter
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        return list(_data_of(self._events.feed(chunk)))
+        if self._is_between and chunk.endswith(_END) and chunk.startswith(_DATA):
+            pieces = chunk[:-4].split(_END)
+            if chunk.count(b"\n") == 2 * len(pieces) and all(piece.startswith(_DATA) for piece in pieces):
+                return [piece[6:] for piece in pieces]
+        self._is_between = chunk.endswith((_END, b"\n\n"))
+        return [data for event in self._events.feed(chunk) if (data := _data_of(event))]
 
     def rest(self) -> list[bytes]:
-        return list(_data_of(self._events.close()))
+        return [data for event in self._events.close() if (data := _data_of(event))]
 
 
 _Framing = _Events | ArrayItems
 
 
-def _data_of(events: Iterable[bytes]) -> Iterable[bytes]:
-    for event in events:
-        data = sse.data_of(event)
-        if data:
-            yield data
-        elif (bare := event.strip()).startswith(b"{"):
-            yield bare
+def _data_of(event: bytes) -> bytes:
+    data = sse.data_of(event)
+    if not data and (bare := event.strip()).startswith(b"{"):
+        return bare
+    return data

@@ -104,7 +104,10 @@ class Chunk(msgspec.Struct, frozen=True, rename="camel"):
 
     def first(self) -> Candidate | None:
         """The candidate that is read; there are others only if they were asked for."""
-        return next((one for one in self.candidates or () if not one.index), None)
+        for candidate in self.candidates or ():
+            if not candidate.index:
+                return candidate
+        return None
 
     @property
     def is_blocked(self) -> bool:

@@ -11,6 +11,7 @@ from unigate.dialects.gemini_generate.fields import CONFIG, FIELDS
 from unigate.dialects.gemini_generate.schema import json_schema
 from unigate.dialects.gemini_generate.shapes import ABSENT, ThinkingConfig, given
 from unigate.dialects.gemini_generate.spelling import camel_cased
+from unigate.errors import Refusal
 from unigate.wire.body import Body
 from unigate.wire.typed import TypedDecoder
 
@@ -18,6 +19,7 @@ __all__ = ["read_config"]
 
 _PLACE = "generationConfig"
 _ONE = b"1"
+_COUNTS = frozenset({Part.TOP_K, Part.SEED, Part.TOP_LOGPROBS, Part.N})
 _JSON = ("application/json", "APPLICATION_JSON")
 _PLAIN = ("text/plain", "TEXT_PLAIN", "MIME_TYPE_UNSPECIFIED", "")
 _DYNAMIC = -1
@@ -35,6 +37,7 @@ class _ResponseFormat(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 _config = TypedDecoder(Body, _PLACE)
+_number: TypedDecoder[int | float] = TypedDecoder(int | float, _PLACE)
 _thinking = TypedDecoder(ThinkingConfig, f"{_PLACE}.thinkingConfig")
 _max_tokens = TypedDecoder(int, f"{_PLACE}.maxOutputTokens")
 _stop: TypedDecoder[str | tuple[str, ...]] = TypedDecoder(str | tuple[str, ...], f"{_PLACE}.stopSequences")
@@ -50,14 +53,23 @@ def read_config(ask: Ask, raw: msgspec.Raw) -> None:
             continue
         part = CONFIG.get(name)
         if part is not None:
-            if part is not Part.N or bytes(value) != _ONE:
-                ask.settings[part] = value
+            told = _counted(value, f"{_PLACE}.{name}") if part in _COUNTS else value
+            if part is not Part.N or bytes(told) != _ONE:
+                ask.settings[part] = told
         elif name in _READ:
             _READ[name](ask, value)
         elif f"{_PLACE}.{name}" in FIELDS:
             ask.others += (f"{_PLACE}.{name}",)
         else:
             ask.unknown += (f"{_PLACE}.{name}",)
+
+
+def _counted(raw: msgspec.Raw, name: str) -> msgspec.Raw:
+    """A whole number as every format takes it: Google's Python SDK writes `topK` as 4.0."""
+    number = _number.decode(raw)[0]
+    if isinstance(number, float) and not number.is_integer():
+        raise Refusal(400, "invalid_type", f"'{name}' must be a whole number.", param=name)
+    return msgspec.Raw(b"%d" % int(number))
 
 
 def _read_thinking(ask: Ask, raw: msgspec.Raw) -> None:

@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import msgspec
 
 from unigate.conversation import Ask
 from unigate.dialects.gemini_generate.request_reader import read_ask
 from unigate.dialects.gemini_generate.shapes import given
 from unigate.dialects.gemini_generate.spelling import camel_name
-from unigate.errors import Fault, Kind
 from unigate.wire.body import Body
 from unigate.wire.typed import TypedDecoder
 
-__all__ = ["count_body", "read_count", "read_count_ask", "write_count_ask"]
+__all__ = ["count_body", "read_count_ask"]
 
 _request = TypedDecoder(Body, "generateContentRequest")
 
 
-class _Counted(msgspec.Struct, frozen=True, rename="camel"):
-    total_tokens: Annotated[int, msgspec.Meta(ge=0)]
-
-
-_counted = msgspec.json.Decoder(_Counted)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -36,20 +28,6 @@ def read_count_ask(body: Body, model: str) -> Ask:
     return read_ask(body, model, False)
 
 
-def write_count_ask(request: bytes, model: str) -> bytes:
-    """The request that counts the tokens of another, as the Gemini API wants it: with the model's name within."""
-    named = _encode({"model": f"models/{model}"})
-    return b'{"generateContentRequest":%b,%b}' % (named[:-1], request[1:])
-
-
 def count_body(total: int) -> bytes:
     """The answer to a client."""
     return _encode({"totalTokens": total, "promptTokensDetails": [{"modality": "TEXT", "tokenCount": total}]})
-
-
-def read_count(content: bytes) -> int:
-    """A provider's answer. Raises Fault if it is none."""
-    try:
-        return _counted.decode(content).total_tokens
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Fault(Kind.INVALID, "The upstream answered 200 with something that counts no tokens.") from error
