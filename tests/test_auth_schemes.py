@@ -170,6 +170,22 @@ def test_streamed_calls_may_have_an_address_of_their_own() -> None:
     assert (one.endpoint("a.messages.stream"), one.endpoint("a.count"), one.endpoint("a")) == (whole, None, None)
 
 
+def test_one_operation_goes_to_the_address_of_its_word() -> None:
+    async def run() -> list[Seen]:
+        async with service() as (address, asked), upstream() as up:
+            places = [
+                Endpoint(base_url=address, speaks=(word,), auth="none", path=path)
+                for word, path in (("a.messages", "/whole"), ("a.messages.stream", "/stream"))
+            ]
+            to = Provider(name="p", endpoints=tuple(places), key=Secret(""), timeouts=QUICK)
+            for word in ("a.messages", "a.messages.stream", "a.messages"):
+                async with up.send(Target(to, "m"), word, "/messages", {}, b"") as answer:
+                    await answer.read_all(10)
+            return asked
+
+    assert [one.target for one in asyncio.run(run())] == ["/whole", "/stream", "/whole"]
+
+
 # --- AWS: the vectors of its documentation and of its retired test suite, then botocore 1.44.5's for Bedrock's paths
 
 ACCESS, SECRET = "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
