@@ -8,12 +8,12 @@ from typing import Protocol
 import msgspec
 
 from unigate.call import Call
-from unigate.dialects.dialect import Dialect, Framing, Meter
+from unigate.dialects.dialect import Cutter, Dialect, Framing, Meter
 from unigate.dialects.losses import Losses
 from unigate.errors import Fault, Kind, Refusal
 from unigate.target import Provider, Target
 from unigate.usage import Usage
-from unigate.wire import multipart, sse
+from unigate.wire import multipart
 from unigate.wire.body import Body, encode_body
 
 __all__ = ["Straight", "edit_body", "edit_content"]
@@ -70,7 +70,7 @@ class Straight:
     def begin(self, content_type: bytes) -> None:
         """Learns from the answer's content type how its body will pass."""
         if content_type.startswith(self._dialect.stream_type):
-            stream = _Stream(self._meter)
+            stream = _Stream(self._meter, self._dialect.new_cutter())
             self._passage: _Passage = stream if self._framing is None else _Framed(stream, self._framing)
         elif self._dialect.opaque and b"json" not in content_type:
             self._passage = _Opaque()
@@ -135,9 +135,9 @@ class _Stream:
 
     __slots__ = ("_cutter", "_last", "_meter")
 
-    def __init__(self, meter: Meter) -> None:
+    def __init__(self, meter: Meter, cutter: Cutter) -> None:
         self._meter = meter
-        self._cutter = sse.Cutter()
+        self._cutter = cutter
         self._last = b""
 
     def feed(self, chunk: bytes) -> bytes:

@@ -13,9 +13,20 @@ from unigate.dialects.losses import Fields, Losses
 from unigate.errors import Fault, Told
 from unigate.target import Target
 from unigate.usage import Usage
+from unigate.wire import sse
 from unigate.wire.body import Body
 
-__all__ = ["AnswerReader", "AnswerWriter", "ClientSide", "Dialect", "ErrorShape", "Framing", "Meter", "ProviderSide"]
+__all__ = [
+    "AnswerReader",
+    "AnswerWriter",
+    "ClientSide",
+    "Cutter",
+    "Dialect",
+    "ErrorShape",
+    "Framing",
+    "Meter",
+    "ProviderSide",
+]
 
 
 class Meter(Protocol):
@@ -103,6 +114,18 @@ class ProviderSide(msgspec.Struct, frozen=True, kw_only=True):
     custom_tools: bool = False
 
 
+class Cutter(Protocol):
+    """Turns any chunking of a stream into whole events, which stay the bytes they are."""
+
+    def feed(self, chunk: bytes) -> bytes:
+        """The whole events that are complete now. Raises Fault if one outgrows its limit."""
+        ...
+
+    def close(self) -> bytes:
+        """What no end of an event followed."""
+        ...
+
+
 class Framing(Protocol):
     """Another frame around the events of a stream that is otherwise carried as it is."""
 
@@ -139,8 +162,9 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     usage_on_request: bool = False
     # Answers are bytes of any kind (audio, images) and are never looked into.
     opaque: bool = False
-    # Content type of its streams upstream, if it is not server-sent events.
+    # Content type of its streams upstream, and what cuts them, if they are not server-sent events.
     stream_type: bytes = b"text/event-stream"
+    new_cutter: Callable[[], Cutter] = sse.Cutter
     new_meter: Callable[[bool], Meter]
     # Its clients read a stream in another frame than the one it comes in.
     new_framing: Callable[[], Framing] | None = None

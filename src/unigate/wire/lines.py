@@ -10,7 +10,7 @@ import re
 
 from unigate.errors import Fault, Kind
 
-__all__ = ["ArrayItems", "Lines"]
+__all__ = ["ArrayItems", "LineCutter", "Lines"]
 
 _LARGEST = 8 * 1024 * 1024
 _BETWEEN_ITEMS = re.compile(rb"[^ \t\r\n,]")
@@ -48,6 +48,33 @@ class Lines:
         """The last line, if nothing ended it; empty for a well-formed stream."""
         tail, self._tail = bytes(self._tail), bytearray()
         return tail.removesuffix(b"\r")
+
+
+class LineCutter:
+    """Turns any chunking of a stream into blocks of whole lines, which stay the bytes they are."""
+
+    __slots__ = ("_limit", "_tail")
+
+    def __init__(self, limit: int = _LARGEST) -> None:
+        self._tail = bytearray()
+        self._limit = limit
+
+    def feed(self, chunk: bytes) -> bytes:
+        """The whole lines that are complete now, possibly none. Raises Fault if one outgrows the limit."""
+        end = chunk.rfind(b"\n") + 1
+        if not end:
+            self._tail += chunk
+            if len(self._tail) > self._limit:
+                raise Fault(Kind.TOO_LARGE, f"The upstream sent one line of more than {self._limit} bytes.")
+            return b""
+        block = bytes(self._tail) + chunk[:end]
+        self._tail = bytearray(chunk[end:])
+        return block
+
+    def close(self) -> bytes:
+        """The last line, if nothing ended it; empty for a well-formed stream."""
+        tail, self._tail = bytes(self._tail), bytearray()
+        return tail
 
 
 class ArrayItems:
