@@ -174,7 +174,7 @@ def test_the_same_stream_again_has_right_checksums(port: int) -> None:
 
 
 def test_details_of_usage_and_ways_to_end(port: int) -> None:
-    told = call(port, path("script:cached=1,cachewrite=1,reasoning=5,tokens=1,finish=filter"), HELLO).json()
+    told = call(port, path("script:cached=1,cachewrite=9,reasoning=5,tokens=1,finish=filter"), HELLO).json()
     assert told["stopReason"] == "content_filtered"
     usage = told["usage"]
     assert isinstance(usage, dict)

@@ -60,6 +60,8 @@ def test_a_stream_from_message_start_to_message_end(port: int) -> None:
         ("content-end", 1),
         ("message-end", None),
     ]
+    cited = whole(port, "script:tokens=1,think=1,cite=1")["message"]["citations"]  # type: ignore
+    assert [(cite["content_index"], cite["text"]) for cite in cited] == [(1, "Hello!")]
     end = events(port, "script:tokens=1,think=1")[-1]["delta"]
     assert isinstance(end, dict)
     assert end["usage"]["tokens"] == {"input_tokens": 2, "output_tokens": 2, "reasoning_tokens": 1}

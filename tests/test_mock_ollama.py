@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import socket
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
-from mocking import bill, call, last_call, raw, upstream
+from mocking import KEY, bill, call, everything, last_call, raw, upstream
 
 HELLO = [{"role": "user", "content": "12345678"}]
 WEATHER = {
@@ -109,6 +112,19 @@ def test_lies_and_odd_ends(port: int) -> None:
     assert "done_reason" not in last("nofinish")
     assert last("nodone")["done"] is False
     assert last("finish=length")["done_reason"] == "length"
+
+
+def test_a_stream_of_lines_stalls_without_a_comment(port: int) -> None:
+    script = "script:stall=pings:1,pace=5"
+    body = json.dumps({"model": script, "messages": HELLO}).encode()
+    head = f"POST /api/chat HTTP/1.1\r\nx-api-key: {KEY}\r\ncontent-length: {len(body)}\r\n\r\n".encode()
+    with closing(socket.create_connection(("127.0.0.1", port), 5)) as sock:
+        sock.sendall(head + body)
+        everything(sock, b"Hello!")
+        sock.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            while sock.recv(65536) == b"\r\n":
+                pass
 
 
 def test_the_bill_counts_lines_and_tokens() -> None:

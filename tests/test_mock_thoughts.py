@@ -115,6 +115,9 @@ def test_gemini_signs_the_first_call_only_and_wants_it_back(port: int) -> None:
         (False, False),
     ]
     assert gemini(port, script, *gemini_turns(parts))["status"] == 200
+    parts[1]["thoughtSignature"] = parts[1]["thoughtSignature"].replace("+", "-").replace("/", "_")
+    assert "_" in parts[1]["thoughtSignature"]
+    assert gemini(port, script, *gemini_turns(parts))["status"] == 200  # Google's own client spells it so
     parts[1]["thoughtSignature"] = parts[1]["thoughtSignature"][:-4] + "AAAA"
     refused = gemini(port, script, *gemini_turns(parts))
     assert (refused["status"], refused["error"]["status"]) == (400, "INVALID_ARGUMENT")

@@ -1,0 +1,160 @@
+"""What the scripted upstream promises in every format alike: honest bills, the same faults, any packing."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from mocking import Answer, call, last_call, raw, upstream
+
+Json = dict[str, Any]
+SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+FUNCTION = {"type": "function", "function": {"name": "w", "parameters": SCHEMA}}
+GEMINI = {"functionDeclarations": [{"name": "w", "parameters": SCHEMA}]}
+USER = [{"role": "user", "content": "Go to Rome"}]
+
+
+@dataclass
+class Format:
+    """How one format is asked for an answer, and where its usage stands in a whole one."""
+
+    ask: Callable[[str, bool], tuple[str, object]]
+    output: Callable[[Json], int]
+    tools: object = (FUNCTION,)
+    offer: str = "tools"
+
+    def request(self, script: str, *, stream: bool, tools: bool = False) -> tuple[str, object]:
+        path, body = self.ask(script, stream)
+        assert isinstance(body, dict)
+        return path, {**body, self.offer: self.tools} if tools else body
+
+
+def named(path: str, **more: object) -> Callable[[str, bool], tuple[str, object]]:
+    return lambda script, stream: (path, {"model": script, "stream": stream, "messages": USER, **more})
+
+
+def gemini(script: str, stream: bool) -> tuple[str, object]:
+    verb = "streamGenerateContent?alt=sse" if stream else "generateContent"
+    contents = [{"role": "user", "parts": [{"text": "Go to Rome"}]}]
+    return f"/v1beta/models/{quote(script, safe='')}:{verb}", {"contents": contents}
+
+
+def bedrock(script: str, stream: bool) -> tuple[str, object]:
+    verb = "converse-stream" if stream else "converse"
+    messages = [{"role": "user", "content": [{"text": "Go to Rome"}]}]
+    return f"/model/{quote(script, safe='')}/{verb}", {"messages": messages}
+
+
+def coze(script: str, stream: bool) -> tuple[str, object]:
+    return "/v3/chat", {"bot_id": script, "user_id": "u", "stream": stream, "additional_messages": USER}
+
+
+def dify(script: str, stream: bool) -> tuple[str, object]:
+    mode = "streaming" if stream else "blocking"
+    return "/v1/chat-messages", {"inputs": {"model": script}, "query": "Go to Rome", "user": "u", "response_mode": mode}
+
+
+FORMATS = {
+    "openai": Format(named("/v1/chat/completions"), lambda told: told["usage"]["completion_tokens"]),
+    "responses": Format(
+        lambda script, stream: ("/v1/responses", {"model": script, "stream": stream, "input": "Go to Rome"}),
+        lambda told: told["usage"]["output_tokens"],
+        ({"type": "function", "name": "w", "parameters": SCHEMA},),
+    ),
+    "anthropic": Format(
+        named("/v1/messages", max_tokens=99),
+        lambda told: told["usage"]["output_tokens"],
+        ({"name": "w", "input_schema": SCHEMA},),
+    ),
+    "gemini": Format(
+        gemini,
+        lambda told: sum(told["usageMetadata"].get(f"{kind}TokenCount", 0) for kind in ("candidates", "thoughts")),
+        (GEMINI,),
+    ),
+    "bedrock": Format(
+        bedrock,
+        lambda told: told["usage"]["outputTokens"],
+        {"tools": [{"toolSpec": {"name": "w", "inputSchema": {"json": SCHEMA}}}]},
+        "toolConfig",
+    ),
+    "cohere": Format(named("/v2/chat"), lambda told: told["usage"]["tokens"]["output_tokens"]),
+    "ollama": Format(named("/api/chat"), lambda told: told["eval_count"]),
+    "coze": Format(coze, lambda told: -1),
+    "dify": Format(dify, lambda told: told["metadata"]["usage"]["completion_tokens"]),
+}
+
+
+@pytest.fixture(scope="module")
+def port() -> Iterator[int]:
+    with upstream() as port:
+        yield port
+
+
+def spent(port: int, model: str) -> tuple[object, object]:
+    told = last_call(port, model)
+    return told["input_tokens"], told["output_tokens"]
+
+
+@pytest.mark.parametrize("format", FORMATS.values(), ids=list(FORMATS))
+@pytest.mark.parametrize(
+    "script", ["tokens=3", "think=4", "reasoning=5", "redacted,think=1", "tools=2", "cite=2", "refusal", "usage=none"]
+)
+def test_an_answer_costs_the_same_streamed_or_not_and_says_so(port: int, format: Format, script: str) -> None:
+    for stream in (True, False):
+        path, body = format.request(f"script:{script},latency={int(stream)}", stream=stream, tools="tools" in script)
+        answer = call(port, path, body)
+        assert answer.status == 200
+    streamed, whole = (spent(port, f"script:{script},latency={n}") for n in (1, 0))
+    told = whole[1] if script == "usage=none" or path == "/v3/chat" else format.output(answer.json())
+    assert streamed == whole == (3, told)
+
+
+@pytest.mark.parametrize("format", FORMATS.values(), ids=list(FORMATS))
+def test_a_stream_may_be_cut_anywhere(port: int, format: Format) -> None:
+    for where, events in (("head", 0), ("events:2", 2), ("mid:2", 1), ("end", None)):
+        script = f"script:tokens=2,cut={where}"
+        told = raw(port, *format.request(script, stream=True))
+        ended = last_call(port, script)
+        assert (ended["closed_by"], ended["finished"], told.endswith(b"0\r\n\r\n")) == ("server", False, False)
+        assert events is None or ended["events_sent"] == events
+
+
+@pytest.mark.parametrize("format", FORMATS.values(), ids=list(FORMATS))
+def test_any_packing_carries_the_same_events(port: int, format: Format) -> None:
+    def body(how: str) -> bytes:
+        answer = call(port, *format.request(f"script:tokens=3,{how}", stream=True))
+        told = gzip.decompress(answer.body) if "gzip" in how else answer.body
+        return told.replace(how.encode(), b"")
+
+    plain = [len(body(how)) for how in ("split=7", "merge", "gzip", "latency=1")]
+    assert max(plain) - min(plain) <= 8, plain
+
+
+@pytest.mark.parametrize("format", FORMATS.values(), ids=list(FORMATS))
+def test_an_error_may_come_in_the_middle(port: int, format: Format) -> None:
+    answer = call(port, *format.request("script:inband=2,message=bang", stream=True))
+    assert (answer.status, answer.body.count(b'"bang"'), last_events(port)) == (200, 1, 3)
+
+
+def last_events(port: int) -> object:
+    return last_call(port, "script:inband=2,message=bang")["events_sent"]
+
+
+@pytest.mark.parametrize("format", FORMATS.values(), ids=list(FORMATS))
+def test_an_error_is_told_in_the_formats_own_way(port: int, format: Format) -> None:
+    for stream in (True, False):
+        answer: Answer = call(port, *format.request("script:status=503,message=bang", stream=stream))
+        assert answer.status == (200 if format is FORMATS["coze"] else 503)
+        assert "bang" in json.dumps(answer.json())
+
+
+@pytest.mark.parametrize("format", FORMATS.values(), ids=list(FORMATS))
+def test_a_script_that_is_not_understood_is_refused_in_the_formats_own_way(port: int, format: Format) -> None:
+    answer = call(port, *format.request("script:bogus=1", stream=True))
+    assert "bogus" in json.dumps(answer.json())
