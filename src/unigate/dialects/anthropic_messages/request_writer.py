@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from unigate.conversation import Ask, Part, Tool, ToolChoice
+from unigate.dialects.alternating import alternating
+from unigate.dialects.anthropic_messages.block_writer import Blocks, thinks_first
 from unigate.dialects.anthropic_messages.blocks import cache_of
 from unigate.dialects.anthropic_messages.fields import OWN, SETTINGS
-from unigate.dialects.anthropic_messages.turns import Turns
 from unigate.dialects.claude import Generation, generation_of
 from unigate.dialects.claude_thoughts import Thoughts, samplers_for, thoughts_for
 from unigate.dialects.losses import Losses
@@ -30,21 +31,22 @@ def write_ask(ask: Ask, target: Target, losses: Losses) -> bytes:
     """The request body. Raises Refusal (422) naming what this format cannot say."""
     losses.begin(ask)
     quirks, generation = target.provider.quirks, generation_of(target.model)
-    turns = Turns(losses)
-    turns.add_all(ask.messages)
-    body: _Json = {"model": target.model, "max_tokens": 0, "messages": turns.messages}
-    if turns.system:
-        body["system"] = turns.system
+    blocks = Blocks(losses)
+    told = alternating(ask.messages, blocks.write, losses)
+    messages = [{"role": turn.role.value, "content": turn.content} for turn in told.turns]
+    body: _Json = {"model": target.model, "max_tokens": 0, "messages": messages}
+    if told.instructions:
+        body["system"] = told.instructions
     if ask.stop:
         _add_stop(body, ask.stop, losses)
     if ask.user is not None:
         body["metadata"] = {"user_id": ask.user}
     _add_tools(body, ask, generation, losses)
-    if "tools" not in body and turns.called:
+    if "tools" not in body and blocks.called:
         # Earlier calls are refused where no tools are offered.
-        body["tools"] = [{"name": name, "input_schema": of_object(None)} for name in turns.called]
+        body["tools"] = [{"name": name, "input_schema": of_object(None)} for name in blocks.called]
         body["tool_choice"] = {"type": "none"}
-    may_think = turns.allow_thinking()
+    may_think = thinks_first(told.turns)
     thoughts = thoughts_for(ask, generation, quirks.default_max_tokens, may_think=may_think, losses=losses)
     body["max_tokens"] = thoughts.limit
     _add_thinking(body, thoughts, ask.thinking_shown)

@@ -1,8 +1,4 @@
-"""Turns of a conversation as the `system` and `messages` of a Messages request.
-
-Instructions stand apart, before the conversation; those from the middle of it join them, since most models refuse them
-elsewhere. Consecutive turns of one side become one, and a turn's tool results come first in it, as the API demands.
-"""
+"""Blocks of a conversation as the Messages API takes them (https://platform.claude.com/docs/en/api/messages)."""
 
 from __future__ import annotations
 
@@ -19,7 +15,6 @@ from unigate.conversation import (
     FileRef,
     Foreign,
     Image,
-    Message,
     Part,
     Refused,
     Role,
@@ -30,6 +25,7 @@ from unigate.conversation import (
     Url,
     Video,
 )
+from unigate.dialects.alternating import Turn
 from unigate.dialects.anthropic_messages.blocks import (
     Base64Source,
     CitationsConfig,
@@ -51,7 +47,7 @@ from unigate.dialects.arguments import written_arguments
 from unigate.dialects.losses import Losses
 from unigate.dialects.media import plain_text
 
-__all__ = ["Turn", "Turns"]
+__all__ = ["Blocks", "thinks_first"]
 
 _NOT_IN_ID = re.compile(r"[^a-zA-Z0-9_-]")
 _PDF = "application/pdf"
@@ -64,77 +60,26 @@ _PARTS: Mapping[type[Block], Part] = {
 _encode = msgspec.json.Encoder().encode
 
 
-class Turn(msgspec.Struct):
-    """One message of the request."""
+class Blocks:
+    """Writes blocks, and knows which tools were called. Raises Refusal (422) naming what cannot be said."""
 
-    role: str
-    content: list[Written]
-
-
-class Turns:
-    """The instructions and the messages written so far. Raises Refusal (422) naming what cannot be said."""
+    __slots__ = ("_losses", "called")
 
     def __init__(self, losses: Losses) -> None:
-        self.system: list[TextBlock] = []
-        self.messages: list[Turn] = []
-        # The tools that were called so far.
-        self.called: dict[str, None] = {}
         self._losses = losses
+        self.called: dict[str, None] = {}
 
-    def add_all(self, messages: Iterable[Message]) -> None:
-        """Adds the messages in their order, and puts the whole into the form that the API demands."""
-        for message in messages:
-            self._add(message)
-        if not self.messages and self.system:
-            # A conversation must have a turn; instructions alone are one.
-            self.messages.append(Turn("user", [self.system.pop()]))
-        for turn in self.messages:
-            turn.content.sort(key=lambda block: not isinstance(block, ToolResultBlock))
-        self._trim_end()
-
-    def allow_thinking(self) -> bool:
-        """Whether a budget for thinking may be set: not in a round of tools that began without thoughts.
-
-        https://platform.claude.com/docs/en/build-with-claude/extended-thinking#preserving-thinking-blocks
-        """
-        last = next((turn for turn in reversed(self.messages) if turn.role == "assistant"), None)
-        if last is None or not any(isinstance(block, ToolUseBlock) for block in last.content):
-            return True
-        return isinstance(last.content[0], ThinkingBlock | RedactedBlock)
-
-    def _add(self, message: Message) -> None:
-        if message.name is not None:
-            self._losses.cannot(Part.NAMES)
-        if message.role in (Role.SYSTEM, Role.DEVELOPER):
-            self._instruct(message.blocks)
-            return
-        written = [one for block in message.blocks if (one := self._block(block, message.role)) is not None]
-        if not written:
-            return
-        if self.messages and self.messages[-1].role == message.role.value:
-            self.messages[-1].content.extend(written)
-        else:
-            self.messages.append(Turn(message.role.value, written))
-
-    def _instruct(self, blocks: Iterable[Block]) -> None:
-        for block in blocks:
-            written = self._block(block, Role.SYSTEM)
-            if isinstance(written, TextBlock):
-                self.system.append(written)
-
-    def _trim_end(self) -> None:
-        """An answer that is to be gone on with must not end in white space."""
-        last = self.messages[-1].content if self.messages and self.messages[-1].role == "assistant" else []
-        if last and isinstance(last[-1], TextBlock):
-            last[-1] = msgspec.structs.replace(last[-1], text=last[-1].text.rstrip())
+    def write(self, block: Block, role: Role) -> list[Written]:
+        """The block as a list of one, or of none where it cannot be said."""
+        written = self._block(block, role)
+        return [] if written is None else [written]
 
     def _block(self, block: Block, role: Role) -> Written | None:
         match block:
             case Text(text, cache):
-                # A text without words is refused.
-                return TextBlock(text, cache_of(cache)) if text.strip() else None
+                return TextBlock(text, cache_of(cache))
             case Refused(text):
-                return TextBlock(text) if text.strip() else None
+                return TextBlock(text)
             case ToolUse():
                 return self._tool_use(block)
             case ToolResult():
@@ -218,3 +163,14 @@ class Turns:
     def _id(self, id: str) -> str:
         """A tool call's id in the letters that are allowed; the same one always becomes the same."""
         return _NOT_IN_ID.sub("_", id) or "call"
+
+
+def thinks_first(turns: Iterable[Turn[Written]]) -> bool:
+    """Whether a budget for thinking may be set: not in a round of tools that began without thoughts.
+
+    https://platform.claude.com/docs/en/build-with-claude/extended-thinking#preserving-thinking-blocks
+    """
+    answers = [turn.content for turn in turns if turn.role is Role.ASSISTANT]
+    if not answers or not any(isinstance(block, ToolUseBlock) for block in answers[-1]):
+        return True
+    return isinstance(answers[-1][0], ThinkingBlock | RedactedBlock)
