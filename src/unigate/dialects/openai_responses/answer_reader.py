@@ -87,7 +87,7 @@ class ResponsesReader:
         return Collector(found).answer()
 
     def _take(self, event: bytes, found: list[Event]) -> None:
-        data = sse.data_of(event)
+        data = _data_of(event)
         if not data or data == b"[DONE]" or self._end is not None:
             return
         told = _event_of(data)
@@ -152,6 +152,15 @@ class ResponsesReader:
             why = response.incomplete_details.reason if response.incomplete_details else None
             return Reason.FILTER if why == "content_filter" else Reason.LENGTH
         return self._output.reason
+
+
+def _data_of(event: bytes) -> bytes:
+    """The data of one event, most of which are two lines: a name and the data."""
+    if event.startswith(b"event: ") and event.endswith(b"\n\n") and event.count(b"\n") == 3:
+        at = event.find(b"\ndata: ")
+        if at > 0:
+            return event[at + 7 : -2]
+    return sse.data_of(event)
 
 
 def _decoded(decoder: msgspec.json.Decoder[T], content: bytes | msgspec.Raw) -> T:

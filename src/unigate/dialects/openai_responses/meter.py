@@ -15,6 +15,13 @@ __all__ = ["ResponsesMeter"]
 _NOTHING = msgspec.Raw(b"null")
 _ENDS = frozenset({"response.completed", "response.incomplete"})
 _PREAMBLE = frozenset({"response.created", "response.in_progress"})
+# How nearly every event begins that comes alone.
+_DELTAS = (
+    b"event: response.output_text.delta\n",
+    b"event: response.reasoning_summary_text.delta\n",
+    b"event: response.function_call_arguments.delta\n",
+    b'data: {"type":"response.output_text.delta"',
+)
 _FAILURES = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
@@ -69,6 +76,9 @@ class ResponsesMeter:
 
     def watch(self, block: bytes) -> tuple[bytes, bytes]:
         """See `Meter.watch`."""
+        if self._passed and block.startswith(_DELTAS) and block.find(b"\n\n") == len(block) - 2:
+            self._passed += 1
+            return block, b""
         # The words may also stand in the model's own text: only a decoded event says what it is.
         if self._passed and not (
             b'"error"' in block
