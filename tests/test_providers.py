@@ -167,6 +167,28 @@ def test_services_that_speak_anthropics_format_too_are_asked_in_it(name: str) ->
     assert place.headers == {"anthropic-version": "2023-06-01"}
 
 
+@pytest.mark.parametrize(
+    ("name", "thinking", "others"),
+    [
+        (
+            "openai",
+            ["o3", "o4-mini", "gpt-5", "gpt-5.2-pro", "gpt-oss-120b"],
+            ["gpt-4o", "gpt-4.1", "gpt-5-chat-latest"],
+        ),
+        ("azure", ["o3", "team-o3-mini", "gpt5", "my-gpt-5-mini"], ["gpt-4o", "demo2", "gpt-4o3"]),
+        ("groq", ["openai/gpt-oss-20b"], ["qwen/qwen3-32b", "llama-3.1-8b-instant"]),
+    ],
+)
+def test_only_models_that_reason_are_told_how_hard(name: str, thinking: list[str], others: list[str]) -> None:
+    pattern = re.compile(TABLE[name].quirks.effort_models)
+    assert [model for model in (*thinking, *others) if pattern.search(model)] == thinking
+
+
+@each_row
+def test_a_pattern_is_a_regular_expression(name: str, row: Row) -> None:
+    assert re.compile(row.quirks.effort_models) and re.compile(row.quirks.tool_id_pattern), name
+
+
 # --- Amazon
 
 
