@@ -37,6 +37,15 @@ server: {{port: {port}, drain: 2}}
 providers:
   chat: {{kind: openai, base_url: "{upstream}/v1", api_key: "${{UPSTREAM_KEY}}", speaks: [openai.chat, openai.models]}}
   responses: {{kind: openai, base_url: "{upstream}/v1", api_key: "${{UPSTREAM_KEY}}", speaks: [openai.responses]}}
+  anthropic: {{base_url: "{upstream}/v1", api_key: "${{UPSTREAM_KEY}}",
+               speaks: [anthropic.messages, anthropic.count_tokens]}}
+  gemini: {{base_url: "{upstream}/v1beta", api_key: "${{UPSTREAM_KEY}}",
+            speaks: [gemini.generate, gemini.count_tokens]}}
+  bedrock: {{base_url: "{upstream}", api_key: "${{UPSTREAM_KEY}}", region: us-east-1, speaks: [bedrock.converse]}}
+  cohere: {{base_url: "{upstream}/v2", api_key: "${{UPSTREAM_KEY}}", speaks: [cohere.chat]}}
+  ollama: {{base_url: "{upstream}", api_key: "${{UPSTREAM_KEY}}", speaks: [ollama.chat]}}
+  coze: {{base_url: "{upstream}", api_key: "${{UPSTREAM_KEY}}", speaks: [coze.chat]}}
+  dify: {{base_url: "{upstream}/v1", api_key: "${{UPSTREAM_KEY}}", speaks: [dify.chat]}}
 models:
   gpt-4o-mini: chat/mock-chat
 keys:

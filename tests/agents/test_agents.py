@@ -19,8 +19,8 @@ DIRECT = "direct"
 # The pairs that the gateway carries; the others are switched on as its formats land.
 SWITCHED_ON: dict[str, tuple[str, ...]] = {
     "codex": ("openai.responses",),
-    "claude": (),
-    "gemini": (),
+    "claude": ("openai.chat", "anthropic.messages", "gemini.generate"),
+    "gemini": ("openai.chat", "anthropic.messages", "gemini.generate"),
 }
 BOUND_S = 60
 # The scripted upstream fills a tool's argument with the first known place in the text: this is our program's name.

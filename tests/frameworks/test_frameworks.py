@@ -16,10 +16,10 @@ BOUND_S = 60
 DIRECT = "direct"
 # The pairs that the gateway carries: client formats to provider formats; the others are switched on as they land.
 SWITCHED_ON: dict[str, tuple[str, ...]] = {
-    "openai.chat": ("openai.chat",),
+    "openai.chat": ("openai.chat", "anthropic.messages", "gemini.generate"),
     "openai.responses": ("openai.responses",),
-    "anthropic.messages": (),
-    "gemini.generate": (),
+    "anthropic.messages": ("openai.chat", "anthropic.messages", "gemini.generate"),
+    "gemini.generate": ("openai.chat", "anthropic.messages", "gemini.generate"),
 }
 FLAVOURS = {
     "langchain.py": ("openai.chat", "openai.responses", "anthropic.messages"),

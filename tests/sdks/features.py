@@ -151,8 +151,8 @@ FEATURES = (
         needs="cached",
     ),
     *(failing(status) for status in STATUS_HERE),
-    Feature("broken_off", "inband=4", {}, {"broken": True}, STREAMED),
-    Feature("cut", "tokens=9,cut=events:4", {}, {"broken": True}, STREAMED, translated=True),
+    Feature("broken_off", "inband=6,pace=5", {}, {"broken": True}, STREAMED),
+    Feature("cut", "tokens=9,cut=events:6,pace=5", {}, {"broken": True}, STREAMED, translated=True),
     Feature("wrong_key", "", {"key": "sk-ug-wrong"}, {"stranger": True}, WHOLE),
     Feature("models", "", {"task": "models"}, {"listed": "mock-chat"}, WHOLE, needs="models"),
     Feature(

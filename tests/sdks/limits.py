@@ -11,14 +11,19 @@ from formats import NAMES
 DIRECT = "direct"
 # The pairs that the gateway carries: client formats to provider formats. The rest of the matrix is `untested`.
 SWITCHED_ON: dict[str, tuple[str, ...]] = {
-    "openai.chat": ("openai.chat",),
+    "openai.chat": ("openai.chat", "anthropic.messages", "gemini.generate"),
     "openai.responses": ("openai.responses",),
+    "anthropic.messages": ("openai.chat", "anthropic.messages", "gemini.generate"),
+    "gemini.generate": ("openai.chat", "anthropic.messages", "gemini.generate"),
 }
 # Formats that the scripted upstream answers in when it is asked by the vendor's own library.
 SPOKEN = ("openai.chat", "openai.responses", "anthropic.messages", "gemini.generate")
 # Known defects: patterns of client, target and feature, and what is wrong.
 KNOWN: tuple[tuple[str, str, str, str], ...] = (
-    ("gemini.generate-*", DIRECT, "models", "the upstream lists models under /v1 in OpenAI's shape only"),
+    # Google's libraries ask under /v1, not /v1beta; only their x-goog-api-key tells them from others.
+    ("gemini.generate-*", "*", "models", "models under /v1 are listed in OpenAI's shape only"),
+    # The library keeps only the last piece of `reasoning_details`, which has the signature but not the text.
+    ("openai.chat-javascript", "anthropic.messages", "thinking_loop", "thinking comes back without its text"),
 )
 
 

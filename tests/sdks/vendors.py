@@ -98,7 +98,12 @@ CLIENTS = (
     Client("anthropic.messages", "anthropic_messages.py", MESSAGES_ENDS, ANTHROPIC, "APIStatusError"),
     Client("anthropic.messages", "anthropic_messages.mjs", MESSAGES_ENDS, ANTHROPIC, "APIError"),
     Client(
-        "gemini.generate", "gemini_generate.py", GENERATE_ENDS, by_status({}, "ServerError", "ClientError"), "APIError"
+        "gemini.generate",
+        "gemini_generate.py",
+        GENERATE_ENDS,
+        by_status({}, "ServerError", "ClientError"),
+        "ServerError",
+        stranger=400,
     ),
     Client(
         "gemini.generate",

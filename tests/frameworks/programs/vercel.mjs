@@ -9,7 +9,8 @@ const flavours = {
   'openai.chat': () => createOpenAI({ baseURL: `${url}/v1`, apiKey }).chat(model),
   'openai.responses': () => createOpenAI({ baseURL: `${url}/v1`, apiKey })(model),
   'anthropic.messages': () => createAnthropic({ baseURL: `${url}/v1`, apiKey })(model),
-  'gemini.generate': () => createGoogleGenerativeAI({ baseURL: `${url}/v1beta`, apiKey })(model),
+  // This library takes a name with a slash for a whole path.
+  'gemini.generate': () => createGoogleGenerativeAI({ baseURL: `${url}/v1beta`, apiKey })(`models/${model}`),
 };
 const city = { type: 'object', properties: { city: { type: 'string' } }, required: ['city'], additionalProperties: false };
 const answer = streamText({
@@ -17,7 +18,7 @@ const answer = streamText({
   prompt: 'What is the weather in Paris?',
   maxRetries: 0,
   stopWhen: stepCountIs(3),
-  onError: ({ error }) => { throw error; },
+  onError: ({ error }) => console.error(error),
   tools: {
     get_weather: tool({
       description: 'Tells the weather of a city.',

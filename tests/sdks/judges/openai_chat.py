@@ -59,8 +59,9 @@ def streamed(client: openai.OpenAI, request: dict, verdict: Verdict) -> object:
                     verdict.thinking += getattr(event.chunk.choices[0].delta, "reasoning_content", None) or ""
                     verdict.text += event.chunk.choices[0].delta.content or ""
             whole = events.get_final_completion()
-        except openai.LengthFinishReasonError as error:  # this library's way to tell a finish reason
-            whole = error.completion
+        # This library raises for two finish reasons, and shows what came only where it is asked for it.
+        except (openai.LengthFinishReasonError, openai.ContentFilterFinishReasonError):
+            whole = events.current_completion_snapshot
     same("text", text, whole.choices[0].message.content or "")
     return whole
 
