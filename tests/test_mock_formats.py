@@ -158,3 +158,53 @@ def test_an_error_is_told_in_the_formats_own_way(port: int, format: Format) -> N
 def test_a_script_that_is_not_understood_is_refused_in_the_formats_own_way(port: int, format: Format) -> None:
     answer = call(port, *format.request("script:bogus=1", stream=True))
     assert "bogus" in json.dumps(answer.json())
+
+
+STOPS: dict[str, tuple[Json, Callable[[Json], object], str]] = {
+    "openai": (
+        {"stop": "This"},
+        lambda told: (told["choices"][0]["message"]["content"], told["choices"][0]["finish_reason"]),
+        "stop",
+    ),
+    "anthropic": (
+        {"stop_sequences": ["never", "This"]},
+        lambda told: (told["content"][0]["text"], f"{told['stop_reason']}={told['stop_sequence']}"),
+        "stop_sequence=This",
+    ),
+    "gemini": (
+        {"generationConfig": {"stopSequences": ["This"]}},
+        lambda told: (told["candidates"][0]["content"]["parts"][0]["text"], told["candidates"][0]["finishReason"]),
+        "STOP",
+    ),
+    "bedrock": (
+        {"inferenceConfig": {"stopSequences": ["This"]}},
+        lambda told: (told["output"]["message"]["content"][0]["text"], told["stopReason"]),
+        "stop_sequence",
+    ),
+    "cohere": (
+        {"stop_sequences": ["This"]},
+        lambda told: (told["message"]["content"][0]["text"], told["finish_reason"]),
+        "STOP_SEQUENCE",
+    ),
+    "ollama": (
+        {"options": {"stop": ["This"]}},
+        lambda told: (told["message"]["content"], told["done_reason"]),
+        "stop",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", list(STOPS))
+def test_a_text_stops_where_it_shall(port: int, name: str) -> None:
+    more, told, reason = STOPS[name]
+    path, body = FORMATS[name].request("script:tokens=4", stream=False)
+    assert isinstance(body, dict)
+    assert told(call(port, path, {**body, **more}).json()) == ("Hello! ", reason)
+
+
+def test_a_mirror_shows_the_request_as_it_came(port: int) -> None:
+    asked = {"model": "script:mirror", "messages": USER, "odd": {"number": 1.50}}
+    whole = call(port, "/v1/chat/completions", asked).json()
+    assert whole["choices"][0]["message"]["content"] == json.dumps(asked)  # type: ignore
+    lines = call(port, "/api/chat", asked).lines()
+    assert "".join(line["message"]["content"] for line in lines) == json.dumps(asked)  # type: ignore

@@ -86,6 +86,12 @@ def test_generate_limits_and_formats(port: int) -> None:
     assert [line["response"] for line in lines] == ["Hello!", " This", ""]
 
 
+def test_probabilities_come_where_they_are_asked_for(port: int) -> None:
+    asked = {"model": "script:tokens=2", "messages": HELLO, "logprobs": True, "top_logprobs": 1}
+    told = [line["logprobs"][0]["token"] for line in call(port, "/api/chat", asked).lines()[:-1]]  # type: ignore
+    assert told == ["Hello!", " This"]
+
+
 def test_embeddings_models_and_version(port: int) -> None:
     told = call(port, "/api/embed", {"model": "e", "input": ["a", "b"], "dimensions": 3}).json()
     assert [len(numbers) for numbers in told["embeddings"]] == [3, 3]  # type: ignore

@@ -28,17 +28,21 @@ def compose(ask: Ask, scene: Scene) -> Answer:
     script = scene.script
     thinking = filler(script.think) if script.think else ""
     calls = _calls(ask, scene)
-    text, finish = (_hello(ask, scene), Finish.TOOLS) if calls else _text(ask, scene)
+    text, finish, stopped = (_hello(ask, scene), Finish.TOOLS, None) if calls else _text(ask, scene)
     if script.refusal:
-        text, finish = REFUSAL, Finish.REFUSAL
+        text, finish, stopped = REFUSAL, Finish.REFUSAL, None
     dictated = script.finish if script.finish not in COMMON else None
     finish = COMMON.get(script.finish or "", finish)
+    if finish is Finish.SEQUENCE and stopped is None:
+        stopped = next(iter(ask.stops), "STOP")
     said = scene.filler_words if text is scene.filler else count(text)
     redacted = sign("redacted") if script.redacted else ""
     cites = tuple(_cites(text, script.cite)) if script.cite and finish is not Finish.REFUSAL else ()
     reasoned = count(thinking) + script.reasoning
     spoken = said + reasoned + sum(1 + count(call.arguments) for call in calls)
-    return Answer(text, thinking, calls, finish, tokens_of(ask.texts), spoken, reasoned, redacted, cites, dictated)
+    return Answer(
+        text, thinking, calls, finish, tokens_of(ask.texts), spoken, reasoned, redacted, stopped, cites, dictated
+    )
 
 
 def _cites(text: str, wanted: int) -> Iterator[Cite]:
@@ -85,14 +89,15 @@ def _demo(ask: Ask) -> str:
     return DEMO_ZH if any("\u4e00" <= char <= "\u9fff" for char in ask.user_text) else DEMO
 
 
-def _text(ask: Ask, scene: Scene) -> tuple[str, Finish]:
+def _text(ask: Ask, scene: Scene) -> tuple[str, Finish, str | None]:
     text = _wanted(ask, scene)
-    if ask.limit is None:
-        return text, Finish.STOP
-    words = list(islice(pieces(text), ask.limit + 1))
-    if len(words) <= ask.limit:
-        return text, Finish.STOP
-    return "".join(words[: ask.limit]), Finish.LENGTH
+    at, stopped = min(((text.find(stop), stop) for stop in ask.stops if stop in text), default=(len(text), None))
+    text = text[:at]
+    if ask.limit is not None:
+        words = list(islice(pieces(text), ask.limit + 1))
+        if len(words) > ask.limit:
+            return "".join(words[: ask.limit]), Finish.LENGTH, None
+    return text, Finish.STOP if stopped is None else Finish.SEQUENCE, stopped
 
 
 def _wanted(ask: Ask, scene: Scene) -> str:
@@ -101,6 +106,8 @@ def _wanted(ask: Ask, scene: Scene) -> str:
         return script.text
     if script.echo:
         return ask.user_text
+    if script.mirror:
+        return scene.request.decode("utf-8", "replace")
     if script.size:
         return scene.filler
     if ask.wants_json:

@@ -58,7 +58,7 @@ def _ending(ask: Ask, answer: Answer, scene: Scene) -> bytes:
     """The reason to stop, the sequence it stopped at and, of a refusal, what kind it is."""
     if scene.script.nofinish:
         return b'"stop_reason":null,"stop_sequence":null'
-    at = (ask.stop or "STOP") if answer.finish is Finish.SEQUENCE else None
+    at = answer.stopped if answer.finish is Finish.SEQUENCE else None
     reason = answer.ending(FINISH)
     kind = b'{"type":"refusal","category":null,"explanation":null}' if reason == "refusal" else b"null"
     return b'"stop_reason":%b,"stop_sequence":%b,"stop_details":%b' % (encode(reason), encode(at), kind)

@@ -68,6 +68,7 @@ class ChatRequest(msgspec.Struct):
     response_format: Format | None = None
     max_tokens: int | None = None
     logprobs: bool | None = None
+    stop_sequences: list[str] | None = None
 
 
 CHAT = msgspec.json.Decoder(ChatRequest)
@@ -101,6 +102,7 @@ def read(request: Request) -> Ask:
         wants_json=form is not None and form.type == "json_object",
         schema=(form.json_schema or form.schema) if form else msgspec.Raw(b""),
         limit=told.max_tokens,
+        stops=tuple(told.stop_sequences or ()),
         logprobs=0 if told.logprobs else None,
     )
 

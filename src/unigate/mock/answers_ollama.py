@@ -13,7 +13,8 @@ from msgspec.json import encode
 
 from unigate.mock.ask import Answer, Ask, Event, Fail, Finish, Heard, Reply, Request, Scene, Tool
 from unigate.mock.endpoints import DIMENSIONS, vector
-from unigate.mock.reads_openai import OfferedTool
+from unigate.mock.likely import entries
+from unigate.mock.reads_openai import OfferedTool, stops
 from unigate.mock.usage import number, stamped
 from unigate.mock.words import pieces, tokens_of
 
@@ -45,6 +46,7 @@ class Options(msgspec.Struct):
     """The options that count here."""
 
     num_predict: int | None = None
+    stop: str | list[str] | None = None
 
 
 class ChatRequest(msgspec.Struct):
@@ -56,6 +58,8 @@ class ChatRequest(msgspec.Struct):
     tools: list[OfferedTool] | None = None
     format: msgspec.Raw = msgspec.Raw(b"null")
     options: Options | None = None
+    logprobs: bool = False
+    top_logprobs: int = 0
 
 
 class GenerateRequest(msgspec.Struct):
@@ -67,6 +71,8 @@ class GenerateRequest(msgspec.Struct):
     stream: bool | None = None
     format: msgspec.Raw = msgspec.Raw(b"null")
     options: Options | None = None
+    logprobs: bool = False
+    top_logprobs: int = 0
 
 
 CHAT = msgspec.json.Decoder(ChatRequest)
@@ -101,6 +107,8 @@ def read_chat(request: Request) -> Ask:
         wants_json=_wants_json(told.format),
         schema=_schema(told.format),
         limit=_limit(told.options),
+        stops=stops(told.options.stop) if told.options else (),
+        logprobs=told.top_logprobs if told.logprobs else None,
     )
 
 
@@ -115,6 +123,8 @@ def read_generate(request: Request) -> Ask:
         wants_json=_wants_json(told.format),
         schema=_schema(told.format),
         limit=_limit(told.options),
+        stops=stops(told.options.stop) if told.options else (),
+        logprobs=told.top_logprobs if told.logprobs else None,
     )
 
 
@@ -161,14 +171,19 @@ def _message(text: str, thinking: str = "", calls: bytes = b"") -> bytes:
 def chat_body(ask: Ask, answer: Answer, scene: Scene) -> bytes:
     """The whole unstreamed chat answer."""
     calls = encode([_call(answer, scene, n) for n in range(len(answer.calls))]) if answer.calls else b""
-    return _line(scene, _message(answer.text, answer.thinking, calls), _done(answer, scene))
+    said = _message(answer.text, answer.thinking, calls) + _likely(ask, answer.text)
+    return _line(scene, said, _done(answer, scene))
 
 
-def _chat_pieces(answer: Answer, scene: Scene) -> Iterator[Event]:
+def _likely(ask: Ask, text: str) -> bytes:
+    return b"" if ask.logprobs is None else b',"logprobs":' + encode(entries(text, ask.logprobs))
+
+
+def _chat_pieces(ask: Ask, answer: Answer, scene: Scene) -> Iterator[Event]:
     for piece in pieces(answer.thinking):
         yield _message("", piece), 1
     for piece in pieces(answer.text):
-        yield _message(piece), 1
+        yield _message(piece) + _likely(ask, piece), 1
     told = answer.output_tokens - answer.reasoned
     for n in range(len(answer.calls)):
         # Each call comes whole on a line of its own; the last one tells the tokens of all.
@@ -178,7 +193,7 @@ def _chat_pieces(answer: Answer, scene: Scene) -> Iterator[Event]:
 
 def chat_events(ask: Ask, answer: Answer, scene: Scene) -> Iterator[Event]:
     """The streamed chat answer, line by line."""
-    yield from _lines(_chat_pieces(answer, scene), _message(""), answer, scene)
+    yield from _lines(_chat_pieces(ask, answer, scene), _message(""), answer, scene)
 
 
 def _lines(said: Iterator[Event], nothing: bytes, answer: Answer, scene: Scene) -> Iterator[Event]:
@@ -202,13 +217,14 @@ def _response(text: str, thinking: str = "") -> bytes:
 
 def generate_body(ask: Ask, answer: Answer, scene: Scene) -> bytes:
     """The whole unstreamed generated text."""
-    return _line(scene, _response(answer.text, answer.thinking), _done(answer, scene) + b',"context":[1,2,3]')
+    said = _response(answer.text, answer.thinking) + _likely(ask, answer.text)
+    return _line(scene, said, _done(answer, scene) + b',"context":[1,2,3]')
 
 
 def generate_events(ask: Ask, answer: Answer, scene: Scene) -> Iterator[Event]:
     """The streamed generated text, line by line."""
     thoughts = ((_response("", piece), 1) for piece in pieces(answer.thinking))
-    words = ((_response(piece), 1) for piece in pieces(answer.text))
+    words = ((_response(piece) + _likely(ask, piece), 1) for piece in pieces(answer.text))
     yield from _lines(_chain(thoughts, words), _response(""), answer, scene)
 
 

@@ -64,6 +64,7 @@ class Scene(msgspec.Struct, frozen=True):
     demo: bool = False
     credential: str = ""
     google_token: str = ""
+    request: bytes = b""
     chats: Chats = msgspec.field(default_factory=Chats)
 
     @property
@@ -111,8 +112,8 @@ class Ask(msgspec.Struct, frozen=True):
     wants_json: bool = False
     schema: msgspec.Raw = msgspec.Raw(b"")
     limit: int | None = None
-    stop: str | None = None
-    """The first of the sequences at which the model shall stop."""
+    stops: tuple[str, ...] = ()
+    """The sequences at which the model shall stop."""
     choices: int = 1
     turns: tuple[Turn, ...] = ()
     """The model's turns since the user spoke last, in which it called the tools whose results come now."""
@@ -164,6 +165,8 @@ class Answer(msgspec.Struct, frozen=True):
     """How many of the output tokens were thought and not said."""
     redacted: str = ""
     """A thought that nobody may read."""
+    stopped: str | None = None
+    """The sequence at which the text stopped."""
     cites: tuple[Cite, ...] = ()
     word: str | None = None
     """The finish reason that the script dictates word for word."""

@@ -108,7 +108,7 @@ class Desk:
         script, text, words = self._scripts.read(model)
         shown = "unigate-demo" if self._settings.demo else model
         told = self._settings
-        lines = (script, text, words, told.demo, credential, told.google_token, self._chats)
+        lines = (script, text, words, told.demo, credential, told.google_token, request.body, self._chats)
         scene = Scene(self._number, model, shown, *lines)
         if script.status >= 400 or (script.error is not None and script.inband is None):
             return self._fail(request, route, scene)
@@ -179,7 +179,8 @@ def _top(reply: Reply, status: int, route: Route | None, fail: Fail | None, tag:
 def _scripted_fail(scene: Scene) -> Fail:
     script = scene.script
     kind, _, code = (script.error or "").partition("/")
-    message = script.message or f"The script asked for status {script.status or 400}."
+    status = script.status or (500 if script.inband is not None else 400)
+    message = script.message or f"The script asked for status {status}."
     if script.echo_key:
         message = f"{message} The credential was {scene.credential}."
-    return Fail(script.status or 500, message, kind or None, code or None, scene.tag, script.retry_after)
+    return Fail(status, message, kind or None, code or None, scene.tag, script.retry_after)

@@ -105,7 +105,7 @@ def read(request: Request) -> Ask:
         wants_json=form is not None,
         schema=form.schema if form else msgspec.Raw(b""),
         limit=told.max_tokens,
-        stop=next(iter(told.stop_sequences or ()), None),
+        stops=tuple(told.stop_sequences or ()),
         turns=_turns(told.messages),
     )
 

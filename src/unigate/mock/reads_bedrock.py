@@ -95,9 +95,10 @@ class ToolConfig(msgspec.Struct, rename="camel"):
 
 
 class Inference(msgspec.Struct, rename="camel"):
-    """How long the answer may be."""
+    """How long the answer may be, and where it shall stop."""
 
     max_tokens: int | None = None
+    stop_sequences: list[str] = []
 
 
 class JsonSchema(msgspec.Struct):
@@ -140,7 +141,7 @@ CONVERSE = msgspec.json.Decoder(ConverseRequest)
 def read(request: Request) -> Ask:
     """What this Converse request asks for."""
     told = CONVERSE.decode(request.body)
-    tools = told.tool_config or ToolConfig()
+    tools, inference = told.tool_config or ToolConfig(), told.inference_config or Inference()
     named = tools.tool_choice.tool if tools.tool_choice else None
     users = [text for message in told.messages if message.role == "user" if (text := _flat(message.content))]
     schema = _schema(told.output_config)
@@ -153,7 +154,8 @@ def read(request: Request) -> Ask:
         forced=named.name if named else None,
         wants_json=schema is not None,
         schema=msgspec.Raw((schema or "").encode()),
-        limit=told.inference_config.max_tokens if told.inference_config else None,
+        limit=inference.max_tokens,
+        stops=tuple(inference.stop_sequences),
         turns=_turns(told.messages),
     )
 

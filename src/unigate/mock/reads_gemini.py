@@ -77,6 +77,7 @@ class GenerationConfig(msgspec.Struct, rename="camel"):
     response_mime_type: str = ""
     response_schema: msgspec.Raw = msgspec.Raw(b"")
     response_json_schema: msgspec.Raw = msgspec.Raw(b"")
+    stop_sequences: list[str] = []
     response_logprobs: bool = False
     logprobs: int = 0
 
@@ -95,7 +96,7 @@ GENERATE = msgspec.json.Decoder(GenerateRequest)
 SNAKE = re.compile(
     rb'(?<!\\)"(system_instruction|tool_config|generation_config|function_declarations|parameters_json_schema|'
     rb"function_calling_config|allowed_function_names|max_output_tokens|candidate_count|response_mime_type|"
-    rb"response_schema|response_json_schema|response_logprobs|function_call|function_response|thought_signature)"
+    rb"response_schema|response_json_schema|response_logprobs|stop_sequences|function_call|function_response|thought_signature)"
     rb'"(?=\s*:)'
 )
 """The names that are read here, in their other spelling: Google takes both."""
@@ -136,6 +137,7 @@ def read(request: Request) -> Ask:
         schema=config.response_schema or config.response_json_schema,
         limit=config.max_output_tokens,
         choices=max(1, min(config.candidate_count or 1, 8)),
+        stops=tuple(config.stop_sequences),
         turns=_turns(told.contents),
         logprobs=config.logprobs if config.response_logprobs else None,
     )

@@ -7,7 +7,7 @@ import msgspec
 from unigate.mock.ask import Ask, Request, Tool
 from unigate.mock.parts import Part, flat
 
-__all__ = ["OfferedTool", "read_chat", "read_completion"]
+__all__ = ["OfferedTool", "read_chat", "read_completion", "stops"]
 
 
 class Function(msgspec.Struct):
@@ -74,6 +74,7 @@ class ChatRequest(msgspec.Struct):
     n: int | None = None
     logprobs: bool | None = None
     top_logprobs: int | None = None
+    stop: str | list[str] | None = None
 
 
 class CompletionRequest(msgspec.Struct):
@@ -85,10 +86,16 @@ class CompletionRequest(msgspec.Struct):
     stream_options: StreamOptions | None = None
     max_tokens: int | None = None
     n: int | None = None
+    stop: str | list[str] | None = None
 
 
 CHAT = msgspec.json.Decoder(ChatRequest)
 COMPLETION = msgspec.json.Decoder(CompletionRequest)
+
+
+def stops(told: str | list[str] | None) -> tuple[str, ...]:
+    """The sequences to stop at, whether one or several are told."""
+    return (told,) if isinstance(told, str) else tuple(told or ())
 
 
 def read_chat(request: Request) -> Ask:
@@ -113,6 +120,7 @@ def read_chat(request: Request) -> Ask:
         schema=form.json_schema.schema if form and form.json_schema else msgspec.Raw(b""),
         limit=told.max_completion_tokens or told.max_tokens,
         choices=max(1, min(told.n or 1, 128)),
+        stops=stops(told.stop),
         logprobs=(told.top_logprobs or 0) if told.logprobs else None,
     )
 
@@ -128,5 +136,6 @@ def read_completion(request: Request) -> Ask:
         stream=bool(told.stream),
         include_usage=told.stream_options is not None and told.stream_options.include_usage,
         limit=told.max_tokens,
+        stops=stops(told.stop),
         choices=max(1, min(told.n or 1, 128)),
     )

@@ -53,6 +53,7 @@ class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tokens: int = 12
     text: str | msgspec.UnsetType = msgspec.UNSET
     echo: bool = False
+    mirror: bool = False
     size: int = 0
     think: int = 0
     redacted: bool = False
