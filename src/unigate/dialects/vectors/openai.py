@@ -41,8 +41,8 @@ _PURPOSES: Mapping[str, Purpose] = {
     "classification": Purpose.CLASSIFICATION,
     "clustering": Purpose.CLUSTERING,
 }
-_CUTS: Mapping[str, str] = {"NONE": "none", "START": "start", "END": "end"}
-_READ = frozenset({"model", "input", "encoding_format", "dimensions", "user", "input_type", "truncate"})
+_CUTS: Mapping[str, str] = {"NONE": "none", "START": "start", "END": "end", "true": "end", "false": "none"}
+_READ = frozenset({"model", "input", "encoding_format", "dimensions", "user"})
 
 _input: TypedDecoder[str | list[str | int | list[int]]] = TypedDecoder(str | list[str | int | list[int]], "input")
 _dimensions: TypedDecoder[int | None] = TypedDecoder(int | None, "dimensions")
@@ -72,13 +72,10 @@ def _read_ask(body: Body, model: str) -> EmbedAsk:
     ask = EmbedAsk(model=model, texts=texts, packed=_is_packed(body), user=text_of(body, "user"))
     if "dimensions" in body:
         ask.dimensions = _dimensions.decode(body["dimensions"])[0]
-    unknown = [name for name, raw in body.items() if name not in _READ and bytes(raw) != b"null"]
-    purpose, cut = text_of(body, "input_type"), text_of(body, "truncate")
-    ask.purpose = _PURPOSES.get(purpose or "")
-    ask.truncate = _CUTS.get(cut or "")
-    unknown += ["input_type"] if purpose and ask.purpose is None else []
-    unknown += ["truncate"] if cut and ask.truncate is None else []
-    ask.unknown = tuple(unknown)
+    ask.purpose = _PURPOSES.get(_word(body, "input_type"))
+    ask.truncate = _CUTS.get(_word(body, "truncate"))
+    read = _READ | ({"input_type"} if ask.purpose else set()) | ({"truncate"} if ask.truncate else set())
+    ask.unknown = tuple(name for name, raw in body.items() if name not in read and bytes(raw) != b"null")
     ask.others = ("input[].tokens",) if has_tokens else ()
     return ask
 
@@ -93,6 +90,12 @@ def _texts(body: Body) -> tuple[tuple[str, ...], bool]:
         return (given,), False
     texts = tuple(text for text in given if isinstance(text, str))
     return texts, len(texts) < len(given)
+
+
+def _word(body: Body, name: str) -> str:
+    """What an addition to the format says, of whatever type; services do not agree on their words."""
+    raw = body.get(name)
+    return "" if raw is None else bytes(raw).strip(b'"').decode("utf-8", "replace")
 
 
 def _is_packed(body: Body) -> bool:
