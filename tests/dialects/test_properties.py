@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from dialects.judging import ASKED, CLIENTS, events_from, read_stream, read_whole, spoken_by
 from recordings.replay import Recording, facts, find, request_bytes, response_bytes
-from unigate.conversation import Answer, Block, Citation, Event, Text, Thinking
+from unigate.conversation import Answer, Block, Citation, Event, Open, Text, Thinking, ToolUse
 from unigate.dialects.collect import Collector
 from unigate.dialects.dialect import Dialect
 from unigate.dialects.losses import Losses
@@ -87,6 +87,8 @@ def test_a_written_stream_and_a_written_whole_read_alike(name: str, client: Dial
         events = events_from(provider_of(recording), recording)
     except Fault:
         return
+    if any(isinstance(event, Open) and isinstance(event.block, ToolUse) and event.block.custom for event in events):
+        pytest.skip("only who offered a tool that takes free text is told that it was called")
 
     from_stream, from_whole = again(client, events)
 

@@ -54,6 +54,8 @@ def test_a_recorded_answer_says_the_same_in_every_format(name: str, client: Dial
         pytest.skip("its format is carried straight")
     fact = facts()[name]["answer"]
     assert isinstance(fact, dict)
+    if any(call.get("arguments_are") == "text" for call in fact["tools"]) and client is not provider:
+        pytest.skip("only who offered a tool that takes free text is told that it was called")
     try:
         events = events_from(provider, recording)
     except Fault as fault:
@@ -77,7 +79,7 @@ def expected(fact: Object, client: Dialect) -> Object:
         "thinking": fact["thinking"],
         "refusal": None if client.name in WITHOUT_REFUSALS else fact["refusal"],
         "tools": [call_facts(call, client) for call in fact["tools"]],
-        "signatures": [] if client.name in WITHOUT_SIGNATURES else fact["signatures"],
+        "signatures": [] if client.name in WITHOUT_SIGNATURES else signatures(fact),
         "finish": NEAREST[client.name].get(finish, finish),
         "usage": counts(fact["usage"], client),
         "ended_properly": True,
@@ -107,6 +109,11 @@ def call_facts(call: Object, client: Dialect) -> Object:
     """A tool call; an id that the provider left out was invented."""
     id = call["id"] if call["id_present"] and client.name not in WITHOUT_IDS else None
     return {"id": id, "name": call["name"], "arguments": call["arguments"]}
+
+
+def signatures(fact: Object) -> object:
+    """Those told first, where the end of a stream tells others."""
+    return fact.get("signatures_in_events") or fact["signatures"]
 
 
 def counts(usage: object, client: Dialect) -> Object | None:

@@ -11,7 +11,7 @@ from unigate.dialects.gemini_generate.dialect import GENERATE, GENERATE_ARRAY
 from unigate.dialects.openai_chat.dialect import CHAT
 from unigate.dialects.openai_errors import read_fault
 from unigate.dialects.openai_meters import ChatMeter, SilentMeter
-from unigate.dialects.openai_responses.meter import ResponsesMeter
+from unigate.dialects.openai_responses.dialect import RESPONSES
 from unigate.dialects.ranking.dialect import RANKINGS
 from unigate.dialects.vectors.dialect import VECTORS
 from unigate.target import Provider
@@ -28,7 +28,7 @@ _form = partial(_opaque, model_in="form")
 
 _TRANSLATED: tuple[Dialect, ...] = (
     CHAT,
-    _openai(name="openai.responses", operation="/responses", new_meter=ResponsesMeter),
+    RESPONSES,
     MESSAGES,
     GENERATE,
     GENERATE_ARRAY,
