@@ -292,6 +292,11 @@ def test_reasoning_is_asked_for_in_a_form_that_can_come_back() -> None:
     assert "include" not in body(effort="none")
 
 
+def test_a_model_known_to_reason_is_asked_for_thoughts_that_can_come_back() -> None:
+    found, _ = written(Ask(model="m", messages=HI), effort_models="^gpt-x")
+    assert (found.get("include"), found.get("reasoning")) == (["reasoning.encrypted_content"], None)
+
+
 def test_a_model_that_does_not_reason_is_not_told_how_much() -> None:
     found, dropped = written(Ask(model="m", messages=HI, effort="high"), effort_models="^o[0-9]")
     assert ("reasoning" in found, dropped) == (False, ("effort",))

@@ -149,11 +149,13 @@ def _choice(choice: ToolChoice, custom: set[str]) -> object:
 
 
 def _add_reasoning(body: _Json, ask: Ask, target: Target, losses: Losses) -> bool:
-    """Writes how hard to think and whether to show it; says whether there is anything to think about."""
+    """Writes how hard to think and whether to show it; says whether there may be thoughts that must come back."""
     effort = ask.effort or (effort_for(ask.thinking_budget) if ask.thinking_budget is not None else None)
+    quirks = target.provider.quirks
     if effort is None and not ask.thinking_shown:
-        return False
-    if not _takes_effort(target.provider.quirks, target.model):
+        # A model that is known to reason does so unasked.
+        return bool(quirks.effort_models) and _takes_effort(quirks, target.model)
+    if not _takes_effort(quirks, target.model):
         losses.cannot(Part.EFFORT if ask.effort is not None or ask.thinking_budget is None else Part.THINKING_BUDGET)
         return False
     reasoning: _Json = {"effort": effort} if effort is not None else {}
