@@ -12,6 +12,7 @@ from vendors import Client
 
 from formats import NAMES, running_formats
 from gateways import UPSTREAM_KEY, Gateway
+from harness import start_mock
 
 
 @pytest.fixture(scope="session")
@@ -36,13 +37,21 @@ def judge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Client
         one.dismiss()
 
 
+@pytest.fixture(scope="session")
+def aws() -> Iterator[str]:
+    """The address of a scripted upstream that checks AWS's signatures."""
+    with start_mock("--aws-access-key", "AKIAUNIGATETEST", "--aws-secret-key", UPSTREAM_KEY) as mock:
+        yield f"http://127.0.0.1:{mock.port}"
+
+
 @pytest.fixture
-def place(request: pytest.FixtureRequest, upstream: str) -> Callable[[str], tuple[str, str, str]]:
+def place(request: pytest.FixtureRequest, upstream: str) -> Callable[[Client, str], tuple[str, str, str]]:
     """Base URL, key and prefix of models' names for a target."""
 
-    def find(target: str) -> tuple[str, str, str]:
+    def find(client: Client, target: str) -> tuple[str, str, str]:
         if target == DIRECT:
-            return upstream, UPSTREAM_KEY, ""
+            signed = client.dialect == "bedrock.converse"
+            return request.getfixturevalue("aws") if signed else upstream, UPSTREAM_KEY, ""
         gateway: Gateway = request.getfixturevalue("formats")
         return gateway.url, gateway.client_key, f"{NAMES[target]}/"
 

@@ -141,6 +141,26 @@ FEATURES = (
         {"prompt": "How warm is Paris?", "thinking": True, "tools": [WEATHER], "results": RESULTS},
         {"thinking": words(5) * 2, "rounds": [[call("get_weather", "Paris")]], "says": "21 degrees"},
     ),
+    Feature(
+        "redacted_loop",
+        "think=5,redacted",
+        {"prompt": "How warm is Paris?", "thinking": True, "tools": [WEATHER], "results": RESULTS},
+        {"rounds": [[call("get_weather", "Paris")]], "says": "21 degrees"},
+    ),
+    Feature(
+        "interleaved_tools",
+        "tools=2,first=1,interleave",
+        {"prompt": "Compare the weather of Paris with Rome.", "tools": [WEATHER], "results": RESULTS},
+        {"rounds": [[call("get_weather", "Paris"), call("get_weather", "Rome")]], "says": "21 degrees"},
+        STREAMED,
+    ),
+    Feature(
+        "stop",
+        "tokens=9",
+        {"prompt": "Say hello.", "stop": "upstream"},
+        {"says": words(5), "never": "upstream", "finish": "sequence"},
+        needs="stop",
+    ),
     Feature("length", "tokens=9", {"limit": 4}, {"text": words(4), "finish": "length"}),
     Feature("refusal", "refusal", {}, {"refused": True}, needs="refusal"),
     Feature(

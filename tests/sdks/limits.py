@@ -9,15 +9,23 @@ from vendors import CLIENTS, Client
 from formats import NAMES
 
 DIRECT = "direct"
+TRANSLATED = ("openai.chat", "openai.responses", "anthropic.messages", "gemini.generate")
 # The pairs that the gateway carries: client formats to provider formats. The rest of the matrix is `untested`.
 SWITCHED_ON: dict[str, tuple[str, ...]] = {
-    "openai.chat": ("openai.chat", "anthropic.messages", "gemini.generate"),
-    "openai.responses": ("openai.responses",),
-    "anthropic.messages": ("openai.chat", "anthropic.messages", "gemini.generate"),
-    "gemini.generate": ("openai.chat", "anthropic.messages", "gemini.generate"),
+    "openai.chat": TRANSLATED,
+    "openai.responses": TRANSLATED,
+    "anthropic.messages": TRANSLATED,
+    "gemini.generate": TRANSLATED,
+    "ollama.chat": (),
 }
 # Formats that the scripted upstream answers in when it is asked by the vendor's own library.
-SPOKEN = ("openai.chat", "openai.responses", "anthropic.messages", "gemini.generate")
+SPOKEN = (
+    "openai.chat",
+    "openai.responses",
+    "anthropic.messages",
+    "gemini.generate",
+    *("bedrock.converse", "cohere.chat", "ollama.chat"),
+)
 # Known defects: patterns of client, target and feature, and what is wrong.
 KNOWN: tuple[tuple[str, str, str, str], ...] = (
     # Google's libraries ask under /v1, not /v1beta; only their x-goog-api-key tells them from others.

@@ -71,30 +71,48 @@ COHERE = by_status(
 BEDROCK = by_status(
     {
         400: "ValidationException",
-        401: "UnrecognizedClientException",
+        401: "AccessDeniedException",
         404: "ResourceNotFoundException",
         429: "ThrottlingException",
         500: "InternalServerException",
-        529: "ServiceUnavailableException",
+        529: "InternalServerException",
     },
     "ClientError",
     "ClientError",
 )
 
-CHAT_ENDS = {"stop": "stop", "length": "length", "tools": "tool_calls", "refusal": "content_filter"}
+CHAT_ENDS = {"sequence": "stop", "stop": "stop", "length": "length", "tools": "tool_calls", "refusal": "content_filter"}
 RESPONSES_ENDS = {"stop": "completed", "length": "max_output_tokens", "tools": "completed", "refusal": "completed"}
-MESSAGES_ENDS = {"stop": "end_turn", "length": "max_tokens", "tools": "tool_use", "refusal": "refusal"}
-GENERATE_ENDS = {"stop": "STOP", "length": "MAX_TOKENS", "tools": "STOP", "refusal": "SAFETY"}
-OLLAMA_ENDS = {"stop": "stop", "length": "length", "tools": "stop", "refusal": "stop"}
-COHERE_ENDS = {"stop": "COMPLETE", "length": "MAX_TOKENS", "tools": "TOOL_CALL", "refusal": "COMPLETE"}
-CONVERSE_ENDS = {"stop": "end_turn", "length": "max_tokens", "tools": "tool_use", "refusal": "guardrail_intervened"}
+MESSAGES_ENDS = {
+    "sequence": "stop_sequence",
+    "stop": "end_turn",
+    "length": "max_tokens",
+    "tools": "tool_use",
+    "refusal": "refusal",
+}
+GENERATE_ENDS = {"sequence": "STOP", "stop": "STOP", "length": "MAX_TOKENS", "tools": "STOP", "refusal": "SAFETY"}
+OLLAMA_ENDS = {"sequence": "stop", "stop": "stop", "length": "length", "tools": "stop", "refusal": "stop"}
+COHERE_ENDS = {
+    "sequence": "STOP_SEQUENCE",
+    "stop": "COMPLETE",
+    "length": "MAX_TOKENS",
+    "tools": "TOOL_CALL",
+    "refusal": "COMPLETE",
+}
+CONVERSE_ENDS = {
+    "sequence": "stop_sequence",
+    "stop": "end_turn",
+    "length": "max_tokens",
+    "tools": "tool_use",
+    "refusal": "guardrail_intervened",
+}
 
 NO_COUNT = frozenset({"count"})
 CLIENTS = (
     Client("openai.chat", "openai_chat.py", CHAT_ENDS, OPENAI, "APIError", NO_COUNT),
     Client("openai.chat", "openai_chat.mjs", CHAT_ENDS, OPENAI, "APIError", NO_COUNT),
-    Client("openai.responses", "openai_responses.py", RESPONSES_ENDS, OPENAI, "APIError", NO_COUNT),
-    Client("openai.responses", "openai_responses.mjs", RESPONSES_ENDS, OPENAI, "APIError", NO_COUNT),
+    Client("openai.responses", "openai_responses.py", RESPONSES_ENDS, OPENAI, "APIError", NO_COUNT | {"stop"}),
+    Client("openai.responses", "openai_responses.mjs", RESPONSES_ENDS, OPENAI, "APIError", NO_COUNT | {"stop"}),
     Client("anthropic.messages", "anthropic_messages.py", MESSAGES_ENDS, ANTHROPIC, "APIStatusError"),
     Client("anthropic.messages", "anthropic_messages.mjs", MESSAGES_ENDS, ANTHROPIC, "APIError"),
     Client(
@@ -128,7 +146,7 @@ CLIENTS = (
         COHERE_ENDS,
         COHERE,
         "RuntimeError",
-        NO_COUNT | {"tool_name", "cached", "refusal"},
+        NO_COUNT | {"models", "tool_name", "cached", "refusal"},
         served=False,
     ),
     Client(
@@ -138,6 +156,7 @@ CLIENTS = (
         BEDROCK,
         "EventStreamError",
         NO_COUNT | {"models", "schema", "tool_none"},
+        stranger=403,
         served=False,
     ),
 )

@@ -7,11 +7,12 @@ import json
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import ClientError
 from judging import Headers, Job, Verdict, converse, serve
 
 
 def library(job: Job, headers: Headers) -> object:
-    """The library with a fixed key, without second tries."""
+    """The library with an access key, without second tries; the upstream checks its signature."""
     once = Config(retries={"total_max_attempts": 1}, read_timeout=20)
     return boto3.client(
         "bedrock-runtime",
@@ -80,7 +81,9 @@ def grow(block: dict, delta: dict) -> None:
         block["text"] = block.get("text", "") + delta["text"]
     if "toolUse" in delta:
         block["toolUse"]["input"] += delta["toolUse"]["input"]
-    if "reasoningContent" in delta:
+    if "redactedContent" in delta.get("reasoningContent", {}):
+        block["reasoningContent"] = delta["reasoningContent"]
+    elif "reasoningContent" in delta:
         told = block.setdefault("reasoningContent", {"reasoningText": {"text": ""}})["reasoningText"]
         told["text"] += delta["reasoningContent"].get("text", "")
         if "signature" in delta["reasoningContent"]:
@@ -105,6 +108,14 @@ def answers(calls: list[dict]) -> list[dict]:
 
 
 def judge(job: Job, verdict: Verdict, headers: Headers) -> None:
+    try:
+        conversation(job, verdict, headers)
+    except ClientError as error:
+        error.status_code = error.response["ResponseMetadata"].get("HTTPStatusCode")
+        raise
+
+
+def conversation(job: Job, verdict: Verdict, headers: Headers) -> None:
     client = library(job, headers)
     messages, request = opening(job), settings(job)
 
