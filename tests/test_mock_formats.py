@@ -208,3 +208,22 @@ def test_a_mirror_shows_the_request_as_it_came(port: int) -> None:
     assert whole["choices"][0]["message"]["content"] == json.dumps(asked)  # type: ignore
     lines = call(port, "/api/chat", asked).lines()
     assert "".join(line["message"]["content"] for line in lines) == json.dumps(asked)  # type: ignore
+
+
+FORBIDDEN: dict[str, Json] = {
+    "openai": {"reasoning_effort": "none"},
+    "responses": {"reasoning": {"effort": "none"}},
+    "anthropic": {"thinking": {"type": "disabled"}},
+    "gemini": {"generationConfig": {"thinking_config": {"thinkingBudget": 0}}},
+    "bedrock": {"additionalModelRequestFields": {"thinking": {"type": "disabled"}}},
+    "cohere": {"thinking": {"type": "disabled"}},
+    "ollama": {"think": False},
+}
+
+
+@pytest.mark.parametrize("name", list(FORBIDDEN))
+def test_a_request_may_forbid_thinking(port: int, name: str) -> None:
+    path, body = FORMATS[name].request("script:tokens=1,think=5,redacted", stream=False)
+    assert isinstance(body, dict)
+    assert FORMATS[name].output(call(port, path, body).json()) == 6
+    assert FORMATS[name].output(call(port, path, {**body, **FORBIDDEN[name]}).json()) == 1

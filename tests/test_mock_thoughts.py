@@ -65,6 +65,14 @@ def test_anthropic_says_what_is_wrong_with_the_thoughts(port: int, spoil: Spoil,
     assert refused["error"]["message"].startswith(message)
 
 
+def test_anthropic_wants_no_thoughts_if_none_are_allowed(port: int) -> None:
+    script = "script:think=2,redacted"
+    turns = claude_turns(claude(port, script)["content"][2:])
+    assert claude(port, script, *turns)["status"] == 400
+    told = claude(port, script, *turns, thinking={"type": "disabled"})
+    assert [block["type"] for block in told["content"]] == ["text"]
+
+
 def test_anthropic_stream_of_thoughts(port: int) -> None:
     asked = {"model": "script:think=1,redacted,tokens=1,cite=1", "max_tokens": 9, "stream": True}
     told = call(port, "/v1/messages", {**asked, "messages": [{"role": "user", "content": "hi"}]}).events()
@@ -121,6 +129,8 @@ def test_gemini_signs_the_first_call_only_and_wants_it_back(port: int) -> None:
     parts[1]["thoughtSignature"] = parts[1]["thoughtSignature"][:-4] + "AAAA"
     refused = gemini(port, script, *gemini_turns(parts))
     assert (refused["status"], refused["error"]["status"]) == (400, "INVALID_ARGUMENT")
+    parts[1]["thoughtSignature"] = "skip_thought_signature_validator"
+    assert gemini(port, script, *gemini_turns(parts))["status"] == 200
     del parts[1]["thoughtSignature"]
     missing = gemini(port, script, *gemini_turns(parts))["error"]["message"]
     assert missing.startswith("Function call `default_api:w` is missing a thought_signature")

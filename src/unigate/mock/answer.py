@@ -26,7 +26,7 @@ COMMON = {finish.value: finish for finish in (Finish.STOP, Finish.LENGTH, Finish
 def compose(ask: Ask, scene: Scene) -> Answer:
     """The answer this conversation gets."""
     script = scene.script
-    thinking = filler(script.think) if script.think else ""
+    thinking = filler(script.think) if script.think and ask.thinks else ""
     calls = _calls(ask, scene)
     text, finish, stopped = (_hello(ask, scene), Finish.TOOLS, None) if calls else _text(ask, scene)
     if script.refusal:
@@ -36,7 +36,7 @@ def compose(ask: Ask, scene: Scene) -> Answer:
     if finish is Finish.SEQUENCE and stopped is None:
         stopped = next(iter(ask.stops), "STOP")
     said = scene.filler_words if text is scene.filler else count(text)
-    redacted = sign("redacted") if script.redacted else ""
+    redacted = sign("redacted") if script.redacted and ask.thinks else ""
     cites = tuple(_cites(text, script.cite)) if script.cite and finish is not Finish.REFUSAL else ()
     reasoned = count(thinking) + script.reasoning
     spoken = said + reasoned + sum(1 + count(call.arguments) for call in calls)

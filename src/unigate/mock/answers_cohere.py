@@ -57,6 +57,12 @@ class Format(msgspec.Struct):
     schema: msgspec.Raw = msgspec.Raw(b"")
 
 
+class Thinking(msgspec.Struct):
+    """Whether the model shall think."""
+
+    type: str = ""
+
+
 class ChatRequest(msgspec.Struct):
     """What is read of a chat request."""
 
@@ -69,6 +75,7 @@ class ChatRequest(msgspec.Struct):
     max_tokens: int | None = None
     logprobs: bool | None = None
     stop_sequences: list[str] | None = None
+    thinking: Thinking | None = None
 
 
 CHAT = msgspec.json.Decoder(ChatRequest)
@@ -102,6 +109,7 @@ def read(request: Request) -> Ask:
         wants_json=form is not None and form.type == "json_object",
         schema=(form.json_schema or form.schema) if form else msgspec.Raw(b""),
         limit=told.max_tokens,
+        thinks=told.thinking is None or told.thinking.type != "disabled",
         stops=tuple(told.stop_sequences or ()),
         logprobs=0 if told.logprobs else None,
     )

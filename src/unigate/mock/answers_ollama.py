@@ -58,6 +58,7 @@ class ChatRequest(msgspec.Struct):
     tools: list[OfferedTool] | None = None
     format: msgspec.Raw = msgspec.Raw(b"null")
     options: Options | None = None
+    think: bool | str | None = None
     logprobs: bool = False
     top_logprobs: int = 0
 
@@ -71,6 +72,7 @@ class GenerateRequest(msgspec.Struct):
     stream: bool | None = None
     format: msgspec.Raw = msgspec.Raw(b"null")
     options: Options | None = None
+    think: bool | str | None = None
     logprobs: bool = False
     top_logprobs: int = 0
 
@@ -108,6 +110,7 @@ def read_chat(request: Request) -> Ask:
         schema=_schema(told.format),
         limit=_limit(told.options),
         stops=stops(told.options.stop) if told.options else (),
+        thinks=told.think is not False,
         logprobs=told.top_logprobs if told.logprobs else None,
     )
 
@@ -124,6 +127,7 @@ def read_generate(request: Request) -> Ask:
         schema=_schema(told.format),
         limit=_limit(told.options),
         stops=stops(told.options.stop) if told.options else (),
+        thinks=told.think is not False,
         logprobs=told.top_logprobs if told.logprobs else None,
     )
 

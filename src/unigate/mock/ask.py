@@ -117,6 +117,8 @@ class Ask(msgspec.Struct, frozen=True):
     choices: int = 1
     turns: tuple[Turn, ...] = ()
     """The model's turns since the user spoke last, in which it called the tools whose results come now."""
+    thinks: bool = True
+    """Whether the model may think: not if the request forbids it."""
     logprobs: int | None = None
     """How many alternatives are wanted for each word; none if no probabilities are."""
     encrypted: bool = False

@@ -16,6 +16,8 @@ START = (
     "Expected `thinking` or `redacted_thinking`, but found `{found}`. When `thinking` is enabled, a final `assistant` "
     "message must start with a thinking block (preceeding the lastmost set of `tool_use` and `tool_result` blocks)."
 )
+STAND_INS = ("context/engineering/is/the/way/to/go", "skip/thought/signature/validator")
+"""What Google takes for the signature of a call that another model made, in the one alphabet of base64."""
 FOUND = {"call": "tool_use", "other": "text", "thinking": "thinking", "redacted": "redacted_thinking"}
 
 
@@ -34,7 +36,7 @@ def _thoughts(scene: Scene) -> Iterator[Piece]:
 
 
 def _due(ask: Ask, scene: Scene) -> bool:
-    return ask.tool_result is not None and bool(scene.script.think or scene.script.redacted)
+    return ask.thinks and ask.tool_result is not None and bool(scene.script.think or scene.script.redacted)
 
 
 def blocks(ask: Ask, scene: Scene) -> None:
@@ -72,7 +74,7 @@ def first_calls(ask: Ask, scene: Scene) -> None:
             name = call.text.partition("\n")[0]
             told = f"Function call `default_api:{name}` is missing a thought_signature in functionCall parts."
             raise Refused(Fail(400, f"{told} This is required for tools to work correctly."))
-        if call.signature != sign(call.text):
+        if call.signature not in (sign(call.text), *STAND_INS):
             raise Refused(Fail(400, "Thought signature is not valid."))
 
 

@@ -56,6 +56,12 @@ class OutputConfig(msgspec.Struct):
     format: Format | None = None
 
 
+class Thinking(msgspec.Struct):
+    """Whether the model shall think."""
+
+    type: str = ""
+
+
 class MessagesRequest(msgspec.Struct):
     """What is read of a messages request."""
 
@@ -69,6 +75,7 @@ class MessagesRequest(msgspec.Struct):
     output_config: OutputConfig | None = None
     max_tokens: int | None = None
     stop_sequences: list[str] | None = None
+    thinking: Thinking | None = None
 
 
 MESSAGES = msgspec.json.Decoder(MessagesRequest)
@@ -106,6 +113,7 @@ def read(request: Request) -> Ask:
         schema=form.schema if form else msgspec.Raw(b""),
         limit=told.max_tokens,
         stops=tuple(told.stop_sequences or ()),
+        thinks=told.thinking is None or told.thinking.type != "disabled",
         turns=_turns(told.messages),
     )
 

@@ -125,6 +125,18 @@ class OutputConfig(msgspec.Struct, rename="camel"):
     text_format: TextFormat | None = None
 
 
+class Thinking(msgspec.Struct):
+    """Whether the model shall think."""
+
+    type: str = ""
+
+
+class ModelFields(msgspec.Struct):
+    """What goes to the model as it is, in the model's own names."""
+
+    thinking: Thinking | None = None
+
+
 class ConverseRequest(msgspec.Struct, rename="camel"):
     """What is read of a Converse request."""
 
@@ -133,6 +145,7 @@ class ConverseRequest(msgspec.Struct, rename="camel"):
     tool_config: ToolConfig | None = None
     inference_config: Inference | None = None
     output_config: OutputConfig | None = None
+    additional_model_request_fields: ModelFields | None = None
 
 
 CONVERSE = msgspec.json.Decoder(ConverseRequest)
@@ -144,6 +157,7 @@ def read(request: Request) -> Ask:
     tools, inference = told.tool_config or ToolConfig(), told.inference_config or Inference()
     named = tools.tool_choice.tool if tools.tool_choice else None
     users = [text for message in told.messages if message.role == "user" if (text := _flat(message.content))]
+    fields = told.additional_model_request_fields or ModelFields()
     schema = _schema(told.output_config)
     return Ask(
         texts=[_flat(told.system), *(_flat(m.content) + (_result(m) or "") for m in told.messages)],
@@ -156,6 +170,7 @@ def read(request: Request) -> Ask:
         schema=msgspec.Raw((schema or "").encode()),
         limit=inference.max_tokens,
         stops=tuple(inference.stop_sequences),
+        thinks=fields.thinking is None or fields.thinking.type != "disabled",
         turns=_turns(told.messages),
     )
 

@@ -69,6 +69,12 @@ class ToolConfig(msgspec.Struct, rename="camel"):
     function_calling_config: CallingConfig | None = None
 
 
+class ThinkingConfig(msgspec.Struct, rename="camel"):
+    """How much the model shall think."""
+
+    thinking_budget: int | None = None
+
+
 class GenerationConfig(msgspec.Struct, rename="camel"):
     """How the answer shall look."""
 
@@ -78,6 +84,7 @@ class GenerationConfig(msgspec.Struct, rename="camel"):
     response_schema: msgspec.Raw = msgspec.Raw(b"")
     response_json_schema: msgspec.Raw = msgspec.Raw(b"")
     stop_sequences: list[str] = []
+    thinking_config: ThinkingConfig | None = None
     response_logprobs: bool = False
     logprobs: int = 0
 
@@ -96,7 +103,7 @@ GENERATE = msgspec.json.Decoder(GenerateRequest)
 SNAKE = re.compile(
     rb'(?<!\\)"(system_instruction|tool_config|generation_config|function_declarations|parameters_json_schema|'
     rb"function_calling_config|allowed_function_names|max_output_tokens|candidate_count|response_mime_type|"
-    rb"response_schema|response_json_schema|response_logprobs|stop_sequences|function_call|function_response|thought_signature)"
+    rb"response_schema|response_json_schema|response_logprobs|stop_sequences|thinking_config|thinking_budget|function_call|function_response|thought_signature)"
     rb'"(?=\s*:)'
 )
 """The names that are read here, in their other spelling: Google takes both."""
@@ -138,6 +145,7 @@ def read(request: Request) -> Ask:
         limit=config.max_output_tokens,
         choices=max(1, min(config.candidate_count or 1, 8)),
         stops=tuple(config.stop_sequences),
+        thinks=config.thinking_config is None or config.thinking_config.thinking_budget != 0,
         turns=_turns(told.contents),
         logprobs=config.logprobs if config.response_logprobs else None,
     )

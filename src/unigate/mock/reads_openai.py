@@ -74,6 +74,7 @@ class ChatRequest(msgspec.Struct):
     n: int | None = None
     logprobs: bool | None = None
     top_logprobs: int | None = None
+    reasoning_effort: str | None = None
     stop: str | list[str] | None = None
 
 
@@ -121,6 +122,7 @@ def read_chat(request: Request) -> Ask:
         limit=told.max_completion_tokens or told.max_tokens,
         choices=max(1, min(told.n or 1, 128)),
         stops=stops(told.stop),
+        thinks=told.reasoning_effort != "none",
         logprobs=(told.top_logprobs or 0) if told.logprobs else None,
     )
 

@@ -49,6 +49,12 @@ class TextConfig(msgspec.Struct):
     format: Format | None = None
 
 
+class Reasoning(msgspec.Struct):
+    """How hard the model shall think."""
+
+    effort: str | None = None
+
+
 class ResponsesRequest(msgspec.Struct):
     """What is read of a responses request."""
 
@@ -61,6 +67,7 @@ class ResponsesRequest(msgspec.Struct):
     text: TextConfig | None = None
     max_output_tokens: int | None = None
     include: list[str] | None = None
+    reasoning: Reasoning | None = None
     top_logprobs: int | None = None
     previous_response_id: str | None = None
 
@@ -88,6 +95,7 @@ def read(request: Request) -> Ask:
         wants_json=form is not None and form.type in ("json_schema", "json_object"),
         schema=form.schema if form else msgspec.Raw(b""),
         limit=told.max_output_tokens,
+        thinks=told.reasoning is None or told.reasoning.effort != "none",
         turns=() if told.previous_response_id else (_turn(items),),
         logprobs=(told.top_logprobs or 0) if "message.output_text.logprobs" in (told.include or ()) else None,
         encrypted="reasoning.encrypted_content" in (told.include or ()),
