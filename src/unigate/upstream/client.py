@@ -61,15 +61,21 @@ class Answer:
         self._pool.give_back(self._connection)
 
 
+class _Special(NamedTuple):
+    """What few requests need: headers that a client may set itself, and what signs, with what it covers."""
+
+    usual: Mapping[bytes, bytes]
+    signer: Signer | None
+    cover: Request
+
+
 class _Prepared(NamedTuple):
-    """What the requests of one model, operation and provider share; `cover`: what a signature covers, if one is due."""
+    """What the requests of one model, operation and provider share."""
 
     provider: Provider
     pool: Pool
     head: bytes
-    usual: Mapping[bytes, bytes]
-    signer: Signer | None
-    cover: Request
+    special: _Special | None
 
 
 class Upstream:
@@ -99,26 +105,29 @@ class Upstream:
         `operation` is a path below the address, may hold `{model}`, and may end in a query of its own.
         """
         provider = target.provider
-        _, pool, prepared, usual, signer, cover = self._prepared(provider, dialect, operation, target.model)
-        if usual:
-            headers = {**usual, **headers}
+        _, pool, prepared, special = self._prepared(provider, dialect, operation, target.model)
+        if special is not None:
+            headers = {**special.usual, **headers}
         forwarded = b""
         for name in _FORWARDED:
             if name in headers:
                 forwarded += b"%b: %b\r\n" % (name, headers[name])
         head = b"%b%bcontent-type: %b\r\ncontent-length: %d\r\n\r\n" % (prepared, forwarded, content_type, len(content))
-        if signer is None:
+        if special is None or special.signer is None:
             return Answer(pool, head, content, provider.timeouts, fresh=fresh)
+        cover = special.cover
         request = Request(cover.method, cover.target, cover.host, content_type.decode("latin-1"), content)
-        return Signed(signer, request, partial(_begin, pool, head, content, provider.timeouts, fresh))
+        return Signed(special.signer, request, partial(_begin, pool, head, content, provider.timeouts, fresh))
 
     def get(self, provider: Provider, dialect: str, path: str) -> Exchange:
         """The exchange that reads a page of the provider's API, such as its list of models."""
         endpoint = _endpoint(provider, dialect)
-        _, pool, prepared, usual, signer, cover = self._prepare(provider, endpoint, "GET", _target(endpoint, path, ""))
-        lines = b"".join(b"%b: %b\r\n" % one for one in usual.items())
+        _, pool, prepared, special = self._prepare(provider, endpoint, "GET", _target(endpoint, path, ""))
+        lines = b"".join(b"%b: %b\r\n" % one for one in special.usual.items()) if special is not None else b""
         start = partial(_begin, pool, b"%b%b\r\n" % (prepared, lines), b"", provider.timeouts, False)
-        return Signed(signer, cover, start) if signer is not None else start(b"")
+        if special is None or special.signer is None:
+            return start(b"")
+        return Signed(special.signer, special.cover, start)
 
     def close(self) -> None:
         """Closes idle connections; running exchanges are closed by whoever holds them."""
@@ -146,9 +155,8 @@ class Upstream:
         usual = {name: fixed.pop(name.decode()).encode("latin-1") for name in _FORWARDED if name.decode() in fixed}
         signer = self._signer(provider, endpoint.auth) if endpoint.auth in SIGNERS else None
         credential = AUTH[endpoint.auth](provider.key) if signer is None else None
-        return _Prepared(
-            provider, self._pool(provider, endpoint), _head(cover, fixed, credential), usual, signer, cover
-        )
+        special = _Special(usual, signer, cover) if usual or signer is not None else None
+        return _Prepared(provider, self._pool(provider, endpoint), _head(cover, fixed, credential), special)
 
     def _signer(self, provider: Provider, auth: str) -> Signer:
         key = (id(provider), auth)
