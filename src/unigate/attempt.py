@@ -28,7 +28,7 @@ class Attempt:
         self.dialect = way.dialect
         self.target = way.target
         self.fresh = fresh
-        self.crossing = _crossing(call, asked, way.dialect)
+        self.crossing = _crossing(call, asked, way)
         self._ledger = ledger
 
     @property
@@ -59,14 +59,15 @@ class Attempt:
         self._ledger.settle(status, "ok")
 
 
-def _crossing(call: Call, asked: Dialect, spoken: Dialect) -> Crossing:
+def _crossing(call: Call, asked: Dialect, way: Way) -> Crossing:
+    spoken = way.dialect
     if spoken is asked:
-        return Straight(asked, call.wants_usage)
+        return Straight(asked, call.wants_usage, names_model=way.names_model)
     converted = convert(asked, spoken)
     if converted is not None:
         return converted
     assert asked.client is not None and spoken.provider is not None, "a way leads only where it can be gone"
-    return Translated(asked.client, spoken, spoken.provider, streamed=call.streamed)
+    return Translated(asked.client, spoken, spoken.provider, streamed=call.streamed, names_model=way.names_model)
 
 
 @lru_cache(maxsize=4096)

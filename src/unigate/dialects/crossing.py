@@ -16,7 +16,7 @@ from unigate.usage import Usage
 from unigate.wire import multipart
 from unigate.wire.body import Body, encode_body
 
-__all__ = ["Straight", "edit_body", "edit_content"]
+__all__ = ["Straight", "edit_body", "edit_content", "without_model"]
 
 _LARGEST_WHOLE = 64 * 1024 * 1024
 _LARGEST_LAST = 8 * 1024 * 1024
@@ -29,12 +29,13 @@ _body = msgspec.json.Decoder(Body)
 class Straight:
     """A crossing to a target that speaks the client's format: top-level edits one way, watched bytes the other."""
 
-    __slots__ = ("_dialect", "_framing", "_meter", "_passage", "dropped", "feed", "streams")
+    __slots__ = ("_dialect", "_framing", "_meter", "_names_model", "_passage", "dropped", "feed", "streams")
 
-    def __init__(self, dialect: Dialect, shows_usage: bool) -> None:
+    def __init__(self, dialect: Dialect, shows_usage: bool, *, names_model: bool = True) -> None:
         self._dialect = dialect
         # Whether the upstream is asked for a stream.
         self.streams = False
+        self._names_model = names_model
         self._meter: Meter = dialect.new_meter(shows_usage)
         self._framing = dialect.new_framing() if dialect.new_framing is not None else None
         # Request fields that this request had and the target's row left out, by name.
@@ -54,7 +55,10 @@ class Straight:
         if dropped:
             self.dropped = tuple(sorted(dropped))
         if self._dialect.model_in == "body":
-            edited["model"] = msgspec.Raw(_encode(target.model))
+            if self._names_model:
+                edited["model"] = msgspec.Raw(_encode(target.model))
+            else:
+                edited.pop("model", None)
         elif self._dialect.name_model is not None:
             edited = self._dialect.name_model(edited, target.model)
         if streamed and self._dialect.usage_on_request and provider.stream_usage:
@@ -122,6 +126,13 @@ def edit_content(content: bytes, provider: Provider, losses: Losses) -> bytes:
         return content
     body, dropped = edit_body(_body.decode(content), provider)
     losses.drop(dropped)
+    return encode_body(body)
+
+
+def without_model(content: bytes) -> bytes:
+    """The body for an address that names the model itself."""
+    body = _body.decode(content)
+    body.pop("model", None)
     return encode_body(body)
 
 

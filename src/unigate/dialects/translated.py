@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from unigate.call import Call
 from unigate.conversation import Ask, Asked, Event
 from unigate.dialects.collect import Collector, events_of
-from unigate.dialects.crossing import edit_content
+from unigate.dialects.crossing import edit_content, without_model
 from unigate.dialects.custom_tools import CustomTools, as_functions
 from unigate.dialects.dialect import AnswerReader, AnswerWriter, ClientSide, Dialect, ProviderSide
 from unigate.dialects.losses import Losses
@@ -29,6 +29,7 @@ class Translated:
         "_client",
         "_custom",
         "_gathered",
+        "_names_model",
         "_provider",
         "_reader",
         "_served",
@@ -42,11 +43,14 @@ class Translated:
     _reader: AnswerReader
     _writer: AnswerWriter
 
-    def __init__(self, client: ClientSide, served: Dialect, provider: ProviderSide, *, streamed: bool) -> None:
+    def __init__(
+        self, client: ClientSide, served: Dialect, provider: ProviderSide, *, streamed: bool, names_model: bool
+    ) -> None:
         self._client = client
         self._served = served
         self._provider = provider
         self._streamed = streamed
+        self._names_model = names_model
         self._custom: CustomTools | None = None
         self._gathered: list[bytes] | Collector | None = None
         self._size = 0
@@ -68,6 +72,8 @@ class Translated:
         losses = Losses(self._client.fields, self._served.name)
         losses.drop(flag.decode() for flag in _FLAGS if flag in call.headers)
         content = edit_content(self._provider.write_ask(ask, target, losses), target.provider, losses)
+        if not self._names_model:
+            content = without_model(content)
         self.dropped = losses.dropped
         return content
 

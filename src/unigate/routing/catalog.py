@@ -27,6 +27,8 @@ class Way(msgspec.Struct, frozen=True):
 
     target: Target
     dialect: Dialect
+    # Whether the body names the model; where the path alone does, a service may refuse it.
+    names_model: bool = True
 
 
 class Route(msgspec.Struct, frozen=True):
@@ -93,7 +95,7 @@ class Catalog:
         route = self._routes.get(name)
         found = POLICIES[route.policy](route.targets, random) if route else (self._lone_target(name),)
         spoken = ((target, dialect_for(target.provider, dialect)) for target in found)
-        able = tuple(Way(target, one) for target, one in spoken if one is not None)
+        able = tuple(_way(target, one) for target, one in spoken if one is not None)
         if not able and dialect.estimate is None:
             places = ", ".join(sorted({target.provider.name for target in found}))
             reason = f"Model '{name}' (at {places}) does not offer {dialect.name}."
@@ -157,6 +159,11 @@ class Catalog:
         if any(self._lists.get(provider) for provider in self.providers):
             raise self.unknown(name)
         return Model(name, self._lone_target(name).provider.name)
+
+
+def _way(target: Target, dialect: Dialect) -> Way:
+    endpoint = target.provider.endpoint(dialect.name)
+    return Way(target, dialect, endpoint is None or endpoint.model_in_body)
 
 
 def _owners(lists: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
