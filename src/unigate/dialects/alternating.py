@@ -23,22 +23,24 @@ _INSTRUCTIONS = (Role.SYSTEM, Role.DEVELOPER)
 
 
 class Turn(Generic[W]):
-    """One turn of a side, its blocks as they are written."""
+    """One turn of a side: its blocks, and what they were written as."""
 
-    __slots__ = ("_others", "_results", "role")
+    __slots__ = ("_others", "_results", "blocks", "role")
 
     def __init__(self, role: Role) -> None:
         self.role = role
+        self.blocks: list[Block] = []
         self._results: list[W] = []
         self._others: list[W] = []
 
     @property
     def content(self) -> list[W]:
-        """All blocks, tool results first."""
+        """What all blocks were written as, tool results first."""
         return self._results + self._others
 
     def add(self, block: Block, written: list[W]) -> None:
-        """Adds what a block was written as."""
+        """Adds a block and what it was written as."""
+        self.blocks.append(block)
         (self._results if isinstance(block, ToolResult) else self._others).extend(written)
 
 

@@ -6,15 +6,21 @@ limit on the answer, thoughts included; with it no forced tool, no temperature b
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import TypeVar
+
 import msgspec
 
-from unigate.conversation import Ask, Part
+from unigate.conversation import Ask, Part, Role, Thinking, ToolUse
+from unigate.dialects.alternating import Turn
 from unigate.dialects.claude import Generation
 from unigate.dialects.effort import budget_for, effort_for
 from unigate.dialects.losses import Losses
 from unigate.wire.typed import TypedDecoder
 
-__all__ = ["Thoughts", "samplers_for", "thoughts_for"]
+__all__ = ["Thoughts", "samplers_for", "thinking_field", "thinks_first", "thoughts_for"]
+
+W = TypeVar("W")
 
 _LEAST = 1024
 # What every model that takes a budget can answer at length.
@@ -37,6 +43,27 @@ class Thoughts(msgspec.Struct, frozen=True):
     def are_wanted(self) -> bool:
         """Whether the request says that the model shall think."""
         return self.budget is not None or self.is_adaptive
+
+
+def thinks_first(turns: Iterable[Turn[W]]) -> bool:
+    """Whether a budget for thinking may be set: not in a round of tools that began without thoughts.
+
+    https://platform.claude.com/docs/en/build-with-claude/extended-thinking#preserving-thinking-blocks
+    """
+    answers = [turn.blocks for turn in turns if turn.role is Role.ASSISTANT]
+    if not answers or not any(isinstance(block, ToolUse) for block in answers[-1]):
+        return True
+    return isinstance(answers[-1][0], Thinking)
+
+
+def thinking_field(thoughts: Thoughts, *, is_shown: bool | None) -> dict[str, object]:
+    """The `thinking` object of a request that asks for thoughts."""
+    if thoughts.budget is not None:
+        return {"type": "enabled", "budget_tokens": thoughts.budget}
+    if is_shown is None:
+        return {"type": "adaptive"}
+    # Newer models show nothing unless they are asked.
+    return {"type": "adaptive", "display": "summarized" if is_shown else "omitted"}
 
 
 def thoughts_for(ask: Ask, generation: Generation, most: int, *, may_think: bool, losses: Losses) -> Thoughts:

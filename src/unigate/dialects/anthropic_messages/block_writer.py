@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import msgspec
 
@@ -25,7 +25,6 @@ from unigate.conversation import (
     Url,
     Video,
 )
-from unigate.dialects.alternating import Turn
 from unigate.dialects.anthropic_messages.blocks import (
     Base64Source,
     CitationsConfig,
@@ -47,7 +46,7 @@ from unigate.dialects.arguments import written_arguments
 from unigate.dialects.losses import Losses
 from unigate.dialects.media import plain_text
 
-__all__ = ["Blocks", "thinks_first"]
+__all__ = ["Blocks"]
 
 _NOT_IN_ID = re.compile(r"[^a-zA-Z0-9_-]")
 _PDF = "application/pdf"
@@ -163,14 +162,3 @@ class Blocks:
     def _id(self, id: str) -> str:
         """A tool call's id in the letters that are allowed; the same one always becomes the same."""
         return _NOT_IN_ID.sub("_", id) or "call"
-
-
-def thinks_first(turns: Iterable[Turn[Written]]) -> bool:
-    """Whether a budget for thinking may be set: not in a round of tools that began without thoughts.
-
-    https://platform.claude.com/docs/en/build-with-claude/extended-thinking#preserving-thinking-blocks
-    """
-    answers = [turn.content for turn in turns if turn.role is Role.ASSISTANT]
-    if not answers or not any(isinstance(block, ToolUseBlock) for block in answers[-1]):
-        return True
-    return isinstance(answers[-1][0], ThinkingBlock | RedactedBlock)

@@ -8,11 +8,11 @@ import msgspec
 
 from unigate.conversation import Ask, Part, Tool, ToolChoice
 from unigate.dialects.alternating import alternating
-from unigate.dialects.anthropic_messages.block_writer import Blocks, thinks_first
+from unigate.dialects.anthropic_messages.block_writer import Blocks
 from unigate.dialects.anthropic_messages.blocks import cache_of
 from unigate.dialects.anthropic_messages.fields import OWN, SETTINGS
 from unigate.dialects.claude import Generation, generation_of
-from unigate.dialects.claude_thoughts import Thoughts, samplers_for, thoughts_for
+from unigate.dialects.claude_thoughts import Thoughts, samplers_for, thinking_field, thinks_first, thoughts_for
 from unigate.dialects.losses import Losses
 from unigate.dialects.schemas import closed, of_object
 from unigate.target import Target
@@ -49,7 +49,8 @@ def write_ask(ask: Ask, target: Target, losses: Losses) -> bytes:
     may_think = thinks_first(told.turns)
     thoughts = thoughts_for(ask, generation, quirks.default_max_tokens, may_think=may_think, losses=losses)
     body["max_tokens"] = thoughts.limit
-    _add_thinking(body, thoughts, ask.thinking_shown)
+    if thoughts.are_wanted:
+        body["thinking"] = thinking_field(thoughts, is_shown=ask.thinking_shown)
     _add_output(body, ask, thoughts, generation, losses)
     _add_settings(body, ask, losses)
     for part, value in samplers_for(ask, generation, losses, thinks=thoughts.are_wanted).items():
@@ -126,18 +127,6 @@ def _tool(tool: Tool, generation: Generation, losses: Losses) -> _Json:
     if tool.cache is not None:
         written["cache_control"] = cache_of(tool.cache)
     return written
-
-
-def _add_thinking(body: _Json, thoughts: Thoughts, is_shown: bool | None) -> None:
-    if not thoughts.are_wanted:
-        return
-    thinking: _Json = {"type": "adaptive"} if thoughts.is_adaptive else {"type": "enabled"}
-    if thoughts.budget is not None:
-        thinking["budget_tokens"] = thoughts.budget
-    elif is_shown is not None:
-        # Newer models show nothing unless they are asked.
-        thinking["display"] = "summarized" if is_shown else "omitted"
-    body["thinking"] = thinking
 
 
 def _add_output(body: _Json, ask: Ask, thoughts: Thoughts, generation: Generation, losses: Losses) -> None:
