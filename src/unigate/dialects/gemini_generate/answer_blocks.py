@@ -194,4 +194,4 @@ class Blocks:
 
 def _compact(args: msgspec.Raw) -> str:
     """Arguments without the line breaks that some answers have between their fields."""
-    return msgspec.json.format(bytes(args), indent=-1).decode() if given(args) else "{}"
+    return msgspec.json.format(bytes(args), indent=-1).decode("utf-8", "replace") if given(args) else "{}"

@@ -102,7 +102,7 @@ class _Turns:
 
     def _call(self, call: FunctionCall) -> ToolUse:
         self._calls += 1
-        arguments = bytes(call.args).decode() if given(call.args) else "{}"
+        arguments = bytes(call.args).decode("utf-8", "replace") if given(call.args) else "{}"
         made = ToolUse(call.id or f"call_{self._calls}", call.name, arguments)
         self._waiting.append(made)
         return made
@@ -171,7 +171,7 @@ def _said(response: msgspec.Raw) -> tuple[str, bool]:
         name, raw = next(iter(fields.items()))
         if name in _ALONE and bytes(raw).startswith(b'"'):
             return msgspec.json.decode(raw, type=str), name == "error"
-    return bytes(response).decode(), False
+    return bytes(response).decode("utf-8", "replace"), False
 
 
 def _shown(part: ResponsePart) -> Block | None:
