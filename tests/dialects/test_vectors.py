@@ -15,6 +15,7 @@ from msgspec import Raw
 from dialects.conversions import carry, carry_straight, sent
 from recordings.replay import facts, find, response_bytes
 from unigate.dialects.conversion import Embedding
+from unigate.dialects.converted import convert
 from unigate.dialects.losses import Weight
 from unigate.dialects.table import DIALECTS, dialect_for
 from unigate.errors import Fault, Kind, Refusal
@@ -163,6 +164,11 @@ def test_a_purpose_is_carried_where_there_are_words_for_it(
         {"model": "model-there", "input": ["a"]},
         () if said == "TASK_TYPE_UNSPECIFIED" else ("taskType",),
     )
+
+
+def test_a_user_is_carried_to_services_that_know_users() -> None:
+    request, dropped = sent("openai.embeddings", "openai.embeddings", {**TWO, "user": "u"})
+    assert (request["user"], dropped) == ("u", ())
 
 
 @pytest.mark.parametrize(("word", "input_type"), [("query", "search_query"), ("search_document", "search_document")])
@@ -325,7 +331,8 @@ def test_every_field_of_a_client_has_a_weight(name: str) -> None:
     [
         ("openai.embeddings", {"data": [{"index": 0, "embedding": [1.0]}]}),
         ("openai.embeddings", {"data": [{"embedding": None}, {"embedding": None}]}),
-        ("openai.embeddings", {"data": [{"embedding": "AAA="}, {"embedding": "!"}]}),
+        ("openai.embeddings", {"data": [{"embedding": "AAA="}, {"embedding": "AAAAAA=="}]}),
+        ("openai.embeddings", {"data": [{"embedding": "AAAAAA=="}, {"embedding": "!"}]}),
         ("openai.embeddings", {"data": [{"embedding": {}}, {"embedding": 5}]}),
         ("openai.embeddings", {"error": {"message": "no"}}),
         ("gemini.batch_embed", {"embeddings": []}),
@@ -341,6 +348,15 @@ def test_an_answer_that_is_none_is_a_fault(spoken: str, answer: object) -> None:
     with pytest.raises(Fault) as fault:
         carry(client, spoken, TWO, answer)
     assert fault.value.kind is Kind.INVALID
+
+
+def test_an_answer_without_end_is_a_fault() -> None:
+    crossing = convert(DIALECTS["ollama.embed"], DIALECTS["openai.embeddings"])
+    assert crossing is not None
+    with pytest.raises(Fault) as fault:
+        for _ in range(65):
+            crossing.feed(b" " * 1024 * 1024)
+    assert fault.value.kind is Kind.TOO_LARGE
 
 
 @pytest.mark.parametrize("odd", [["x"], [None], [1e300], [[1.0]]])

@@ -14,7 +14,7 @@ from unigate.usage import Usage
 
 __all__ = ["Aspect", "EmbedAsk", "Purpose", "Vectors", "complete", "numbers_of", "packed"]
 
-_QUOTE, _BRACKET = b'"['
+_BRACKET = ord("[")
 _FLOAT = 4  # bytes
 
 _numbers = msgspec.json.Decoder(list[float])
@@ -84,16 +84,13 @@ def complete(vectors: Vectors, ask: EmbedAsk) -> Vectors:
 
 def numbers_of(vector: msgspec.Raw) -> msgspec.Raw:
     """A vector as a JSON array, also if it came as base64. Raises Fault if it is neither."""
-    first = memoryview(vector)[0]
-    if first == _BRACKET:
+    if memoryview(vector)[0] == _BRACKET:
         return vector
-    if first != _QUOTE:
-        raise Fault(Kind.INVALID, "The upstream answered with a vector that is none.")
     try:
         content = base64.b64decode(_text.decode(vector), validate=True)
         return msgspec.Raw(_encode(struct.unpack(f"<{len(content) // _FLOAT}f", content)))
     except (msgspec.DecodeError, UnicodeDecodeError, binascii.Error, ValueError, struct.error) as error:
-        raise Fault(Kind.INVALID, "The upstream answered with a vector that is not base64 of floats.") from error
+        raise Fault(Kind.INVALID, "The upstream answered with a vector that is neither numbers nor base64.") from error
 
 
 def packed(vector: msgspec.Raw) -> str:
