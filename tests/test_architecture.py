@@ -65,6 +65,7 @@ LAYERS: dict[str, int] = {
 PURE = {name for name, layer in LAYERS.items() if layer <= 3} - {"__init__"}
 GUESTS = {
     "apsw": {"storage"},
+    "cryptography": {"upstream"},
     "fastapi": {"http"},
     "fastapi_offline": {"http"},
     "uvicorn": {"keeper"},

@@ -120,15 +120,16 @@ def _estimate(call: Call, dialect: Dialect, reply: Reply, ledger: Ledger) -> Non
 
 def _without_key(told: Told, target: Target) -> Told:
     """What is told, in case the upstream repeated the credential it was sent."""
-    key = target.provider.key.reveal()
-    if len(key) < _SHORTEST_SECRET:
-        return told
-    return replace(
-        told,
-        message=told.message.replace(key, "[redacted]"),
-        code=told.code.replace(key, "[redacted]"),
-        param=told.param.replace(key, "[redacted]") if told.param else None,
-    )
+    for secret in (target.provider.key, target.provider.signing.session_token):
+        key = secret.reveal()
+        if len(key) >= _SHORTEST_SECRET:
+            told = replace(
+                told,
+                message=told.message.replace(key, "[redacted]"),
+                code=told.code.replace(key, "[redacted]"),
+                param=told.param.replace(key, "[redacted]") if told.param else None,
+            )
+    return told
 
 
 def _end(call: Call, dialect: Dialect, reply: Reply, ledger: Ledger, how: tuple[Told, str]) -> None:
