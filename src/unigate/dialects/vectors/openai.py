@@ -74,8 +74,9 @@ def _read_ask(body: Body, model: str) -> EmbedAsk:
         ask.dimensions = _dimensions.decode(body["dimensions"])[0]
     ask.purpose = _PURPOSES.get(_word(body, "input_type"))
     ask.truncate = _CUTS.get(_word(body, "truncate"))
-    read = _READ | ({"input_type"} if ask.purpose else set()) | ({"truncate"} if ask.truncate else set())
-    ask.unknown = tuple(name for name, raw in body.items() if name not in read and bytes(raw) != b"null")
+    strange = {"input_type": ask.purpose is None, "truncate": ask.truncate is None}
+    rest = [name for name, raw in body.items() if name not in _READ and bytes(raw) != b"null"]
+    ask.unknown = tuple(name for name in rest if strange.get(name, True))
     ask.others = ("input[].tokens",) if has_tokens else ()
     return ask
 
