@@ -50,7 +50,7 @@ _encode = msgspec.json.Encoder().encode
 def _read_ask(body: Body, model: str) -> RankAsk:
     for name in ("query", "documents"):
         if name not in body:
-            raise Refusal(400, f"missing_{name}", f"'{name}' is missing.", param=name)
+            raise Refusal(400, "missing_input", f"'{name}' is missing.", param=name)
     query = _text(_query.decode(body["query"])[0])
     raws = _documents.decode(body["documents"])[0]
     texts = [_text(_document.decode(raw)[0]) for raw in raws]

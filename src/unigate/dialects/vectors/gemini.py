@@ -96,7 +96,7 @@ def _read_ask(body: Body, model: str) -> EmbedAsk:
 def _read_batch(body: Body, model: str) -> EmbedAsk:
     raw = body.get("requests")
     if raw is None:
-        raise Refusal(400, "missing_requests", "'requests' is missing.", param="requests")
+        raise Refusal(400, "missing_input", "'requests' is missing.", param="requests")
     requests, unknown = _requests.decode(camel_cased(raw))
     ask = _ask(requests, model, _MANY)
     ask.unknown += unknown + tuple(name for name in body if name not in ("requests", "model"))

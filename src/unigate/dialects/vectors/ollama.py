@@ -88,7 +88,7 @@ def _write_answer(answer: Vectors, ask: EmbedAsk, asked: Asked) -> bytes:
 def _read_old_ask(body: Body, model: str) -> EmbedAsk:
     prompt = text_of(body, "prompt")
     if prompt is None:
-        raise Refusal(400, "missing_prompt", "'prompt' is missing.", param="prompt")
+        raise Refusal(400, "missing_input", "'prompt' is missing.", param="prompt")
     ask = EmbedAsk(model=model, texts=(prompt,))
     _sort(ask, body, OLD_FIELDS, ("model", "prompt"))
     return ask
