@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from typing import cast
 
 import msgspec
 import pytest
@@ -14,11 +15,14 @@ from unigate.conversation import (
     Begin,
     Block,
     Citation,
+    Cited,
     Close,
     Data,
     Delta,
+    Document,
     End,
     Event,
+    FileRef,
     Foreign,
     Image,
     Logprob,
@@ -30,6 +34,7 @@ from unigate.conversation import (
     Text,
     Thinking,
     ToolUse,
+    Url,
 )
 from unigate.dialects.collect import Collector, events_of
 from unigate.dialects.gemini_generate.answer_reader import GenerateReader
@@ -70,7 +75,26 @@ def stream(*chunks: object) -> bytes:
 
 def events_in(content: bytes) -> list[Event]:
     reader = GenerateReader(ASKED)
-    return reader.feed(content) + reader.close()
+    return well_formed(reader.feed(content) + reader.close())
+
+
+def well_formed(events: list[Event]) -> list[Event]:
+    """The events, if one block after the other opens, goes on and closes."""
+    following, opened = 0, None
+    for event in events:
+        match event:
+            case Open(index):
+                assert (index, opened) == (following, None)
+                following, opened = index + 1, index
+            case Delta(index) | Signed(index) | Cited(index):
+                assert index == opened
+            case Close(index):
+                assert index == opened
+                opened = None
+            case _:
+                pass
+    assert opened is None
+    return events
 
 
 def read(*chunks: object) -> Answer:
@@ -168,6 +192,29 @@ def test_arguments_may_come_in_pieces() -> None:
     )
 
 
+def test_arguments_that_never_end_are_taken_as_they_are() -> None:
+    begun = {"name": "f", "partialArgs": [{"jsonPath": "$.a", "stringValue": "x"}], "willContinue": True}
+    made = ToolUse("call_456789abcdef0", "f", '{"a":"x"}')
+
+    assert blocks({"functionCall": begun}) == (made,)
+    assert blocks({"functionCall": begun}, {"text": "b"}) == (made, Text("b"))
+    assert blocks({"functionCall": begun}, {"inlineData": {"mimeType": "image/png", "data": "AAAA"}})[0] == made
+    assert blocks({"functionCall": begun}, {"functionCall": {"name": "g", "id": "c2"}}) == (
+        made,
+        ToolUse("c2", "g", "{}"),
+    )
+
+
+def test_a_signed_thought_is_complete() -> None:
+    signed = {"text": "a", "thought": True, "thoughtSignature": "MQ=="}
+
+    assert blocks(signed, {"text": "b", "thought": True}, {"fileData": {"fileUri": "https://x/a.png"}}) == (
+        Thinking("a", "MQ==", OWN),
+        Thinking("b", origin=OWN),
+        Document(Url("https://x/a.png")),
+    )
+
+
 def test_pictures_and_what_googles_tools_did_come_whole() -> None:
     code = {"executableCode": {"code": "1"}, "thoughtSignature": "c2ln"}
     picture, foreign = blocks({"inlineData": {"mimeType": "image/png", "data": "AAAA"}}, code)
@@ -196,6 +243,19 @@ def test_citations_count_characters() -> None:
     whole = chunk({"text": "äbcd"}, call, finish="STOP", groundingMetadata=grounding, citationMetadata=recited)
     assert read(whole).blocks == (Text("äbcd", None, told), ToolUse("c1", "f", "{}"))
     assert read(chunk({"text": "äbcd"}), last).blocks[0] == Text("äbcd", None, told[:2])
+
+
+def test_citations_told_early_or_twice_are_told_once() -> None:
+    grounding = {
+        "groundingChunks": [{"web": {"uri": "https://x"}}],
+        "groundingSupports": [{"segment": {"endIndex": 1}, "groundingChunkIndices": [0, 7]}],
+    }
+    early = chunk({"text": "ab"}, groundingMetadata=grounding)
+    again = chunk({"text": "c"}, groundingMetadata=grounding)
+
+    assert read(early, again, chunk({"text": "d"}, finish="STOP")).blocks == (
+        Text("abcd", None, (Citation("https://x", None, None, 0, 1),)),
+    )
 
 
 def test_probabilities_come_with_the_text() -> None:
@@ -258,6 +318,46 @@ def test_a_stream_without_a_reason_to_end_was_cut() -> None:
     assert (caught.value.kind, reader.usage) == (Kind.TRUNCATED, Usage(9, 6, None, 5, estimated=True))
 
 
+def test_what_a_cut_stream_has_said_is_counted_by_its_pieces() -> None:
+    reader = GenerateReader(ASKED)
+    picture = {"inlineData": {"mimeType": "image/png", "data": "AAAA"}}
+    parts = ({"text": "Hm.", "thought": True}, {"text": "a"}, picture, {"functionCall": {"name": "f"}})
+    reader.feed(stream({**chunk(*parts), "usageMetadata": None}))
+
+    assert reader.usage == Usage(output_tokens=4, estimated=True)
+
+
+def test_an_array_without_its_end_was_cut() -> None:
+    reader = GenerateReader(ASKED)
+    reader.feed(b"[" + json.dumps(chunk({"text": "a"}, finish="STOP")).encode())
+
+    with pytest.raises(Fault) as caught:
+        reader.close()
+    assert caught.value.kind is Kind.TRUNCATED
+
+
+def test_an_event_of_two_lines_is_one_event_however_it_is_cut() -> None:
+    told = json.dumps(chunk({"text": "a"}, finish="STOP")).encode()
+    before, bracket, after = told.partition(b"[")
+    first, second = b"data: " + before + b"\r\n", b"data: " + bracket + after + b"\r\n\r\n"
+    reader = GenerateReader(ASKED)
+
+    assert reader.feed(first) + reader.feed(second) + reader.close() == events_in(stream(json.loads(told)))
+    assert events_in(first + second) == events_in(stream(json.loads(told)))
+
+
+def test_comments_between_events_say_nothing() -> None:
+    told = stream(chunk({"text": "a"}))
+
+    assert events_in(told + b": waiting\r\n\r\n" + stream(chunk(finish="STOP"))) == events_in(
+        told + stream(chunk(finish="STOP"))
+    )
+
+
+def test_a_whole_answer_that_does_not_say_why_it_ended_has_ended() -> None:
+    assert GenerateReader(ASKED).read(json.dumps(chunk({"text": "a"})).encode()).reason is Reason.STOP
+
+
 @pytest.mark.parametrize(
     "content",
     [
@@ -317,7 +417,8 @@ def whole(*given: Block, reason: Reason = Reason.STOP, usage: Usage = SPENT) -> 
 
 
 def parts_of(body: Json) -> object:
-    return msgspec.convert(body, dict[str, object])["candidates"][0]["content"]["parts"]  # pyright: ignore
+    content = cast(Json, cast(list[Json], body["candidates"])[0]["content"])
+    return content["parts"]
 
 
 def test_a_stream_is_written_chunk_by_chunk() -> None:
@@ -402,9 +503,53 @@ def test_other_blocks_of_an_answer() -> None:
     assert '"finishReason": "SAFETY"' in json.dumps(body)
 
 
+@pytest.mark.parametrize(
+    ("source", "part"),
+    [
+        (Url("https://x/a.png", "image/png"), [{"fileData": {"mimeType": "image/png", "fileUri": "https://x/a.png"}}]),
+        (Url("https://x/a"), [{"fileData": {"fileUri": "https://x/a"}}]),
+        (FileRef("files/a", OWN), [{"fileData": {"fileUri": "files/a"}}]),
+        (FileRef("file-a", "openai.chat"), []),
+    ],
+)
+def test_a_picture_may_be_elsewhere(source: Url | FileRef, part: object) -> None:
+    assert parts_of(whole(Image(source))) == part
+
+
+def test_places_of_citations_count_the_bytes_of_the_whole_answer() -> None:
+    def segments(first: str) -> object:
+        body = whole(
+            Text(first),
+            Text("cd", None, (Citation("https://x", "X", "c", 0, 1), Citation(None, "D", None, 0))),
+        )
+        return cast(list[Json], body["candidates"])[0]["groundingMetadata"]
+
+    sources = [{"web": {"uri": "https://x", "title": "X"}}, {"retrievedContext": {"title": "D"}}]
+    assert segments("ab") == {
+        "groundingChunks": sources,
+        "groundingSupports": [
+            {"segment": {"startIndex": 2, "endIndex": 3, "text": "c"}, "groundingChunkIndices": [0]},
+            {"segment": {}, "groundingChunkIndices": [1]},
+        ],
+    }
+    assert segments("äb") == {
+        "groundingChunks": sources,
+        "groundingSupports": [
+            {"segment": {"text": "c"}, "groundingChunkIndices": [0]},
+            {"segment": {}, "groundingChunkIndices": [1]},
+        ],
+    }
+
+
+@pytest.mark.parametrize("arguments", ["", "null", "{ }"])
+def test_no_arguments_are_an_empty_object(arguments: str) -> None:
+    assert parts_of(whole(ToolUse("c1", "f", arguments))) == [{"functionCall": {"name": "f", "args": {}, "id": "c1"}}]
+
+
 def test_arguments_that_are_no_object_are_a_malformed_call() -> None:
     body = whole(ToolUse("c1", "f", '{"a":'), reason=Reason.TOOL_USE)
 
+    assert whole(ToolUse("c1", "f", "[1]"))["candidates"] == body["candidates"]
     assert body["candidates"] == [
         {
             "content": {"parts": [], "role": "model"},

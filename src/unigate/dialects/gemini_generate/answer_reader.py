@@ -51,7 +51,6 @@ class GenerateReader:
     """Reads one answer. A stream has ended once a reason to finish was told; there is no other mark."""
 
     __slots__ = (
-        "_asked",
         "_blocks",
         "_counts",
         "_explained",
@@ -63,7 +62,6 @@ class GenerateReader:
     )
 
     def __init__(self, asked: Asked) -> None:
-        self._asked = asked
         self._blocks = Blocks(asked)
         self._items: _Framing | None = None  # known from the first byte
         self._fault: Fault | None = None
@@ -169,8 +167,6 @@ class GenerateReader:
         if self._finish in _FAILED:
             because = f": {self._explained[:500]}" if self._explained else ""
             raise Fault(Kind.INVALID, f"The model's answer ended with {self._finish}{because}")
-        if not self._is_begun:
-            found.append(Begin(self._asked.id, self._asked.model))
         self._blocks.close(found)
         found.append(Spent(self.usage))
         found.append(End(self._reason()))
