@@ -20,6 +20,7 @@ LAYERS: dict[str, int] = {
     "config": 0,
     "texts": 0,
     "conversation": 0,
+    "parts": 0,
     "wire": 1,
     "call": 1,
     "dialects": 2,

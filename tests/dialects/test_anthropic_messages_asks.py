@@ -18,7 +18,6 @@ from unigate.conversation import (
     HostedTool,
     Image,
     Message,
-    Part,
     Role,
     Text,
     Thinking,
@@ -34,6 +33,7 @@ from unigate.dialects.anthropic_messages.request_reader import read_ask
 from unigate.dialects.losses import Losses
 from unigate.dialects.signatures import wrap
 from unigate.errors import Refusal
+from unigate.parts import Part
 from unigate.wire.body import decode_body
 
 HI = [{"role": "user", "content": "Hi"}]

@@ -20,7 +20,6 @@ from unigate.conversation import (
     HostedTool,
     Image,
     Message,
-    Part,
     Refused,
     Role,
     Text,
@@ -35,6 +34,7 @@ from unigate.conversation import (
 from unigate.dialects.anthropic_messages.request_writer import write_ask
 from unigate.dialects.losses import Field, Losses, Weight, hint
 from unigate.errors import Refusal
+from unigate.parts import Part
 from unigate.secret import Secret
 from unigate.target import Provider, Quirks, Target
 

@@ -20,7 +20,6 @@ from unigate.conversation import (
     HostedTool,
     Image,
     Message,
-    Part,
     Refused,
     Role,
     Text,
@@ -36,6 +35,7 @@ from unigate.dialects.bedrock_converse.families import Family, family_of
 from unigate.dialects.bedrock_converse.request_writer import write_ask
 from unigate.dialects.losses import Field, Losses, Weight, hint
 from unigate.errors import Refusal
+from unigate.parts import Part
 from unigate.secret import Secret
 from unigate.target import Provider, Target
 

@@ -19,7 +19,6 @@ from unigate.conversation import (
     HostedTool,
     Image,
     Message,
-    Part,
     Role,
     Text,
     Thinking,
@@ -35,6 +34,7 @@ from unigate.dialects.gemini_generate.request_reader import read_ask
 from unigate.dialects.losses import Losses
 from unigate.dialects.signatures import wrap
 from unigate.errors import Refusal
+from unigate.parts import Part
 from unigate.wire.body import Body, decode_body
 
 OWN = "gemini.generate"

@@ -20,7 +20,6 @@ from unigate.conversation import (
     HostedTool,
     Image,
     Message,
-    Part,
     Refused,
     Role,
     Text,
@@ -34,6 +33,7 @@ from unigate.conversation import (
 )
 from unigate.dialects.gemini_generate.request_writer import write_ask
 from unigate.dialects.losses import Losses, hint
+from unigate.parts import Part
 from unigate.secret import Secret
 from unigate.target import Provider, Target
 

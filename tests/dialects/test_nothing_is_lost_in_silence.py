@@ -21,7 +21,6 @@ from unigate.conversation import (
     HostedTool,
     Image,
     Message,
-    Part,
     Refused,
     Role,
     Text,
@@ -36,6 +35,7 @@ from unigate.conversation import (
 from unigate.dialects.dialect import Dialect
 from unigate.dialects.losses import Fields, Losses, hint, meaning
 from unigate.errors import Refusal
+from unigate.parts import Part
 from unigate.secret import Secret
 from unigate.target import Provider, Target
 

@@ -30,7 +30,6 @@ from unigate.conversation import (
     Logprob,
     Message,
     Open,
-    Part,
     Reason,
     Refused,
     Role,
@@ -55,6 +54,7 @@ from unigate.dialects.ollama_chat.request_reader import read_ask, read_generate_
 from unigate.dialects.ollama_chat.request_writer import write_ask
 from unigate.dialects.ollama_chat.shelf import running_body, show_body, tags_body, version_body
 from unigate.errors import Fault, Kind, Refusal, Told
+from unigate.parts import Part
 from unigate.secret import Secret
 from unigate.target import Provider, Quirks, Target
 from unigate.usage import Usage

@@ -19,7 +19,6 @@ from unigate.conversation import (
     Format,
     Image,
     Message,
-    Part,
     Refused,
     Role,
     Text,
@@ -35,6 +34,7 @@ from unigate.dialects.openai_responses.request_reader import read_ask
 from unigate.dialects.openai_responses.tools import flat_name
 from unigate.dialects.signatures import wrap
 from unigate.errors import Refusal
+from unigate.parts import Part
 from unigate.wire.body import decode_body
 
 FUNCTION = {"type": "function", "name": "look", "parameters": {"type": "object"}, "strict": False}

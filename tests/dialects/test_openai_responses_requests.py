@@ -19,7 +19,6 @@ from unigate.conversation import (
     HostedTool,
     Image,
     Message,
-    Part,
     Refused,
     Role,
     Text,
@@ -34,6 +33,7 @@ from unigate.conversation import (
 from unigate.dialects.losses import Losses, hint
 from unigate.dialects.openai_responses.fields import OWN
 from unigate.dialects.openai_responses.request_writer import write_ask
+from unigate.parts import Part
 from unigate.secret import Secret
 from unigate.target import Provider, Quirks, Target
 

@@ -12,8 +12,9 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from unigate.conversation import Block, Message, Part, Refused, Role, Text, ToolResult
+from unigate.conversation import Block, Message, Refused, Role, Text, ToolResult
 from unigate.dialects.losses import Losses
+from unigate.parts import Part
 
 __all__ = ["Alternation", "Turn", "alternating"]
 

@@ -11,11 +11,12 @@ from typing import TypeVar
 
 import msgspec
 
-from unigate.conversation import Ask, Part, Role, Thinking, ToolUse
+from unigate.conversation import Ask, Role, Thinking, ToolUse
 from unigate.dialects.alternating import Turn
 from unigate.dialects.claude import Generation
 from unigate.dialects.effort import budget_for, effort_for
 from unigate.dialects.losses import Losses
+from unigate.parts import Part
 from unigate.wire.typed import TypedDecoder
 
 __all__ = ["Thoughts", "samplers_for", "thinking_field", "thinks_first", "thoughts_for"]

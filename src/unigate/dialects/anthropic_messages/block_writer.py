@@ -15,7 +15,6 @@ from unigate.conversation import (
     FileRef,
     Foreign,
     Image,
-    Part,
     Refused,
     Role,
     Text,
@@ -45,6 +44,7 @@ from unigate.dialects.anthropic_messages.fields import OWN
 from unigate.dialects.arguments import written_arguments
 from unigate.dialects.losses import Losses
 from unigate.dialects.media import plain_text
+from unigate.parts import Part
 
 __all__ = ["Blocks"]
 

@@ -7,11 +7,12 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from unigate.conversation import Ask, Block, Format, HostedTool, Message, Part, Role, Tool, ToolChoice
+from unigate.conversation import Ask, Block, Format, HostedTool, Message, Role, Tool, ToolChoice
 from unigate.dialects.anthropic_messages.blocks import Cache, TextBlock
 from unigate.dialects.anthropic_messages.content_reader import Content, lifetime_of, read_content, text_block
 from unigate.dialects.anthropic_messages.fields import FIELDS, HANDLED, OWN, SETTINGS
 from unigate.errors import Refusal
+from unigate.parts import Part
 from unigate.wire.body import Body
 from unigate.wire.typed import TypedDecoder
 

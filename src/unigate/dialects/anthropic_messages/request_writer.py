@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from unigate.conversation import Ask, Part, Tool, ToolChoice
+from unigate.conversation import Ask, Tool, ToolChoice
 from unigate.dialects.alternating import alternating
 from unigate.dialects.anthropic_messages.block_writer import Blocks
 from unigate.dialects.anthropic_messages.blocks import cache_of
@@ -15,6 +15,7 @@ from unigate.dialects.claude import Generation, generation_of
 from unigate.dialects.claude_thoughts import Thoughts, samplers_for, thinking_field, thinks_first, thoughts_for
 from unigate.dialects.losses import Losses
 from unigate.dialects.schemas import closed, of_object
+from unigate.parts import Part
 from unigate.target import Target
 
 __all__ = ["write_ask"]

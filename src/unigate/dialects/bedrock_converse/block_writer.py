@@ -16,7 +16,6 @@ from unigate.conversation import (
     Document,
     Foreign,
     Image,
-    Part,
     Refused,
     Role,
     Text,
@@ -29,6 +28,7 @@ from unigate.dialects.arguments import written_arguments
 from unigate.dialects.bedrock_converse.families import Family
 from unigate.dialects.bedrock_converse.media import Media
 from unigate.dialects.losses import Losses
+from unigate.parts import Part
 
 __all__ = ["OWN", "Blocks", "cache_point"]
 

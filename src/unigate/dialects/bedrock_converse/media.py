@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from unigate.conversation import Audio, Data, Document, FileRef, Image, Part, Source, Url, Video
+from unigate.conversation import Audio, Data, Document, FileRef, Image, Source, Url, Video
 from unigate.dialects.losses import Losses
 from unigate.dialects.media import plain_text
+from unigate.parts import Part
 
 __all__ = ["Media"]
 

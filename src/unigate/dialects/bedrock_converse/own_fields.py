@@ -6,13 +6,14 @@ from collections.abc import Iterable
 
 import msgspec
 
-from unigate.conversation import Ask, Part
+from unigate.conversation import Ask
 from unigate.dialects.alternating import Turn
 from unigate.dialects.bedrock_converse.families import family_of
 from unigate.dialects.claude import generation_of
 from unigate.dialects.claude_thoughts import samplers_for, thinking_field, thinks_first, thoughts_for
 from unigate.dialects.effort import effort_for
 from unigate.dialects.losses import Losses
+from unigate.parts import Part
 from unigate.target import Target
 from unigate.wire.typed import TypedDecoder
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from unigate.conversation import Ask, Document, Format, Part, Text, Tool, ToolChoice
+from unigate.conversation import Ask, Document, Format, Text, Tool, ToolChoice
 from unigate.dialects.alternating import Turn, alternating
 from unigate.dialects.bedrock_converse.block_writer import Blocks, cache_point
 from unigate.dialects.bedrock_converse.families import Family, family_of
@@ -18,6 +18,7 @@ from unigate.dialects.bedrock_converse.own_fields import Own, own_fields
 from unigate.dialects.claude import Generation, generation_of
 from unigate.dialects.losses import Losses
 from unigate.dialects.schemas import closed, of_object
+from unigate.parts import Part
 from unigate.target import Target
 
 __all__ = ["write_ask"]

@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from unigate.conversation import Ask, Format, Part
+from unigate.conversation import Ask, Format
 from unigate.dialects.gemini_generate.fields import CONFIG, FIELDS
 from unigate.dialects.gemini_generate.schema import json_schema
 from unigate.dialects.gemini_generate.shapes import ABSENT, ThinkingConfig, given
 from unigate.dialects.gemini_generate.spelling import camel_cased
 from unigate.errors import Refusal
+from unigate.parts import Part
 from unigate.wire.body import Body
 from unigate.wire.typed import TypedDecoder
 

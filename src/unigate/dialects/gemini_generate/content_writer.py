@@ -15,7 +15,6 @@ from unigate.conversation import (
     Foreign,
     Image,
     Message,
-    Part,
     Refused,
     Role,
     Text,
@@ -28,6 +27,7 @@ from unigate.dialects.gemini_generate.generations import Generation
 from unigate.dialects.gemini_generate.media import Medium, media_type_of
 from unigate.dialects.gemini_generate.slots import ORIGIN, PLACEHOLDER
 from unigate.dialects.losses import Losses
+from unigate.parts import Part
 
 __all__ = ["Contents"]
 

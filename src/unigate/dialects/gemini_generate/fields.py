@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from unigate.conversation import Part
 from unigate.dialects.losses import Fields, hint, meaning
+from unigate.parts import Part
 
 __all__ = ["CONFIG", "FIELDS"]
 

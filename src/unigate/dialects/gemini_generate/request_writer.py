@@ -9,13 +9,14 @@ from collections.abc import Mapping
 
 import msgspec
 
-from unigate.conversation import Ask, Format, Part, Tool, ToolChoice
+from unigate.conversation import Ask, Format, Tool, ToolChoice
 from unigate.dialects.effort import budget_for, effort_for
 from unigate.dialects.gemini_generate.content_writer import Contents
 from unigate.dialects.gemini_generate.fields import CONFIG
 from unigate.dialects.gemini_generate.generations import Generation, generation_of, is_pro
 from unigate.dialects.gemini_generate.slots import ORIGIN
 from unigate.dialects.losses import Losses
+from unigate.parts import Part
 from unigate.target import Target
 
 __all__ = ["write_ask"]

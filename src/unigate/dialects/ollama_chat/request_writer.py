@@ -8,12 +8,13 @@ from functools import lru_cache
 
 import msgspec
 
-from unigate.conversation import Ask, Part
+from unigate.conversation import Ask
 from unigate.dialects.effort import effort_for
 from unigate.dialects.losses import Losses
 from unigate.dialects.ollama_chat.fields import OPTIONS, SETTINGS
 from unigate.dialects.ollama_chat.turns import write_messages
 from unigate.dialects.schemas import of_object
+from unigate.parts import Part
 from unigate.target import Quirks, Target
 
 __all__ = ["write_ask"]

@@ -15,7 +15,6 @@ from unigate.conversation import (
     Foreign,
     Image,
     Message,
-    Part,
     Refused,
     Role,
     Source,
@@ -29,6 +28,7 @@ from unigate.conversation import (
 from unigate.dialects.losses import Losses
 from unigate.dialects.media import plain_text
 from unigate.dialects.ollama_chat.messages import ORIGIN
+from unigate.parts import Part
 
 __all__ = ["arguments_of", "write_messages"]
 

@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 import msgspec
 
-from unigate.conversation import Ask, Format, HostedTool, Part, Tool, ToolChoice
+from unigate.conversation import Ask, Format, HostedTool, Tool, ToolChoice
 from unigate.dialects.openai_chat.fields import FIELDS, HANDLED, SETTINGS
 from unigate.dialects.openai_chat.messages import Messages, read_messages
 from unigate.errors import Refusal
+from unigate.parts import Part
 from unigate.wire.body import Body
 from unigate.wire.typed import TypedDecoder
 

@@ -8,11 +8,12 @@ from functools import lru_cache
 
 import msgspec
 
-from unigate.conversation import Ask, Format, Part, Tool, ToolChoice
+from unigate.conversation import Ask, Format, Tool, ToolChoice
 from unigate.dialects.effort import effort_for
 from unigate.dialects.losses import Losses
 from unigate.dialects.openai_chat.fields import SETTINGS
 from unigate.dialects.openai_chat.turns import write_messages
+from unigate.parts import Part
 from unigate.target import Quirks, Target
 
 __all__ = ["write_ask"]

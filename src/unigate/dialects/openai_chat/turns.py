@@ -14,7 +14,6 @@ from unigate.conversation import (
     Foreign,
     Image,
     Message,
-    Part,
     Refused,
     Role,
     Text,
@@ -26,6 +25,7 @@ from unigate.conversation import (
 )
 from unigate.dialects.losses import Losses
 from unigate.dialects.media import AUDIO_FORMATS, plain_text, url_of
+from unigate.parts import Part
 from unigate.target import Quirks
 
 __all__ = ["write_messages"]

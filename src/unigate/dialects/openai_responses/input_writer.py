@@ -13,7 +13,6 @@ from unigate.conversation import (
     Foreign,
     Image,
     Message,
-    Part,
     Refused,
     Role,
     Text,
@@ -26,6 +25,7 @@ from unigate.conversation import (
 from unigate.dialects.losses import Losses
 from unigate.dialects.media import plain_text, url_of
 from unigate.dialects.openai_responses.fields import OWN
+from unigate.parts import Part
 
 __all__ = ["Items", "leading_instructions"]
 

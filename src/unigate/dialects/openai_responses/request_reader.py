@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from unigate.conversation import Ask, Format, Message, Part, Role, Text, ToolChoice
+from unigate.conversation import Ask, Format, Message, Role, Text, ToolChoice
 from unigate.dialects.openai_responses.fields import ECHOED, EXTRA_SETTINGS, FIELDS, HANDLED, SETTINGS
 from unigate.dialects.openai_responses.input_reader import Input
 from unigate.dialects.openai_responses.tools import Offered, flat_name, read_tools
 from unigate.errors import Refusal
+from unigate.parts import Part
 from unigate.wire.body import Body
 from unigate.wire.typed import TypedDecoder
 

@@ -8,11 +8,12 @@ from functools import lru_cache
 
 import msgspec
 
-from unigate.conversation import Ask, Format, Part, Text, Tool, ToolChoice
+from unigate.conversation import Ask, Format, Text, Tool, ToolChoice
 from unigate.dialects.effort import effort_for
 from unigate.dialects.losses import Losses
 from unigate.dialects.openai_responses.fields import OWN, SETTINGS
 from unigate.dialects.openai_responses.input_writer import Items, leading_instructions
+from unigate.parts import Part
 from unigate.target import Quirks, Target
 
 __all__ = ["write_ask"]
