@@ -23,8 +23,8 @@ TEXT = FILE.read_text("utf-8")
 TABLE = parse_table(yaml.safe_load(TEXT))
 
 SPEECH = re.compile(
-    r"anthropic\.(messages(\.stream)?|count_tokens|models)|bedrock\.(converse|models)|gemini\.(generate|count_tokens|embed|models)"
-    r"|cohere\.(chat|embed|rerank|models)|ollama\.(chat|embed)|coze\.chat|dify\.chat"
+    r"anthropic\.(messages(\.stream)?|count_tokens|models)|bedrock\.(converse|models)|gemini\.(generate|count_tokens|embed|batch_embed|models)"
+    r"|dashscope\.rerank|cohere\.(chat|embed|rerank|models)|ollama\.(chat|embed)|coze\.chat|dify\.chat"
     r"|openai\.(chat|completions|responses|embeddings|models|moderations|rerank"
     r"|images(\.(generations|edits|variations))?|audio(\.(speech|transcriptions|translations))?)"
 )
