@@ -20,6 +20,7 @@ from unigate.dialects.gemini_generate.shapes import (
 )
 from unigate.dialects.gemini_generate.slots import ORIGIN, signed
 from unigate.errors import Refusal
+from unigate.wire.typed import TypedDecoder
 
 __all__ = ["read_contents", "read_system"]
 
@@ -32,6 +33,7 @@ _ROLES: Mapping[str, Role] = {
 # What a tool's result is called that is no more than a text (ai.google.dev/api/caching#FunctionResponse).
 _ALONE = frozenset({"output", "result", "error"})
 
+_text = TypedDecoder(str, "contents[].parts[].functionResponse.response")
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _encode = msgspec.json.Encoder().encode
 
@@ -170,7 +172,7 @@ def _said(response: msgspec.Raw) -> tuple[str, bool]:
     if len(fields) == 1:
         name, raw = next(iter(fields.items()))
         if name in _ALONE and bytes(raw).startswith(b'"'):
-            return msgspec.json.decode(raw, type=str), name == "error"
+            return _text.decode(raw)[0], name == "error"
     return bytes(response).decode("utf-8", "replace"), False
 
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from unigate.conversation import Ask, HostedTool, Tool, ToolChoice
-from unigate.conversation import Part as AskPart
 from unigate.dialects.gemini_generate.config_reader import read_config
 from unigate.dialects.gemini_generate.content_reader import read_contents, read_system
 from unigate.dialects.gemini_generate.fields import FIELDS
@@ -24,6 +23,7 @@ from unigate.dialects.gemini_generate.shapes import (
 from unigate.dialects.gemini_generate.slots import ORIGIN
 from unigate.dialects.gemini_generate.spelling import camel_cased, camel_name
 from unigate.errors import Refusal
+from unigate.parts import Part as AskPart
 from unigate.wire.body import Body
 from unigate.wire.typed import TypedDecoder
 

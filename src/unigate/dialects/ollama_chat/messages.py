@@ -8,12 +8,14 @@ import msgspec
 
 from unigate.conversation import Block, Data, Image, Message, Role, Text, Thinking, ToolResult, ToolUse
 from unigate.errors import Refusal
+from unigate.wire.typed import TypedDecoder
 
 __all__ = ["ORIGIN", "ChatMessage", "pictures", "read_messages"]
 
 ORIGIN = "ollama.chat"
 
 _NULL = msgspec.Raw(b"null")
+_text = TypedDecoder(str, "messages[].tool_calls[].function.arguments")
 # What the bytes of each kind of picture begin with, as base64; nothing else says which kind one is.
 _KINDS = (("iVBOR", "image/png"), ("R0lG", "image/gif"), ("UklG", "image/webp"), ("/9j/", "image/jpeg"))
 _ROLES = {role.value: role for role in Role}
@@ -105,5 +107,5 @@ def _arguments(raw: msgspec.Raw) -> str:
     """Arguments are an object; some clients send them as text, as OpenAI's format has them."""
     content = bytes(raw)
     if content.startswith(b'"'):
-        return msgspec.json.decode(content, type=str)
+        return _text.decode(raw)[0]
     return "{}" if content == b"null" else content.decode("utf-8", "replace")
