@@ -260,6 +260,9 @@ class _Line(msgspec.Struct, omit_defaults=True, gc=False):
     output_tokens: int | None = None
     cached_tokens: int | None = None
     reasoning_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    audio_input_tokens: int | None = None
+    audio_output_tokens: int | None = None
     estimated: bool = False
     error: str | None = None
     peer: str | None = None
@@ -297,6 +300,9 @@ def log_line(record: Record) -> bytes:
         output_tokens=usage.output_tokens,
         cached_tokens=usage.cached_tokens,
         reasoning_tokens=usage.reasoning_tokens,
+        cache_write_tokens=usage.cache_write_tokens,
+        audio_input_tokens=usage.audio_input_tokens,
+        audio_output_tokens=usage.audio_output_tokens,
         estimated=usage.estimated,
         error=record.error,
         peer=record.peer,
