@@ -222,11 +222,31 @@ def test_results_without_ids_answer_the_waiting_calls_of_their_name_in_order() -
 
 def test_a_result_may_show_pictures() -> None:
     picture = {"inlineData": {"mimeType": "image/png", "data": "AAAA"}}
-    response = {"name": "look", "id": "c1", "response": {"result": "see"}, "parts": [picture]}
+    stored = {"fileData": {"mimeType": "image/png", "fileUri": "gs://a"}}
+    response = {"name": "look", "id": "c1", "response": {"result": "see"}}
+    inside = Image(Data("image/png", "AAAA"))
 
-    assert said({"functionResponse": response}) == (
-        ToolResult("c1", (Text("see"), Image(Data("image/png", "AAAA"))), False, "look"),
+    assert said({"functionResponse": {**response, "parts": [picture, stored, {}]}}) == (
+        ToolResult("c1", (Text("see"), inside, Image(Url("gs://a", "image/png"))), False, "look"),
     )
+    assert said({"functionResponse": {**response, "parts": picture}}) == (
+        ToolResult("c1", (Text("see"), inside), False, "look"),
+    )
+
+
+def test_broken_text_in_a_result_is_refused_by_its_place() -> None:
+    broken = b'{"contents":[{"parts":[{"functionResponse":{"name":"f","response":{"output":"\xff"}}}]}]}'
+
+    with pytest.raises(Refusal) as caught:
+        read_ask(decode_body(broken), "m", streamed=False)
+    assert caught.value.told.param == "contents[].parts[].functionResponse.response"
+
+
+def test_broken_text_in_arguments_is_made_readable() -> None:
+    broken = b'{"contents":[{"role":"model","parts":[{"functionCall":{"name":"f","args":{"a":"\xff"}}}]}]}'
+    ask = read_ask(decode_body(broken), "m", streamed=False)
+
+    assert ask.messages[0].blocks == (ToolUse("call_1", "f", '{"a":"\ufffd"}'),)
 
 
 def test_a_schema_of_openapi_becomes_json_schema() -> None:
@@ -327,6 +347,7 @@ def test_how_much_to_think(thinking: object, expected: tuple[str | None, int | N
     ("config", "schema"),
     [
         ({"responseMimeType": "application/json"}, None),
+        ({"responseFormat": {"text": {"mimeType": "APPLICATION_JSON"}}}, None),
         ({"responseMimeType": "application/json", "responseSchema": {"type": "STRING"}}, {"type": "string"}),
         ({"responseSchema": {"type": "STRING"}, "responseMimeType": "application/json"}, {"type": "string"}),
         ({"responseJsonSchema": {"type": "string"}}, {"type": "string"}),
@@ -376,7 +397,12 @@ def test_what_only_gemini_knows_is_told_by_name_and_what_nobody_knows_too() -> N
         store=False,
         shoeSize=43,
         contents=[{"parts": [{"text": "Hi", "videoMetadata": {}, "weight": 1}]}],
-        generationConfig={"speechConfig": {}, "shoe": 1},
+        generationConfig={
+            "speechConfig": {},
+            "shoe": 1,
+            "thinkingConfig": {"shoe": 1},
+            "responseFormat": {"text": {"mimeType": "TEXT_PLAIN"}, "shoe": 1},
+        },
         toolConfig={"retrievalConfig": {}},
         model="models/m",
     )
@@ -386,12 +412,15 @@ def test_what_only_gemini_knows_is_told_by_name_and_what_nobody_knows_too() -> N
     assert losses.dropped == (
         "contents[].parts[].videoMetadata",
         "contents[].parts[].weight",
+        "generationConfig.responseFormat.shoe",
         "generationConfig.shoe",
         "generationConfig.speechConfig",
+        "generationConfig.thinkingConfig.shoe",
         "safetySettings",
         "shoeSize",
         "toolConfig.retrievalConfig",
     )
+    assert ask.others == ("safetySettings", "generationConfig.speechConfig")
     assert {part: plain(raw) for part, raw in ask.settings.items()} == {
         Part.METADATA: {"team": "a"},
         Part.STORE: False,

@@ -262,6 +262,17 @@ def test_bad_input_is_refused_by_its_place(fields: Json, param: str) -> None:
     assert (refusal.told.status, refusal.told.param) == (400, param)
 
 
+def test_broken_text_in_arguments_is_refused_or_made_readable() -> None:
+    def arguments(told: bytes) -> Ask:
+        call = b'{"function":{"name":"f","arguments":' + told + b"}}"
+        return read_ask(decode_body(b'{"messages":[{"role":"assistant","tool_calls":[' + call + b"]}]}"), "m", False)
+
+    with pytest.raises(Refusal) as caught:
+        arguments(b'"\xff"')
+    assert caught.value.told.param == "messages[].tool_calls[].function.arguments"
+    assert arguments(b'{"a":"\xff"}').messages[0].blocks == (ToolUse("call_1", "f", '{"a":"\ufffd"}'),)
+
+
 def test_an_empty_prompt_is_refused() -> None:
     with pytest.raises(Refusal) as caught:
         generated(prompt="")
