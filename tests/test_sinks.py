@@ -284,7 +284,7 @@ def test_a_terminal_that_nobody_reads_is_not_waited_for_and_told_what_it_missed(
 def test_every_field_of_a_record_has_its_place_in_a_line() -> None:
     numbers = {"at_ns", "status", "total_us", "first_byte_us", "overhead_us"}
     texts = set(Record.__struct_fields__) - numbers - {"usage", "attempts", "streamed", "demo"}
-    usage = Usage(1, 2, 3, 4, True)
+    usage = Usage(1, 2, 3, 4, True, 5, 6, 7)
     line = json.loads(log_line(changed(**dict.fromkeys(texts, "text"), **dict.fromkeys(numbers, 5), usage=usage)))
 
     renamed = {"id": "request_id", "at_ns": "time"}
