@@ -43,7 +43,7 @@ _KNOWN_ITEMS = frozenset({"message", "reasoning", "function_call", "custom_tool_
 class ResponsesReader:
     """Reads one answer, streamed or whole."""
 
-    __slots__ = ("_begun", "_end", "_events", "_output", "_passed", "_usage")
+    __slots__ = ("_begun", "_end", "_events", "_fault", "_output", "_passed", "_usage")
 
     def __init__(self, asked: Asked) -> None:
         self._events = sse.Events()
@@ -52,6 +52,7 @@ class ResponsesReader:
         self._passed = 0
         self._begun = False
         self._end: parts.Response | None = None
+        self._fault: Fault | None = None
 
     @property
     def usage(self) -> Usage:
@@ -60,16 +61,13 @@ class ResponsesReader:
 
     def feed(self, chunk: bytes) -> list[Event]:
         """See `AnswerReader.feed`."""
-        found: list[Event] = []
-        for event in self._events.feed(chunk):
-            self._take(event, found)
-        return found
+        return self._take_all(self._events.feed(chunk))
 
     def close(self) -> list[Event]:
         """See `AnswerReader.close`."""
-        found: list[Event] = []
-        for event in self._events.close():
-            self._take(event, found)
+        found = self._take_all(self._events.close())
+        if self._fault is not None:
+            raise self._fault
         if self._end is None:
             raise Fault(Kind.TRUNCATED, "The upstream's stream ended before the answer was finished.")
         self._finish(self._end, found)
@@ -85,6 +83,20 @@ class ResponsesReader:
         self._take_end(response, found)
         self._finish(response, found)
         return Collector(found).answer()
+
+    def _take_all(self, events: list[bytes]) -> list[Event]:
+        """What events say; a fault among them waits for those before it, however the bytes were cut."""
+        if self._fault is not None:
+            raise self._fault
+        found: list[Event] = []
+        try:
+            for event in events:
+                self._take(event, found)
+        except Fault as fault:
+            if not found:
+                raise
+            self._fault = fault
+        return found
 
     def _take(self, event: bytes, found: list[Event]) -> None:
         data = _data_of(event)
