@@ -32,6 +32,8 @@ NAMES = {
     "coze.chat": "coze",
     "dify.chat": "dify",
 }
+# A name that the providers' rows know as one of a model that thinks; what stands before a script is ignored.
+MODELS = {"openai.chat": "gpt-5/", "openai.responses": "gpt-5/"}
 CONFIG = """
 server: {{port: {port}, drain: 2}}
 providers:
@@ -51,6 +53,11 @@ models:
 keys:
   - {{name: judge, key: "${{CLIENT_KEY}}"}}
 """
+
+
+def prefix_of(dialect: str) -> str:
+    """What comes before a script in the name of a model at the provider that speaks this format."""
+    return f"{NAMES[dialect]}/{MODELS.get(dialect, '')}"
 
 
 @contextmanager

@@ -12,15 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from formats import NAMES, NODE, installed_before
+from formats import NODE, installed_before, prefix_of
 from gateways import UPSTREAM_KEY, Gateway, clean_environment
 
 DIRECT = "direct"
 # The pairs that the gateway carries; the others are switched on as its formats land.
 SWITCHED_ON: dict[str, tuple[str, ...]] = {
-    "codex": ("openai.responses",),
-    "claude": ("openai.chat", "anthropic.messages", "gemini.generate"),
-    "gemini": ("openai.chat", "anthropic.messages", "gemini.generate"),
+    "codex": ("openai.chat", "openai.responses", "anthropic.messages", "gemini.generate"),
+    "claude": ("openai.chat", "openai.responses", "anthropic.messages", "gemini.generate"),
+    "gemini": ("openai.chat", "openai.responses", "anthropic.messages", "gemini.generate"),
 }
 BOUND_S = 60
 # The scripted upstream fills a tool's argument with the first known place in the text: this is our program's name.
@@ -119,7 +119,7 @@ def place(request: pytest.FixtureRequest, upstream: str) -> Callable[[str, str],
         if target == DIRECT:
             return Place(upstream, UPSTREAM_KEY, model)
         gateway: Gateway = request.getfixturevalue("formats")
-        return Place(gateway.url, gateway.client_key, f"{NAMES[target]}/{model}")
+        return Place(gateway.url, gateway.client_key, prefix_of(target) + model)
 
     return find
 

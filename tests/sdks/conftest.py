@@ -10,7 +10,7 @@ from jury import Judge
 from limits import DIRECT
 from vendors import Client
 
-from formats import NAMES, running_formats
+from formats import prefix_of, running_formats
 from gateways import UPSTREAM_KEY, Gateway
 from harness import start_mock
 
@@ -53,7 +53,7 @@ def place(request: pytest.FixtureRequest, upstream: str) -> Callable[[Client, st
             signed = client.dialect == "bedrock.converse"
             return request.getfixturevalue("aws") if signed else upstream, UPSTREAM_KEY, ""
         gateway: Gateway = request.getfixturevalue("formats")
-        return gateway.url, gateway.client_key, f"{NAMES[target]}/"
+        return gateway.url, gateway.client_key, prefix_of(target)
 
     return find
 

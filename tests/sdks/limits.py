@@ -26,13 +26,16 @@ SPOKEN = (
     "gemini.generate",
     *("bedrock.converse", "cohere.chat", "ollama.chat"),
 )
-# Known defects: patterns of client, target and feature, and what is wrong.
+# Known defects: patterns of client, target and case, and what is wrong.
 KNOWN: tuple[tuple[str, str, str, str], ...] = (
     # Google's libraries ask under /v1, not /v1beta; only their x-goog-api-key tells them from others.
-    ("gemini.generate-*", "*", "models", "models under /v1 are listed in OpenAI's shape only"),
+    ("gemini.generate-*", "*", "models-whole", "models under /v1 are listed in OpenAI's shape only"),
     # The library keeps only the last piece of `reasoning_details`, which has the signature but not the text.
-    ("openai.chat-javascript", "anthropic.messages", "thinking_loop", "thinking comes back without its text"),
+    ("openai.chat-javascript", "anthropic.messages", "thinking_loop-stream", "thinking comes back without its text"),
+    ("openai.chat-javascript", "anthropic.messages", "redacted_loop-stream", "the same"),
 )
+# What a provider's format cannot say: patterns of client, target and case, and a word of the refusal.
+REFUSED: tuple[tuple[str, str, str, str], ...] = (("*", "openai.responses", "stop-*", "stop"),)
 
 
 def targets(client: Client) -> list[str]:
@@ -41,10 +44,20 @@ def targets(client: Client) -> list[str]:
     return [DIRECT] * (client.dialect in SPOKEN) + [name for name in NAMES if name in through]
 
 
-def known(client: Client, target: str, feature: str) -> str | None:
+def known(client: Client, target: str, case: str) -> str | None:
     """What is known to be wrong with this case."""
-    place = (client.id, target, feature)
-    return next((row[3] for row in KNOWN if all(map(fnmatch, place, row[:3]))), None)
+    return found(KNOWN, client, target, case)
+
+
+def refused(client: Client, target: str, case: str) -> str | None:
+    """The word that must stand in the refusal of this case."""
+    return found(REFUSED, client, target, case)
+
+
+def found(rows: tuple[tuple[str, str, str, str], ...], client: Client, target: str, case: str) -> str | None:
+    """The last part of the row that this case matches."""
+    place = (client.id, target, case)
+    return next((row[3] for row in rows if all(map(fnmatch, place, row[:3]))), None)
 
 
 PAIRS = [(client, target) for client in CLIENTS for target in targets(client)]

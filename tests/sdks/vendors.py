@@ -82,7 +82,7 @@ BEDROCK = by_status(
 )
 
 CHAT_ENDS = {"sequence": "stop", "stop": "stop", "length": "length", "tools": "tool_calls", "refusal": "content_filter"}
-RESPONSES_ENDS = {"stop": "completed", "length": "max_output_tokens", "tools": "completed", "refusal": "completed"}
+RESPONSES_ENDS = {"stop": "completed", "length": "max_output_tokens", "tools": "completed", "refusal": "content_filter"}
 MESSAGES_ENDS = {
     "sequence": "stop_sequence",
     "stop": "end_turn",
