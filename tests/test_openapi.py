@@ -80,7 +80,7 @@ def test_everything_in_the_document_is_served(document: dict[str, dict], api: Cl
         (method, path.replace("{model}", "a/b").replace("{deployment}", "gpt-35").replace("{id}", "key_1"))
         for method, path, _ in operations(document)
     ]
-    without_v1 = [(method, path.removeprefix("/v1")) for method, path in told]
+    without_v1 = [(method, path.removeprefix("/v1")) for method, path in told if path.startswith("/v1/")]
 
     assert [one for one in told + without_v1 if not is_served(api, *one)] == []
 
@@ -94,18 +94,42 @@ def test_everything_a_door_lists_is_in_the_document(document: dict[str, dict], a
     ]
     told = {(method, path) for method, path, _ in operations(document)}
     missing = [
-        (method, path) for method, path in listed if (method, path) not in told and (method, "/v1" + path) not in told
+        (method, path)
+        for method, path in listed
+        if told.isdisjoint((method, spelled) for spelled in (path, "/v1" + path, path.removeprefix("/v1")))
     ]
+    in_the_body = [one for one in DIALECTS.values() if one.serves_clients and one.model_in != "path"]
 
-    assert len(listed) > 2 * len(DIALECTS)
+    assert len(listed) > 2 * len(in_the_body)
     assert missing == []
 
 
-def test_a_new_dialect_appears_by_itself(admin: dict[str, object]) -> None:
-    fresh = msgspec.structs.replace(DIALECTS["openai.chat"], name="new.format", operation="/new/operation")
-    document = json.loads(build_document(admin, {"new.format": fresh}))
+def test_every_verb_behind_a_models_name_is_in_the_document(document: dict[str, dict], api: ClientApi) -> None:
+    in_the_path = [one for one in DIALECTS.values() if one.serves_clients and one.model_in == "path"]
+    words = {word.partition("?")[0] for one in in_the_path for word in (one.operation, one.stream_operation) if word}
 
-    assert document["paths"]["/v1/new/operation"]["post"]["summary"] == "new.format"
+    assert len(words) > 4
+    assert {path for path in document["paths"] if ":" in path} == {"/v1beta" + word for word in words}
+
+
+def test_each_client_is_told_of_errors_in_its_own_shape(document: dict[str, dict]) -> None:
+    shapes = {
+        path: (told["responses"]["429"]["$ref"]).rpartition("/")[2]
+        for _, path, told in operations(document)
+        if "429" in told["responses"]
+    }
+
+    assert shapes["/v1/chat/completions"] == "429"
+    assert shapes["/v1/messages"] == shapes["/v1/messages/count_tokens"] == "AnthropicError429"
+    assert shapes["/v1beta/models/{model}:generateContent"] == "GeminiError429"
+    assert shapes["/api/embed"] == "OllamaError429"
+
+
+def test_a_new_dialect_appears_by_itself(admin: dict[str, object]) -> None:
+    fresh = msgspec.structs.replace(DIALECTS["openai.chat"], name="openai.new", operation="/new/operation")
+    document = json.loads(build_document(admin, {"openai.new": fresh}))
+
+    assert document["paths"]["/v1/new/operation"]["post"]["summary"] == "openai.new"
     assert "/openai/deployments/{deployment}/new/operation" in document["paths"]
     schemathesis.openapi.from_dict(document).validate()
 

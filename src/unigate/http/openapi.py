@@ -5,6 +5,7 @@ What is said of each dialect is data in pages/openapi.json; one that nothing is 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from importlib.resources import files
 
@@ -20,6 +21,14 @@ __all__ = ["build_document"]
 Part = dict[str, object]
 """A piece of the document, as JSON has it."""
 
+_MODEL: Part = {
+    "name": "model",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "string", "minLength": 1},
+    "example": "gpt-4o-mini",
+    "description": "A name may contain slashes, as they are or as `%2F` · 名称可含斜杠，原样或写作 `%2F`",
+}
 _AZURE_PARAMETERS: list[Part] = [
     {"name": "deployment", "in": "path", "required": True, "schema": {"type": "string"}, "example": "gpt-3.5-turbo"},
     {"name": "api-version", "in": "query", "schema": {"type": "string"}, "example": "2024-10-21"},
@@ -34,10 +43,14 @@ class _Told(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     description: tuple[str, ...]
     request: str
     examples: Part = {}
+    parameters: list[Part] = []
     answer: str = "AnyAnswer"
     answer_type: str = "application/json"
-    answer_example: Part | None = None
+    answer_example: object = None
+    stream_type: str = "text/event-stream"
     stream_example: str | None = None
+    # The shape in which this dialect's clients are told of errors.
+    error: str = "Error"
 
 
 class _Data(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -80,34 +93,49 @@ def build_document(admin: Mapping[str, object], dialects: Mapping[str, Dialect] 
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "description": _KEY}},
             "schemas": {**data.schemas, **administration.components.get("schemas", {})},
             "headers": {**data.error_headers, **data.answer_headers},
-            "responses": {status: _error(data, words) for status, words in data.errors.items()},
+            "responses": _errors(data),
         },
     }
     return msgspec.json.encode(document)
 
 
 _KEY = (
-    "A key made with `unigate keys create NAME`. `x-api-key` and `api-key` headers are taken as well.\n\n"
-    "用 `unigate keys create 名称` 新建的密钥；也可放在 `x-api-key` 或 `api-key` 请求头中。"
+    "A key made with `unigate keys create NAME`. The headers `x-api-key`, `api-key` and `x-goog-api-key` are taken as"
+    " well, and `?key=`.\n\n"
+    "用 `unigate keys create 名称` 新建的密钥；也可放在 `x-api-key`、`api-key`、`x-goog-api-key` 请求头或 `?key=` 中。"
 )
 
 
 def _carried(data: _Data, dialects: Mapping[str, Dialect]) -> Part:
-    return {
-        "/v1" + dialect.operation: {"post": _operation(data, dialect, _operation_id(dialect))}
-        for dialect in dialects.values()
-        if dialect.serves_clients and dialect.model_in != "path"
-    }
+    paths: Part = {}
+    for dialect in dialects.values():
+        if not dialect.serves_clients:
+            continue
+        told = data.carried.get(dialect.name) or _in_general(dialect)
+        paths.setdefault(_path(dialect), {"post": _operation(data, dialect, told, _operation_id(dialect.operation))})
+        streams = data.carried.get(f"{dialect.name}.stream")
+        if streams is not None:
+            path = dialect.stream_operation.partition("?")[0]
+            paths[f"/v1beta{path}"] = {"post": _operation(data, dialect, streams, _operation_id(path))}
+    return paths
+
+
+def _path(dialect: Dialect) -> str:
+    """Where the official clients of a dialect look for it."""
+    if dialect.model_in == "path":
+        return f"/v1beta{dialect.operation}"
+    return dialect.operation if dialect.operation.startswith("/api/") else f"/v1{dialect.operation}"
 
 
 def _azure(data: _Data, dialects: Mapping[str, Dialect]) -> Part:
     paths: Part = {}
     for dialect in dialects.values():
-        if not dialect.serves_clients or dialect.model_in == "path":
+        if not dialect.name.startswith("openai.") or not dialect.serves_clients:
             continue
-        operation = _operation(data, dialect, "azure_" + _operation_id(dialect))
+        told = data.carried.get(dialect.name) or _in_general(dialect)
+        operation = _operation(data, dialect, told, f"azure_{_operation_id(dialect.operation)}")
         operation |= {"tags": ["Azure"], "parameters": _AZURE_PARAMETERS}
-        paths["/openai/deployments/{deployment}" + dialect.operation] = {"post": operation}
+        paths[f"/openai/deployments/{{deployment}}{dialect.operation}"] = {"post": operation}
     return paths
 
 
@@ -118,12 +146,11 @@ def _administration(admin: _Admin) -> Part:
     }
 
 
-def _operation(data: _Data, dialect: Dialect, operation_id: str) -> Part:
-    told = data.carried.get(dialect.name) or _in_general(dialect)
+def _operation(data: _Data, dialect: Dialect, told: _Told, operation_id: str) -> Part:
     request: Part = {"schema": {"$ref": f"#/components/schemas/{told.request}"}}
     if told.examples:
         request["examples"] = told.examples
-    return {
+    operation: Part = {
         "tags": [told.tag],
         "operationId": operation_id,
         "summary": told.summary,
@@ -131,9 +158,13 @@ def _operation(data: _Data, dialect: Dialect, operation_id: str) -> Part:
         "requestBody": {"required": True, "content": {_request_type(dialect): request}},
         "responses": {
             "200": {"description": "OK", "headers": _refs("headers", data.answer_headers), "content": _answers(told)},
-            **_refs("responses", data.errors),
+            **{status: {"$ref": f"#/components/responses/{_response(told.error, status)}"} for status in data.errors},
         },
     }
+    parameters = [_MODEL, *told.parameters] if dialect.model_in == "path" else told.parameters
+    if parameters:
+        operation["parameters"] = parameters
+    return operation
 
 
 def _answers(told: _Told) -> Part:
@@ -145,7 +176,7 @@ def _answers(told: _Told) -> Part:
     if told.stream_example is None:
         return {"application/json": whole}
     stream: Part = {"schema": {"type": "string"}, "example": told.stream_example}
-    return {"application/json": whole, "text/event-stream": stream}
+    return {"application/json": whole, told.stream_type: stream}
 
 
 def _in_general(dialect: Dialect) -> _Told:
@@ -157,8 +188,22 @@ def _in_general(dialect: Dialect) -> _Told:
     )
 
 
-def _error(data: _Data, words: str) -> Part:
-    schema: Part = {"$ref": "#/components/schemas/Error"}
+def _errors(data: _Data) -> Part:
+    """Each error in each shape that some client reads."""
+    shapes = {told.error for told in data.carried.values()}
+    return {
+        _response(shape, status): _error(data, words, shape)
+        for shape in sorted(shapes)
+        for status, words in data.errors.items()
+    }
+
+
+def _response(shape: str, status: str) -> str:
+    return status if shape == "Error" else f"{shape}{status}"
+
+
+def _error(data: _Data, words: str, shape: str) -> Part:
+    schema: Part = {"$ref": f"#/components/schemas/{shape}"}
     return {
         "description": words,
         "headers": _refs("headers", data.error_headers),
@@ -174,5 +219,5 @@ def _request_type(dialect: Dialect) -> str:
     return "multipart/form-data" if dialect.model_in == "form" else "application/json"
 
 
-def _operation_id(dialect: Dialect) -> str:
-    return dialect.operation.strip("/").replace("/", "_")
+def _operation_id(path: str) -> str:
+    return re.sub(r"\W+", "_", path.replace("{model}", "")).strip("_")
