@@ -19,6 +19,7 @@ from harness import Answer
 from unigate.clock import wall
 from unigate.dialects.table import DIALECTS
 from unigate.http import client_api
+from unigate.http import paths as client_paths
 from unigate.http.client_api import ClientApi
 
 pytestmark = pytest.mark.xdist_group("security_auth")
@@ -26,14 +27,24 @@ pytestmark = pytest.mark.xdist_group("security_auth")
 # Who may use a route. A route that is missing here fails `test_every_route_has_a_verdict`: decide, then add it.
 ANYONE = {"/", "/health", "/health/ready", "/docs", "/redoc", "/openapi.json", "/docs/assets/{name}"}
 CLIENT = {
-    *(dialect.operation for dialect in DIALECTS.values()),
     *("/openai/deployments/{name}" + dialect.operation for dialect in DIALECTS.values()),
-    "/models",
-    "/models/{name}",
+    *(
+        prefix + word.partition("?")[0].replace("{model}", "{name}")
+        for dialect in DIALECTS.values()
+        for word in (dialect.operation, dialect.stream_operation)
+        for prefix in ("", "/v1beta")
+    ),
+    *("/models", "/models/{name}", "/v1beta/models", "/v1beta/models/{name}"),
 }
 ADMIN = {"/admin/v1/keys", "/admin/v1/keys/{name}"}
 # Paths that carry a name are recognised by these beginnings.
-BEGINNINGS = {"/v1/models/", "/models/", "/openai/deployments/", "/docs/assets/", "/admin/v1/"}
+BEGINNINGS = {
+    *("/v1/models/", "/models/", "/v1beta/models/", "/docs/assets/", "/admin/v1/"),
+    *("/openai/deployments/", "/v1", "/models"),
+}
+
+# The top level of an error, and of nothing else, in the shapes of all clients.
+ERRORS = ({"error"}, {"type", "error"})
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 SPELLED_IN_HEADERS = (
@@ -106,7 +117,7 @@ class Route:
 def template(path: str) -> str:
     """A path as the verdicts name it: one name for all parameters, with and without /v1."""
     path = re.sub(r"\{[^}]*\}", "{name}", path)
-    return path.removeprefix("/v1") or "/"
+    return path.removeprefix("/v1") if path.startswith("/v1/") else path
 
 
 def own_table() -> dict[str, tuple[str, ...]]:
@@ -136,6 +147,7 @@ def role_of(path: str) -> str:
 def routes(gateway: Gateway) -> list[Route]:
     """Every route there is, each with one of its methods."""
     extra = {f"{prefix}/models/{{name}}": ("GET",) for prefix in ("", "/v1")}
+    extra |= {"/v1/models/{name}:generateContent": ("POST",), "/v1beta/models/{name}": ("GET",)}
     extra |= {"/openai/deployments/{name}/chat/completions": ("POST",), "/admin/v1/keys/{name}": ("DELETE",)}
     found = {**extra, **documented(gateway), **own_table()}
     return [
@@ -171,7 +183,7 @@ def strangers(gateway: Gateway, revoked: str) -> dict[str, str]:
 
 def refused(answer: Answer, among: set[int]) -> bool:
     """Whether somebody was turned away, with an error and nothing else."""
-    return answer.status in among and (not answer.body or set(answer.json()) == {"error"})
+    return answer.status in among and (not answer.body or set(answer.json()) in ERRORS)
 
 
 def test_every_route_has_a_verdict(gateway: Gateway) -> None:
@@ -181,11 +193,16 @@ def test_every_route_has_a_verdict(gateway: Gateway) -> None:
 
 
 def test_every_path_with_a_name_in_it_is_known_here() -> None:
-    tree = ast.parse(Path(inspect.getfile(client_api)).read_text("utf-8"))
-    pattern = next(node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name == "_by_pattern")
-    texts = {node.value for node in ast.walk(pattern) if isinstance(node, ast.Constant)}
+    patterns = [
+        node
+        for module in (client_api, client_paths)
+        for node in ast.walk(ast.parse(Path(inspect.getfile(module)).read_text("utf-8")))
+        if isinstance(node, ast.FunctionDef) and node.name in ("_by_pattern", "place_of")
+    ]
+    texts = {node.value for pattern in patterns for node in ast.walk(pattern) if isinstance(node, ast.Constant)}
     beginnings = {text.decode() for text in texts if isinstance(text, bytes) and text.startswith(b"/") and text != b"/"}
 
+    assert len(patterns) == 2
     assert beginnings == BEGINNINGS
 
 
