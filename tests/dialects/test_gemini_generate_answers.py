@@ -611,10 +611,12 @@ def test_the_meter_counts_events_where_a_cut_stream_told_too_little() -> None:
 
 
 def test_the_meter_sees_a_blocked_prompt_as_an_end() -> None:
-    blocked = stream({"promptFeedback": {"blockReason": "SAFETY"}})
+    blocked = stream({"promptFeedback": {"blockReason": "SAFETY"}, "usageMetadata": {"promptTokenCount": 3}})
+    warned = stream({**chunk({"text": "a"}), "promptFeedback": {"blockReason": "OTHER"}})
     meter = GenerateMeter(shows_usage=False)
 
-    assert (meter.watch(blocked), meter.ended) == ((b"", blocked), True)
+    assert (meter.watch(warned), meter.ended) == ((warned, b""), False)
+    assert (meter.watch(blocked), meter.ended, meter.usage) == ((b"", blocked), True, Usage(3, 0))
 
 
 @pytest.mark.parametrize("content", [stream(ERROR), json.dumps(ERROR, indent=1).encode()])

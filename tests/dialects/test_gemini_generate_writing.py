@@ -163,6 +163,30 @@ def test_models_from_the_third_generation_on_are_told_ids_and_shown_pictures_ins
     assert contents(call, result, model=OLD)[1]["parts"] == [{"functionResponse": response}, shown]
 
 
+def test_what_a_function_response_cannot_hold_stands_beside_it() -> None:
+    elsewhere, sound = Image(Url("https://x/a.png")), Image(Data("image/gif", "AAAA"))
+    (content,) = contents(Message(Role.USER, (ToolResult("a", (elsewhere, sound), name="look"),)))
+
+    assert content["parts"] == [
+        {"functionResponse": {"name": "look", "response": {"output": ""}, "id": "a"}},
+        {"fileData": {"mimeType": "image/png", "fileUri": "https://x/a.png"}},
+        {"inlineData": {"mimeType": "image/gif", "data": "AAAA"}},
+    ]
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        Text("a", cache="5m"),
+        Image(Data("image/png", "AAAA"), cache=""),
+        ToolUse("a", "f", "{}", cache=""),
+        ToolResult("a", (), cache=""),
+    ],
+)
+def test_marks_for_a_cache_are_told_wherever_they_stand(block: Block) -> None:
+    assert written(Ask(model="m", messages=(Message(Role.USER, (block,)),)))[1] == ("cache",)
+
+
 @pytest.mark.parametrize(
     ("arguments", "args"),
     [("", {}), ("null", {}), (' {"a":1}', {"a": 1}), ("[1]", {"input": "[1]"}), ("{", {"input": "{"})],
@@ -179,6 +203,14 @@ def test_a_signature_hangs_on_what_follows_it() -> None:
         {"text": "Hm.", "thought": True},
         {"text": "Yes.", "thoughtSignature": "c2ln"},
         {"text": "", "thoughtSignature": "ZW5k"},
+    ]
+
+
+def test_two_signatures_in_a_row_and_that_of_a_shown_thought_keep_their_places() -> None:
+    assert parts(Thinking("", "MQ==", OWN), Thinking("", "Mg==", OWN), Text("a"), Thinking("Hm.", "Mw==", OWN)) == [
+        {"text": "", "thoughtSignature": "MQ=="},
+        {"text": "a", "thoughtSignature": "Mg=="},
+        {"text": "Hm.", "thought": True, "thoughtSignature": "Mw=="},
     ]
 
 
