@@ -76,7 +76,7 @@ def expected(fact: Object, client: Dialect) -> Object:
         finish = REFUSED.get(client.name, finish)
     return {
         "text": fact["text"] or (fact["refusal"] if client.name in WITHOUT_REFUSALS else None),
-        "thinking": fact["thinking"],
+        "thinking": fact["thinking"] or fact.get("plan"),  # Cohere's plan for its tools is reasoning anywhere else
         "refusal": None if client.name in WITHOUT_REFUSALS else fact["refusal"],
         "tools": [call_facts(call, client) for call in fact["tools"]],
         "signatures": [] if client.name in WITHOUT_SIGNATURES else signatures(fact),

@@ -5,9 +5,13 @@ from __future__ import annotations
 from functools import partial
 
 from unigate.dialects.anthropic_messages.dialect import COUNT_TOKENS, MESSAGES
+from unigate.dialects.bedrock_converse.dialect import CONVERSE
+from unigate.dialects.cohere_chat.dialect import COHERE
 from unigate.dialects.dialect import Dialect
 from unigate.dialects.gemini_generate.dialect import COUNT_TOKENS as GEMINI_COUNT_TOKENS
 from unigate.dialects.gemini_generate.dialect import GENERATE, GENERATE_ARRAY
+from unigate.dialects.ollama_chat.dialect import CHAT as OLLAMA_CHAT
+from unigate.dialects.ollama_chat.dialect import GENERATE as OLLAMA_GENERATE
 from unigate.dialects.openai_chat.dialect import CHAT
 from unigate.dialects.openai_errors import read_fault
 from unigate.dialects.openai_meters import ChatMeter, SilentMeter
@@ -32,6 +36,10 @@ _TRANSLATED: tuple[Dialect, ...] = (
     MESSAGES,
     GENERATE,
     GENERATE_ARRAY,
+    OLLAMA_CHAT,
+    OLLAMA_GENERATE,
+    CONVERSE,
+    COHERE,
 )
 _CARRIED: tuple[Dialect, ...] = (
     COUNT_TOKENS,

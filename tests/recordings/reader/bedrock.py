@@ -34,7 +34,7 @@ FINISH = {
     "guardrail_intervened": "content_filter",
     "content_filtered": "content_filter",
 }
-MEDIA = {"image": "image", "document": "file", "video": "video"}
+MEDIA = {"image": "image", "document": "file", "video": "video", "audio": "audio"}
 CHOICES = {"auto": "auto", "any": "required"}
 
 
