@@ -218,6 +218,27 @@ def test_models_are_listed_in_each_client_s_shape(mixed: Gateway) -> None:
     assert "models/either" in [model["name"] for model in get("/v1beta/models")["models"]]
     assert get("/v1beta/models/either")["name"] == "models/either"
     assert get("/v1/models/either", anthropic_version="2023-06-01")["type"] == "model"
+    assert "either" in [model["model"] for model in get("/api/tags")["models"]]
+    assert get("/api/version")["version"]
+
+
+def test_ollama_s_clients_are_shown_a_model(mixed: Gateway) -> None:
+    shown = post(mixed, "/api/show", {"model": "either"})
+    unknown = post(mixed, "/api/show", {"model": "nobody/knows"})
+
+    assert "completion" in shown.json["capabilities"]
+    assert (unknown.status, list(unknown.json)) == (404, ["error"])
+
+
+@pytest.mark.parametrize("model", ["chat/x", "claude/x", "gem/x"])
+def test_ollama_s_clients_stream_lines_unless_they_say_otherwise(mixed: Gateway, model: str) -> None:
+    streamed = post(mixed, "/api/chat", {"model": model, "messages": HI})
+    whole = post(mixed, "/api/chat", {"model": model, "messages": HI, "stream": False})
+
+    lines = [json.loads(line) for line in streamed.body.splitlines()]
+    assert streamed.headers["content-type"] == "application/x-ndjson"
+    assert "".join(line["message"]["content"] for line in lines) == whole.json["message"]["content"]
+    assert lines[-1]["done"] is True
 
 
 def test_usage_of_a_translated_call_is_recorded(mixed: Gateway) -> None:

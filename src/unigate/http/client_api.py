@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 
@@ -15,13 +15,12 @@ from unigate.clock import Wall
 from unigate.dialects.dialect import ErrorShape
 from unigate.dialects.table import DIALECTS, OPENAI_ERRORS
 from unigate.errors import Refusal, StorageError, Told
-from unigate.http import model_lists
-from unigate.http.paths import Place, listed_places, place_of, unquoted
+from unigate.http.models_api import ModelsApi
+from unigate.http.paths import Place, listed_places, place_of
 from unigate.http.request import Handler, Request
 from unigate.journal import Journal
 from unigate.pipeline import Pipeline
 from unigate.reply import Reply, write_error
-from unigate.routing.catalog import Model
 from unigate.snapshot import Snapshot
 
 __all__ = ["ClientApi", "Route"]
@@ -30,6 +29,7 @@ log = logging.getLogger("unigate.door")
 
 _JSON = b"content-type: application/json\r\n"
 _CORS_HEADERS = b"authorization, content-type, x-api-key, api-key, openai-beta, openai-organization, openai-project"
+_READ = (b"GET", b"HEAD")
 _METHODS = (b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS")
 
 
@@ -63,19 +63,24 @@ class ClientApi:
         self._origins = frozenset(origin.encode() for origin in origins)
         self.is_ready = True
         self._keeper = keeper
+        self._models = ModelsApi(snapshot)
         self._routes = self._listed()
 
     def _listed(self) -> Mapping[bytes, Route]:
         routes: dict[bytes, Route] = {
-            b"/": Route((b"GET", b"HEAD"), self._root, None),
-            b"/health": Route((b"GET", b"HEAD"), self._health, None),
-            b"/health/ready": Route((b"GET", b"HEAD"), self._ready, None),
+            b"/": Route(_READ, self._root, None),
+            b"/health": Route(_READ, self._health, None),
+            b"/health/ready": Route(_READ, self._ready, None),
         }
         for path in (b"/docs", b"/redoc", b"/openapi.json"):
-            routes[path] = Route((b"GET", b"HEAD"), self._keeper, None)
+            routes[path] = Route(_READ, self._keeper, None)
         for prefix in (b"", b"/v1"):
-            routes[prefix + b"/models"] = Route((b"GET", b"HEAD"), self._models)
-        routes[b"/v1beta/models"] = Route((b"GET", b"HEAD"), self._gemini_models, shape=_GEMINI)
+            routes[prefix + b"/models"] = Route(_READ, self._models.listed)
+        routes[b"/v1beta/models"] = Route(_READ, self._models.gemini_listed, shape=_GEMINI)
+        routes[b"/api/tags"] = Route(_READ, self._models.ollama_listed, shape=_OLLAMA)
+        routes[b"/api/ps"] = Route(_READ, self._models.ollama_running, shape=_OLLAMA)
+        routes[b"/api/show"] = Route((b"POST",), self._models.ollama_one, shape=_OLLAMA)
+        routes[b"/api/version"] = Route(_READ, self._models.ollama_version, None, shape=_OLLAMA)
         routes |= {path: self._call_route(place) for path, place in listed_places().items()}
         return routes
 
@@ -116,11 +121,11 @@ class ClientApi:
             return self._call_route(place)
         for prefix in (b"/v1/models/", b"/models/"):
             if path.startswith(prefix) and len(path) > len(prefix):
-                return Route((b"GET", b"HEAD"), self._model)
+                return Route(_READ, self._models.one)
         if path.startswith(b"/v1beta/models/") and len(path) > 15:
-            return Route((b"GET", b"HEAD"), self._gemini_model, shape=_GEMINI)
+            return Route(_READ, self._models.gemini_one, shape=_GEMINI)
         if path.startswith(b"/docs/assets/") and b".." not in path:
-            return Route((b"GET", b"HEAD"), self._keeper, None)
+            return Route(_READ, self._keeper, None)
         if path.startswith(b"/admin/v1/") and b".." not in path:
             return Route(_METHODS, self._keeper, "admin")
         return None
@@ -212,33 +217,6 @@ class ClientApi:
         status, word = (200, "ready") if self.is_ready else (503, "stopping")
         reply.whole(status, _JSON, msgspec.json.encode({"status": word}))
 
-    async def _models(self, request: Request, reply: Reply) -> None:
-        tell = model_lists.anthropic_list if b"anthropic-version" in request.headers else model_lists.openai_list
-        reply.whole(200, _JSON, tell(self._allowed_models(request)))
-
-    async def _gemini_models(self, request: Request, reply: Reply) -> None:
-        reply.whole(200, _JSON, model_lists.gemini_list(self._allowed_models(request)))
-
-    def _allowed_models(self, request: Request) -> Iterator[Model]:
-        allowed = request.caller.models if request.caller else None
-        models = self._snapshot().catalog.models()
-        return (model for model in models if allowed is None or model.id in allowed)
-
-    async def _model(self, request: Request, reply: Reply) -> None:
-        tell = model_lists.anthropic_model if b"anthropic-version" in request.headers else model_lists.openai_model
-        reply.whole(200, _JSON, tell(self._found_model(request)))
-
-    async def _gemini_model(self, request: Request, reply: Reply) -> None:
-        reply.whole(200, _JSON, model_lists.gemini_model(self._found_model(request)))
-
-    def _found_model(self, request: Request) -> Model:
-        name = unquoted(request.path.partition(b"/models/")[2])
-        catalog = self._snapshot().catalog
-        allowed = request.caller.models if request.caller else None
-        if allowed is not None and name not in allowed:
-            raise catalog.unknown(name)
-        return catalog.find(name)
-
     # --- CORS (https://fetch.spec.whatwg.org/#http-cors-protocol)
 
     def _cors_lines(self, request: Request) -> bytes:
@@ -262,9 +240,5 @@ class ClientApi:
         reply.finish()
 
 
-def _shape_of(name: str) -> ErrorShape:
-    dialect = DIALECTS.get(name)
-    return dialect.errors if dialect is not None else OPENAI_ERRORS
-
-
-_GEMINI = _shape_of("gemini.generate")
+_GEMINI = DIALECTS["gemini.generate"].errors
+_OLLAMA = DIALECTS["ollama.chat"].errors

@@ -1,0 +1,80 @@
+"""What clients ask before they call: which models there are, in the shape that each dialect's clients read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from unigate.dialects.ollama_chat import shelf
+from unigate.errors import Refusal
+from unigate.http import model_lists
+from unigate.http.paths import unquoted
+from unigate.http.request import Request
+from unigate.reply import Reply
+from unigate.routing.catalog import Model
+from unigate.snapshot import Snapshot
+from unigate.wire.body import decode_body, text_of
+
+__all__ = ["ModelsApi"]
+
+_JSON = b"content-type: application/json\r\n"
+
+
+class ModelsApi:
+    """Lists the models that a caller may use, and describes them one by one."""
+
+    def __init__(self, snapshot: Callable[[], Snapshot]) -> None:
+        self._snapshot = snapshot
+
+    async def listed(self, request: Request, reply: Reply) -> None:
+        """GET /models, as OpenAI's clients read it, or Anthropic's, which name their version."""
+        tell = model_lists.anthropic_list if b"anthropic-version" in request.headers else model_lists.openai_list
+        reply.whole(200, _JSON, tell(self._allowed(request)))
+
+    async def one(self, request: Request, reply: Reply) -> None:
+        """GET /models/{name}, for the same two."""
+        tell = model_lists.anthropic_model if b"anthropic-version" in request.headers else model_lists.openai_model
+        reply.whole(200, _JSON, tell(self._found(request, _named(request))))
+
+    async def gemini_listed(self, request: Request, reply: Reply) -> None:
+        """GET /v1beta/models."""
+        reply.whole(200, _JSON, model_lists.gemini_list(self._allowed(request)))
+
+    async def gemini_one(self, request: Request, reply: Reply) -> None:
+        """GET /v1beta/models/{name}."""
+        reply.whole(200, _JSON, model_lists.gemini_model(self._found(request, _named(request))))
+
+    async def ollama_listed(self, request: Request, reply: Reply) -> None:
+        """GET /api/tags."""
+        reply.whole(200, _JSON, shelf.tags_body(model.id for model in self._allowed(request)))
+
+    async def ollama_running(self, request: Request, reply: Reply) -> None:
+        """GET /api/ps."""
+        reply.whole(200, _JSON, shelf.running_body())
+
+    async def ollama_one(self, request: Request, reply: Reply) -> None:
+        """POST /api/show. Raises Refusal (400) if no model is named."""
+        body = decode_body(request.take_body())
+        name = text_of(body, "model") or text_of(body, "name")
+        if not name:
+            raise Refusal(400, "missing_model", 'No model was named; add "model".', param="model")
+        reply.whole(200, _JSON, shelf.show_body(self._found(request, name).id))
+
+    async def ollama_version(self, request: Request, reply: Reply) -> None:
+        """GET /api/version."""
+        reply.whole(200, _JSON, shelf.version_body())
+
+    def _allowed(self, request: Request) -> Iterator[Model]:
+        allowed = request.caller.models if request.caller else None
+        return (model for model in self._snapshot().catalog.models() if allowed is None or model.id in allowed)
+
+    def _found(self, request: Request, name: str) -> Model:
+        """The list's line for a name. Raises Refusal (404) if there is none for this caller."""
+        catalog = self._snapshot().catalog
+        allowed = request.caller.models if request.caller else None
+        if allowed is not None and name not in allowed:
+            raise catalog.unknown(name)
+        return catalog.find(name)
+
+
+def _named(request: Request) -> str:
+    return unquoted(request.path.partition(b"/models/")[2])
