@@ -28,7 +28,12 @@ __all__ = ["ClientApi", "Route"]
 log = logging.getLogger("unigate.door")
 
 _JSON = b"content-type: application/json\r\n"
-_CORS_HEADERS = b"authorization, content-type, x-api-key, api-key, openai-beta, openai-organization, openai-project"
+# What the SDKs send from a page, and what they look for in an answer.
+_CORS_HEADERS = (
+    b"authorization, content-type, x-api-key, api-key, x-goog-api-key, x-goog-api-client, openai-beta,"
+    b" openai-organization, openai-project, anthropic-version, anthropic-beta,"
+    b" anthropic-dangerous-direct-browser-access"
+)
 _READ = (b"GET", b"HEAD")
 _METHODS = (b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS")
 
@@ -227,7 +232,7 @@ class ClientApi:
             return b""
         return (
             b"access-control-allow-origin: %b\r\nvary: origin\r\n"
-            b"access-control-expose-headers: x-request-id, retry-after, x-should-retry, x-unigate-model,"
+            b"access-control-expose-headers: x-request-id, request-id, retry-after, x-should-retry, x-unigate-model,"
             b" x-unigate-provider, x-unigate-dropped\r\n" % origin
         )
 
