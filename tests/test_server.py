@@ -641,9 +641,11 @@ def test_a_preflight_of_an_allowed_origin_needs_no_key(door: Door) -> None:
             "access-control-allow-origin": "https://app.example",
             "access-control-allow-methods": "GET, POST",
             "access-control-allow-headers": (
-                "authorization, content-type, x-api-key, api-key, openai-beta, openai-organization, openai-project"
+                "authorization, content-type, x-api-key, api-key, x-goog-api-key, x-goog-api-client, openai-beta,"
+                " openai-organization, openai-project, anthropic-version, anthropic-beta,"
+                " anthropic-dangerous-direct-browser-access"
             ),
-            "access-control-expose-headers": "x-request-id, retry-after, x-should-retry, x-unigate-model,"
+            "access-control-expose-headers": "x-request-id, request-id, retry-after, x-should-retry, x-unigate-model,"
             " x-unigate-provider, x-unigate-dropped",
             "access-control-max-age": "600",
             "vary": "origin",
