@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
 from gateways import CLIENT_KEY, PATIENCE_S, UPSTREAM_KEY, Gateway, free_port, kill_group, start_gateway
-
-ROOT = Path(__file__).parents[1]
-HOME = ROOT / ".cache" / "judges"
-NODE = HOME / "node" / "bin" / "node"
-INSTALL_S = 900
 
 # The name of the provider that speaks each format; its models are called `name/model`.
 NAMES = {
@@ -84,21 +75,3 @@ def until_listed(gateway: Gateway, model: str) -> None:
                 return
         time.sleep(0.02)
     raise AssertionError(f"{model} was never listed.")
-
-
-def installed(kind: str) -> Path:
-    """The folder with these judges, installed on first use; what cannot be had skips the test, but not in CI."""
-    done = subprocess.run(
-        [str(ROOT / "scripts" / "sdks.sh"), kind], stdin=subprocess.DEVNULL, capture_output=True, timeout=INSTALL_S
-    )
-    if done.returncode and os.environ.get("CI") != "true":
-        pytest.skip(f"scripts/sdks.sh {kind} could not install: {done.stderr.decode()[-500:]}")
-    assert done.returncode == 0, done.stderr.decode()
-    return HOME / kind
-
-
-def installed_before(kind: str) -> Path:
-    """The same for what is too large to install unasked: only CI does."""
-    if os.environ.get("CI") != "true" and not (HOME / kind / ".stamp").exists():
-        pytest.skip(f"scripts/sdks.sh {kind} installs what this test needs.")
-    return installed(kind)

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from formats import NODE, installed_before, prefix_of
+from formats import prefix_of
 from gateways import UPSTREAM_KEY, Gateway, clean_environment
+from judge import NODE, installed_before
 
 DIRECT = "direct"
 # The pairs that the gateway carries; the others are switched on as its formats land.

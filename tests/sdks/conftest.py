@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator
 
 import outcomes
 import pytest
-from jury import Judge
 from limits import DIRECT
-from vendors import Client
+from vendors import JUDGES, Client
 
 from formats import prefix_of, running_formats
 from gateways import UPSTREAM_KEY, Gateway
 from harness import start_mock
+from judge import Judge
 
 
 @pytest.fixture(scope="session")
@@ -29,7 +29,7 @@ def judge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Client
 
     def find(client: Client) -> Judge:
         if client.id not in sitting:
-            sitting[client.id] = Judge(client, tmp_path_factory.mktemp(client.id))
+            sitting[client.id] = Judge(JUDGES / client.program, "sdks", tmp_path_factory.mktemp(client.id))
         return sitting[client.id]
 
     yield find

@@ -9,14 +9,17 @@ from vendors import CLIENTS, Client
 from formats import NAMES
 
 DIRECT = "direct"
-TRANSLATED = ("openai.chat", "openai.responses", "anthropic.messages", "gemini.generate")
+TRANSLATED = (
+    *("openai.chat", "openai.responses", "anthropic.messages", "gemini.generate"),
+    *("bedrock.converse", "cohere.chat", "ollama.chat"),
+)
 # The pairs that the gateway carries: client formats to provider formats. The rest of the matrix is `untested`.
 SWITCHED_ON: dict[str, tuple[str, ...]] = {
     "openai.chat": TRANSLATED,
     "openai.responses": TRANSLATED,
     "anthropic.messages": TRANSLATED,
     "gemini.generate": TRANSLATED,
-    "ollama.chat": (),
+    "ollama.chat": TRANSLATED,
 }
 # Formats that the scripted upstream answers in when it is asked by the vendor's own library.
 SPOKEN = (

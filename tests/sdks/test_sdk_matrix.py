@@ -9,9 +9,10 @@ from collections.abc import Callable
 
 import pytest
 from features import FEATURES, STATUS_HERE, Feature
-from jury import Judge
 from limits import DIRECT, PAIRS, known, refused
 from vendors import Client
+
+from judge import Judge
 
 NUMBERS = itertools.count(1)
 

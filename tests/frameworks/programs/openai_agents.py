@@ -1,12 +1,11 @@
-"""OpenAI's Agents SDK answers a question with a tool, streamed, over the API that the first argument names."""
+"""OpenAI's Agents SDK answers a question with a tool, streamed."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
 
 from openai import AsyncOpenAI
+from serving import QUESTION, Job, Told, serve
 
 from agents import (
     Agent,
@@ -18,35 +17,21 @@ from agents import (
     set_tracing_disabled,
 )
 
-URL, KEY, MODEL = (os.environ[f"JUDGE_{name}"] for name in ("URL", "KEY", "MODEL"))
-FLAVOURS = {"openai.chat": OpenAIChatCompletionsModel, "openai.responses": OpenAIResponsesModel}
+MODELS = {"openai.chat": OpenAIChatCompletionsModel, "openai.responses": OpenAIResponsesModel}
 
 
-@function_tool
-def get_weather(city: str) -> str:
-    """Tells the weather of a city."""
-    print("tool:", city)
-    return "21 degrees"
-
-
-async def main() -> None:
-    set_tracing_disabled(True)
-    client = AsyncOpenAI(base_url=f"{URL}/v1", api_key=KEY, max_retries=0)
-    model = FLAVOURS[sys.argv[1]](model=MODEL, openai_client=client)
-    agent = Agent(
-        name="Weather",
-        instructions="Be brief.",
-        tools=[get_weather],
-        model=model,
-        model_settings=ModelSettings(include_usage=True),
-    )
-    run = Runner.run_streamed(agent, "What is the weather in Paris?")
-    text = ""
+async def answer(job: Job, told: Told) -> None:
+    client = AsyncOpenAI(base_url=f"{job.url}/v1", api_key=job.key, max_retries=0)
+    model = MODELS[job.flavour](model=job.model, openai_client=client)
+    asked = ModelSettings(include_usage=True)
+    tools = [function_tool(told.get_weather)]
+    agent = Agent(name="Weather", instructions="Be brief.", tools=tools, model=model, model_settings=asked)
+    run = Runner.run_streamed(agent, QUESTION)
     async for event in run.stream_events():
         if event.type == "raw_response_event" and event.data.type == "response.output_text.delta":
-            text += event.data.delta
-    print("text:", text)
-    print("tokens:", run.context_wrapper.usage.output_tokens > 0)
+            told.text += event.data.delta
+    told.counted = run.context_wrapper.usage.output_tokens > 0
 
 
-asyncio.run(main())
+set_tracing_disabled(True)
+serve(lambda job, told: asyncio.run(answer(job, told)))
