@@ -295,6 +295,29 @@ def test_texts_that_were_never_begun_and_begun_with_words() -> None:
     assert blocks_of(start(0, type="text", text="So."), stop(0)) == [Open(0, Text("")), Delta(0, "So."), Close(0)]
 
 
+def test_a_thought_may_be_told_where_it_begins() -> None:
+    assert blocks_of(start(0, type="thinking", thinking="Hm.", signature="c2ln"), stop(0)) == [
+        Open(0, Thinking("", None, OWN)),
+        Delta(0, "Hm."),
+        Signed(0, "c2ln"),
+        Close(0),
+    ]
+
+
+def test_an_answer_that_never_said_it_began() -> None:
+    usage = Spent(Usage(None, 5))
+
+    assert read(*message(*TEXT)[1:]) == [
+        Begin("", ""),
+        Open(0, Text("")),
+        Delta(0, "Snow"),
+        Close(0),
+        usage,
+        End(Reason.STOP),
+    ]
+    assert read(*message()[1:]) == [Begin("", ""), usage, End(Reason.STOP)]
+
+
 def test_nothing_after_the_end_is_heard() -> None:
     assert read(*message(*TEXT), delta(0, "text_delta", text=" too late")) == read(*message(*TEXT))
 

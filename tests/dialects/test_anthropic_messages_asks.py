@@ -10,6 +10,7 @@ import pytest
 
 from unigate.conversation import (
     Ask,
+    Citation,
     Data,
     Document,
     FileRef,
@@ -37,6 +38,7 @@ from unigate.parts import Part
 from unigate.wire.body import decode_body
 
 HI = [{"role": "user", "content": "Hi"}]
+RESULT = {"type": "tool_result", "tool_use_id": "t", "content": [{"type": "text"}]}
 
 
 def asked(**fields: object) -> Ask:
@@ -87,6 +89,12 @@ def test_instructions_in_the_middle_keep_their_place() -> None:
         Role.SYSTEM,
         Role.USER,
     ]
+
+
+def test_instructions_may_stand_in_a_message_of_the_user() -> None:
+    told = {"type": "mid_conv_system", "content": [{"type": "text", "text": "French now."}]}
+
+    assert said(told, {"type": "text", "text": "Hi"}) == (Text("French now."), Text("Hi"))
 
 
 def test_pictures_by_content_by_address_and_by_name() -> None:
@@ -170,6 +178,13 @@ def test_results_of_tools() -> None:
     assert said({"type": "tool_result", "tool_use_id": "t3"}) == (ToolResult("t3", ()),)
 
 
+def test_sources_of_an_earlier_answer() -> None:
+    place = {"type": "web_search_result_location", "url": "https://a.example", "title": "A", "cited_text": "x"}
+    text = {"type": "text", "text": "So.", "citations": [place, 5]}
+
+    assert said(text, role="assistant") == (Text("So.", citations=(Citation("https://a.example", "A", "x"),)),)
+
+
 def test_blocks_of_hosted_tools_are_kept_as_they_came() -> None:
     searched = {"type": "server_tool_use", "id": "s1", "name": "web_search", "input": {"query": "snow"}}
 
@@ -251,9 +266,14 @@ def test_a_service_tier_in_words_that_others_know(tier: str, neutral: bytes) -> 
 
 
 def test_a_mark_for_the_whole_is_one_on_the_last_block() -> None:
-    ask = asked(cache_control={"type": "ephemeral"}, messages=[{"role": "user", "content": "Hi"}])
+    mark = {"type": "ephemeral", "ttl": "1h"}
+    texts = [{"type": "text", "text": "Hi"}, {"type": "text", "text": "you"}]
 
-    assert ask.messages[-1].blocks == (Text("Hi", ""),)
+    assert asked(cache_control=mark, messages=[*HI, {"role": "user", "content": texts}]).messages == (
+        Message(Role.USER, (Text("Hi"),)),
+        Message(Role.USER, (Text("Hi"), Text("you", "1h"))),
+    )
+    assert asked(cache_control=mark, messages=[{"role": "user", "content": []}]).messages == (Message(Role.USER, ()),)
 
 
 def test_null_is_nothing() -> None:
@@ -317,6 +337,7 @@ def test_unknown_fields_are_set_aside_by_name() -> None:
         ({"messages": [{"role": "robot", "content": "Hi"}]}, "messages[0].role"),
         ({"messages": [*HI, {"role": "user", "content": [{"text": "Hi"}]}]}, "messages[1].content[0]"),
         ({"messages": [{"role": "user", "content": [{"type": "text", "text": 1}]}]}, "messages[0].content[0].text"),
+        ({"messages": [{"role": "user", "content": [RESULT]}]}, "messages[0].content[0].content[0].text"),
         ({"max_tokens": "many"}, "max_tokens"),
         ({"system": 5}, "system"),
         ({"tools": [{"description": "no name"}]}, "tools[]"),

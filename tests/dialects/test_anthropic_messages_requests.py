@@ -161,10 +161,11 @@ def test_pictures_and_documents() -> None:
             user(
                 Image(Data("image/png", "QUJD"), cache=""),
                 Image(Url("https://a.example/x.png"), "high"),
-                Image(FileRef("file_1", OWN)),
+                Image(FileRef("file_1", OWN), "auto"),
                 Document(Data("application/pdf", "QUJD"), "Report", cited=True),
                 Document(text),
                 Document(Url("https://a.example/x.pdf")),
+                Document(FileRef("file_2", OWN)),
             )
         )
     )
@@ -186,6 +187,7 @@ def test_pictures_and_documents() -> None:
         },
         {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "# Schnee ❄"}},
         {"type": "document", "source": {"type": "url", "url": "https://a.example/x.pdf"}},
+        {"type": "document", "source": {"type": "file", "file_id": "file_2"}},
     ]
 
 
@@ -202,8 +204,10 @@ def test_pictures_and_documents() -> None:
 )
 def test_content_without_words_here_is_told(block: Block, part: Part) -> None:
     ask = ask_of(user(Text("Hi"), block))
+    body, lost = written(ask)
 
-    assert written(ask)[1] == (part.value,)
+    assert lost == (part.value,)
+    assert body["messages"] == [{"role": "user", "content": [{"type": "text", "text": "Hi"}]}]
     with pytest.raises(Refusal, match=part.value):
         write_ask(ask, Target(PROVIDER, BUDGETED), Losses(MEANINGS, "a target"))
 
@@ -251,6 +255,22 @@ def test_a_call_id_of_another_service_fits_and_stays_the_same() -> None:
 )
 def test_arguments_are_always_an_object(call: ToolUse, arguments: dict[str, str]) -> None:
     assert messages_of(HI, assistant(call))[1]["content"][0]["input"] == arguments
+
+
+def test_what_this_service_alone_knows_may_stand_in_a_result() -> None:
+    reference = Foreign(OWN, "tool_reference", msgspec.Raw(b'{"type":"tool_reference","tool_name":"look"}'))
+    unknown = Foreign("openai.responses", "x", msgspec.Raw(b"{}"))
+    body, lost = written(ask_of(HI, assistant(ToolUse("", "find", "")), user(ToolResult("", (reference, unknown)))))
+
+    assert lost == ("foreign",)
+    assert body["messages"][1]["content"][0]["id"] == "call"
+    assert body["messages"][2]["content"] == [
+        {
+            "type": "tool_result",
+            "tool_use_id": "call",
+            "content": [{"type": "tool_reference", "tool_name": "look"}],
+        }
+    ]
 
 
 def test_a_failed_tool_and_one_that_shows_something() -> None:
@@ -347,6 +367,7 @@ def test_a_choice_among_some_tools_offers_no_others(mode: str, told: str) -> Non
 
 def test_a_tool_that_must_be_called_but_is_not_there_is_told() -> None:
     assert written(ask_of(tool_choice=ToolChoice("required")))[1] == ("tool_choice",)
+    assert written(ask_of(tool_choice=ToolChoice("named", ("look",))))[1] == ("tool_choice",)
     assert written(ask_of(tool_choice=ToolChoice("auto")))[1] == ()
 
 

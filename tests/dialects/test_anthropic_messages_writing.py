@@ -115,6 +115,12 @@ def test_the_beginning_waits_for_nothing() -> None:
     assert parsed(MessagesWriter(ASKED).write([BEGIN]))[0]["type"] == "message_start"
 
 
+def test_an_answer_of_nothing() -> None:
+    types = [one["type"] for one in parsed(MessagesWriter(ASKED).write([BEGIN, End(Reason.STOP)]))]
+
+    assert types == ["message_start", "message_delta", "message_stop"]
+
+
 def test_what_the_provider_did_not_tell_is_filled_in() -> None:
     (start,) = told(Begin("", ""))
 
