@@ -50,6 +50,12 @@ WORDS = [
     *("snapshot", "sink"),
 ]
 
+# What stands under the same name in each dialect's folder; the architecture explains it once.
+PARTS = (
+    *("dialect", "fields", "request_reader", "request_writer"),
+    *("answer_reader", "answer_writer", "meter", "errors"),
+)
+
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 ROW = re.compile(r"^\|(.+)\|$", re.MULTILINE)
@@ -127,10 +133,19 @@ def test_no_chinese_page_is_without_its_english_one() -> None:
 # --- the architecture and the glossary
 
 
-def modules() -> set[str]:
-    """Every module's path; an empty `__init__.py` is none."""
-    paths = [path for path in SOURCE.rglob("*.py") if path.read_text("utf-8").strip()]
-    return {path.relative_to(SOURCE).as_posix() for path in paths}
+def all_modules() -> list[Path]:
+    """Every module; an empty `__init__.py` is none."""
+    return [path for path in SOURCE.rglob("*.py") if path.read_text("utf-8").strip()]
+
+
+def is_part(path: Path) -> bool:
+    """Whether a module is one of those that each dialect's folder has under the same name."""
+    return path.parent.parent == SOURCE / "dialects" and path.stem in PARTS
+
+
+def rooms_of(page: Path) -> list[str]:
+    """The folders that have a row of their own."""
+    return [room[1] for cells in rows_of(page) if (room := re.match(r"`([\w/]+/)`", cells[0]))]
 
 
 def named_modules(page: Path) -> set[str]:
@@ -145,7 +160,18 @@ def named_modules(page: Path) -> set[str]:
 
 @pytest.mark.parametrize("page", ["architecture.md", "architecture.zh.md"])
 def test_the_architecture_names_each_module_that_there_is(page: str) -> None:
-    assert named_modules(DOCS / page) == modules()
+    assert named_modules(DOCS / page) == {
+        path.relative_to(SOURCE).as_posix() for path in all_modules() if not is_part(path)
+    }
+
+
+@pytest.mark.parametrize("page", ["architecture.md", "architecture.zh.md"])
+def test_the_architecture_explains_the_folder_of_a_dialect_once_and_names_each(page: str) -> None:
+    folders = {f"dialects/{path.parent.name}/" for path in all_modules() if path.parent.parent.name == "dialects"}
+    explained = [cells[0].strip("`") for cells in rows_of(DOCS / page) if cells[0].strip("`") in PARTS]
+
+    assert {room for room in rooms_of(DOCS / page) if room.startswith("dialects/")} == folders
+    assert sorted(explained) == sorted(PARTS)
 
 
 @pytest.mark.parametrize("page", ["architecture.md", "architecture.zh.md"])
