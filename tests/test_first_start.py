@@ -14,6 +14,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import openai
 import pytest
 
 from gateways import PATIENCE_S, Gateway, clean_environment, free_port, kill_group, start_gateway
@@ -112,6 +113,45 @@ def test_the_local_model_streams(demo: Gateway) -> None:
 
     assert events[-1] == "[DONE]"
     assert "Paris" in "".join(deltas)
+
+
+FRANCE = "What is the capital of France?"
+ASKED = {"messages": [{"role": "user", "content": FRANCE}], "max_tokens": 40, "temperature": 0}
+# Each client format's path and request; where it is streamed from differs from where it is not.
+FORMATS = {
+    "responses": ("/v1/responses", {"input": FRANCE, "max_output_tokens": 40, "temperature": 0}),
+    "messages": ("/v1/messages", ASKED),
+    "gemini": (
+        "/v1beta/models/any:generateContent",
+        {"contents": [{"parts": [{"text": FRANCE}]}], "generationConfig": {"temperature": 0, "maxOutputTokens": 40}},
+    ),
+    "ollama": ("/api/chat", {"messages": ASKED["messages"], "options": {"temperature": 0, "num_predict": 40}}),
+}
+
+
+@needs_model
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("name", FORMATS)
+def test_the_local_model_answers_clients_of_every_format(demo: Gateway, name: str, streamed: bool) -> None:
+    path, body = FORMATS[name]
+    if name == "gemini" and streamed:
+        path = path.replace("generateContent", "streamGenerateContent")
+
+    headers, answer = ask(demo.url, demo.client_key, path, {"model": "any", "stream": streamed, **body})
+
+    assert headers["x-unigate-model"] == "SmolLM2-135M-Instruct"
+    assert b"Paris" in answer
+
+
+@needs_model
+def test_openai_s_library_follows_the_local_model_s_responses(demo: Gateway) -> None:
+    client = openai.OpenAI(api_key=demo.client_key, base_url=f"{demo.url}/v1", max_retries=0)
+    with client.responses.stream(model="any", input=FRANCE, max_output_tokens=40, temperature=0) as stream:
+        kinds = {event.type for event in stream}
+        final = stream.get_final_response()
+
+    assert {"response.created", "response.output_text.delta", "response.completed"} <= kinds
+    assert "Paris" in final.output_text
 
 
 @pytest.mark.skipif(not available().embed, reason="the local model is not installed: unigate local install")
