@@ -15,14 +15,16 @@ from types import FrameType
 import msgspec
 
 from benchmarks import machine, report
+from benchmarks.formats import PAIRS
 from benchmarks.lab import ROWS, Effort, Lab
 from benchmarks.peers import install_peers
 from benchmarks.processes import BenchError, choose_cores, raise_file_limit
 from benchmarks.results import Results, as_rows
 from benchmarks.subjects import ROOT, Place, make_certificates
 
-FULL = Effort(rounds=3, seconds=4, streams=5000, starts=3, peers=True)
-QUICK = Effort(rounds=1, seconds=2, streams=500, starts=1, peers=False)
+FULL = Effort(rounds=3, seconds=4, streams=5000, starts=3, peers=True, pair_rounds=2, pair_seconds=2, pair_streams=300)
+QUICK = Effort(rounds=1, seconds=2, streams=500, starts=1, peers=False, pair_rounds=1, pair_seconds=1, pair_streams=100)
+QUICK_PAIRS = ("chat-anthropic", "anthropic-chat")
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
@@ -31,6 +33,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("command", nargs="?", choices=("run", "install-peers"), default="run")
     parser.add_argument("--quick", action="store_true", help="about a minute, without peers, for development")
     parser.add_argument("--only", action="append", choices=ROWS, metavar="ROW", help=f"measure only: {', '.join(ROWS)}")
+    parser.add_argument("--pair", action="append", choices=PAIRS, metavar="PAIR", help=f"of: {', '.join(PAIRS)}")
     parser.add_argument("--no-peers", action="store_true", help="leave Envoy and LiteLLM out")
     return parser.parse_args(arguments)
 
@@ -48,9 +51,11 @@ def measure(options: argparse.Namespace, effort: Effort) -> Results:
     raise_file_limit()
     folder = Path(tempfile.mkdtemp(prefix="unigate-bench-"))
     results = Results()
+    pairs = options.pair or (QUICK_PAIRS if options.quick else PAIRS)
+    wanted, place = frozenset(options.only or ROWS), Place(folder, choose_cores())
     try:
         make_certificates(folder)
-        Lab(Place(folder, choose_cores()), effort, frozenset(options.only or ROWS), results).run()
+        Lab(place, effort, wanted, [PAIRS[name] for name in pairs], results).run()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return results
@@ -71,8 +76,8 @@ def run(options: argparse.Namespace) -> int:
     effort = chosen_effort(options)
     commit, versions = machine.commit(), machine.versions()
     results = measure(options, effort)
-    whole = not options.only and not options.quick
-    limit_s = 540 if effort.peers else 360
+    whole = not (options.only or options.pair or options.quick)
+    limit_s = 900 if effort.peers else 720
     checks = [*report.judge(results), report.Check("whole run, s", results.took_s() if whole else None, limit_s)]
     found: dict[str, object] = {
         "date": time.strftime("%Y-%m-%dT%H:%M:%S%z"),

@@ -9,50 +9,38 @@ import subprocess
 import sys
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
 
+from benchmarks.formats import Format
 from benchmarks.processes import BenchError, cpu_s, pss_bytes, wait_quiet
-from benchmarks.subjects import CHAT, ROOT, Place, Running, open_connection
+from benchmarks.subjects import ROOT, Place, Running, open_connection
 
 Sample = dict[str, float]
 SCRIPT = Path(__file__).with_name("request.lua")
+SMALL_BYTES, LARGE_BYTES = 900, 200_000
 
 
 @dataclass(frozen=True)
 class Ask:
-    """One chat request as bytes, and what it must be answered with."""
+    """One request as bytes, where it goes, and what it must be answered with."""
 
+    format: Format
+    url: str
     body: bytes
     file: Path
     answer_text: str = ""
     answer_bytes: int = 0
 
 
-def chat_body(model: str, *, size: int, stream: bool = False) -> bytes:
-    """A chat request of about the wanted size."""
-    words = "Explain in plain words what a gateway does for a language model. "
-    filler = {"role": "user", "content": ""}
-    request = {
-        "model": model,
-        "messages": [{"role": "system", "content": "You are a helpful assistant."}, filler],
-        "temperature": 0.7,
-        "max_tokens": 512,
-        **({"stream": True, "stream_options": {"include_usage": True}} if stream else {}),
-    }
-    room = max(0, size - len(json.dumps(request)))
-    filler["content"] = (words * (room // len(words) + 1))[:room]
-    return json.dumps(request).encode()
-
-
-def post(running: Running, body: bytes) -> bytes:
+def post(running: Running, url: str, body: bytes) -> bytes:
     """Asks once and returns the whole answer; anything but a 200 is an error."""
     connection = open_connection(running)
     headers = {"authorization": f"Bearer {running.key}", "content-type": "application/json"}
     try:
-        connection.request("POST", CHAT, body=body, headers=headers)
+        connection.request("POST", url, body=body, headers=headers)
         answer = connection.getresponse()
         read = answer.read()
     except (OSError, http.client.HTTPException) as error:
@@ -64,32 +52,18 @@ def post(running: Running, body: bytes) -> bytes:
     return read
 
 
-class Message(msgspec.Struct):
-    content: str
-
-
-class Choice(msgspec.Struct):
-    message: Message
-
-
-class Answer(msgspec.Struct):
-    """The part of a chat answer that must arrive unharmed."""
-
-    choices: list[Choice]
-
-
-def answer_text(body: bytes) -> str:
-    """The text of a whole chat answer."""
+def answer_text(wanted: Format, body: bytes) -> str:
+    """The text of a whole answer."""
     try:
-        return msgspec.json.decode(body, type=Answer).choices[0].message.content
-    except (msgspec.DecodeError, IndexError) as error:
-        raise BenchError(f"not a chat answer: {body[:300]!r}") from error
+        return wanted.text(body)
+    except (msgspec.DecodeError, LookupError) as error:
+        raise BenchError(f"not an answer of {wanted.name}: {body[:300]!r}") from error
 
 
 def check_answer(running: Running, ask: Ask) -> int:
     """Asks once through a gateway; returns the body's length if the text is the upstream's own."""
-    body = post(running, ask.body)
-    if answer_text(body) != ask.answer_text:
+    body = post(running, ask.url, ask.body)
+    if answer_text(ask.format, body) != ask.answer_text:
         raise BenchError(f"{running.name} changed the answer: {body[:300]!r}")
     return len(body)
 
@@ -128,7 +102,7 @@ def _run_client(argv: Sequence[str], deadline_s: float) -> subprocess.CompletedP
 
 def run_wrk(place: Place, running: Running, ask: Ask, *, connections: int, seconds: float) -> Sample:
     """Runs wrk for some seconds; a refused, broken or short answer is an error."""
-    url = f"http://127.0.0.1:{running.port}{CHAT}"
+    url = f"http://127.0.0.1:{running.port}{ask.url}"
     options = ["-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--timeout", "30s", "-s", str(SCRIPT)]
     argv = ["taskset", "-c", str(place.cores.client), "wrk", *options, url, "--", str(ask.file), running.key]
     done = _run_client(argv, seconds + 60)
@@ -147,7 +121,7 @@ def run_wrk(place: Place, running: Running, ask: Ask, *, connections: int, secon
 
 def small_load(place: Place, running: Running, ask: Ask, *, connections: int, seconds: float) -> Sample:
     """What one unstreamed request costs, some connections asking without pause."""
-    own = Ask(ask.body, ask.file, ask.answer_text, check_answer(running, ask))
+    own = replace(ask, answer_bytes=check_answer(running, ask))
     sample: Sample = {}
     with measured_cpu(running, sample):
         sample |= run_wrk(place, running, own, connections=connections, seconds=seconds)
@@ -156,12 +130,27 @@ def small_load(place: Place, running: Running, ask: Ask, *, connections: int, se
 
 def lone_load(place: Place, running: Running, ask: Ask, *, seconds: float) -> Sample:
     """How long one request takes when it is the only one."""
-    own = Ask(ask.body, ask.file, ask.answer_text, check_answer(running, ask))
+    own = replace(ask, answer_bytes=check_answer(running, ask))
     return run_wrk(place, running, own, connections=1, seconds=seconds)
 
 
-def _streams_argv(place: Place, running: Running, **plan: object) -> list[str]:
-    settings = {"port": running.port, "path": running.stream_path, "key": running.key, **plan}
+@dataclass(frozen=True)
+class StreamAsk:
+    """A streamed request, and how its events are told apart."""
+
+    format: Format
+    url: str
+    body: bytes
+
+
+def stream_ask(wanted: Format, model: str) -> StreamAsk:
+    """A small streamed request."""
+    return StreamAsk(wanted, wanted.url(model, stream=True), wanted.body(model, size=SMALL_BYTES, stream=True))
+
+
+def _streams_argv(place: Place, running: Running, ask: StreamAsk, **plan: object) -> list[str]:
+    wanted = {"path": running.stream_prefix + ask.url, "body": ask.body.decode(), "mark": ask.format.mark}
+    settings = {"port": running.port, "key": running.key, "end": ask.format.end, **wanted, **plan}
     return ["taskset", "-c", str(place.cores.client), sys.executable, "-m", "benchmarks.streams", json.dumps(settings)]
 
 
@@ -172,24 +161,27 @@ def _stream_report(line: str, name: str) -> dict[str, float | str]:
     return report
 
 
-def stream_load(place: Place, running: Running, body: bytes, *, seconds: float, events: int) -> Sample:
+def stream_load(place: Place, running: Running, ask: StreamAsk, *, seconds: float, events: int) -> Sample:
     """What one event costs, 64 streams side by side."""
-    plan = {"mode": "pace", "body": body.decode(), "streams": 64, "seconds": seconds, "events": events}
     sample: Sample = {}
     with measured_cpu(running, sample):
-        argv = _streams_argv(place, running, **plan)
+        argv = _streams_argv(place, running, ask, mode="pace", streams=64, seconds=seconds, events=events)
         done = _run_client(argv, seconds + 120)
         report = _stream_report(done.stdout.strip(), f"{running.name} {done.stderr[-300:]}")
     sample |= {name: float(value) for name, value in report.items()}
     return per_unit(sample, "events")
 
 
-def open_streams(place: Place, running: Running, body: bytes, *, streams: int) -> Sample:
-    """What memory an open stream takes: grown shares of the carrying role's pages over streams open."""
+@contextmanager
+def held_streams(place: Place, running: Running, ask: StreamAsk, *, streams: int, events: int = 1) -> Generator[Sample]:
+    """What memory a stream takes that has shown some events and waits, open inside.
+
+    It is the carrying role's growth in pages, each by its share, over streams open.
+    """
     front = running.roles()[running.front]
     wait_quiet(front)
     before = pss_bytes(front)
-    argv = _streams_argv(place, running, mode="hold", body=body.decode(), streams=streams)
+    argv = _streams_argv(place, running, ask, mode="hold", streams=streams, events=events)
     pipe = subprocess.PIPE
     null = subprocess.DEVNULL
     with subprocess.Popen(argv, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=null, text=True) as client:
@@ -197,11 +189,21 @@ def open_streams(place: Place, running: Running, body: bytes, *, streams: int) -
         _stream_report(client.stdout.readline(), running.name)
         wait_quiet(front)
         after = pss_bytes(front)
-        client.stdin.close()
-        left = _stream_report(client.stdout.readline(), running.name)
+        grown = (after - before) / streams / 1e3
+        try:
+            yield {"streams": streams, "before_bytes": before, "after_bytes": after, "kb": grown}
+        finally:
+            client.stdin.close()
+            last = client.stdout.readline()
+        left = _stream_report(last, running.name)
     if left != {"still_open": streams}:
         raise BenchError(f"{running.name}: only {left} of {streams} streams were still open when measured")
-    return {"streams": streams, "before_bytes": before, "after_bytes": after, "kb": (after - before) / streams / 1e3}
+
+
+def open_streams(place: Place, running: Running, ask: StreamAsk, *, streams: int) -> Sample:
+    """What memory an open stream takes."""
+    with held_streams(place, running, ask, streams=streams) as sample:
+        return sample
 
 
 def memory(running: Running) -> Sample:
@@ -211,8 +213,9 @@ def memory(running: Running) -> Sample:
     return {f"mb.{role}": pss_bytes(pids) / 1e6 for role, pids in found.items()}
 
 
-def make_ask(place: Place, upstream: Running, body: bytes) -> Ask:
+def make_ask(place: Place, upstream: Running, wanted: Format, model: str, *, size: int) -> Ask:
     """Prepares a request whose true answer is asked of the upstream itself."""
+    url, body = wanted.url(model, stream=False), wanted.body(model, size=size, stream=False)
     file = place.folder / f"ask-{secrets.token_hex(3)}.json"
     file.write_bytes(body)
-    return Ask(body, file, answer_text(post(upstream, body)))
+    return Ask(wanted, url, body, file, answer_text(wanted, post(upstream, url, body)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from benchmarks.results import Results, difference, ratio
 
@@ -42,6 +42,31 @@ TABLE = (
 )
 
 
+TRANSLATED = (
+    ("small request", Line("", CPU, "translated", "cpu_us", 1, by_role=True)),
+    ("SSE event", Line("", CPU, "translated-events", "cpu_us", 1, by_role=True)),
+    ("state of a stream, short", Line("", "kB", "translated-state", "kb", 1)),
+    ("state of a stream, long", Line("", "kB", "translated-state", "kb.long", 1)),
+)
+# Its client is told the whole answer once more at the end.
+RESTATES = ("responses",)
+
+
+def pairs_of(results: Results, row: str) -> list[str]:
+    """The pairs of formats of which something was measured, or failed, in a row."""
+    found = {**results.samples, **results.errors}
+    return [pair for name in found for kind, _, pair in [name.partition(" ")] if kind == row and pair]
+
+
+def translated_lines(results: Results) -> list[Line]:
+    """A line for each figure of each pair of formats."""
+    return [
+        replace(line, label=f"{label}, {pair}", row=f"{line.row} {pair}")
+        for label, line in TRANSLATED
+        for pair in pairs_of(results, line.row)
+    ]
+
+
 def figure(results: Results, line: Line, subject: str, role: str | None = None) -> float | None:
     """What a line says of a subject, or of one role of it."""
     name = f"{line.figure}.{role or FRONT.get(subject, 'proxy')}" if line.by_role else line.figure
@@ -68,11 +93,12 @@ def render_table(results: Results, versions: dict[str, str]) -> str:
     """The table, with a column for each subject and the reasons for what is missing below it."""
     names = [f"{name} {versions.get(name, '')}".strip() for name in ("nginx", "door", "keeper")]
     peers = [f"{name} {versions.get(name, '')}".strip() for name in ("envoy", "litellm")]
-    measured = [line for line in TABLE if line.row in results.samples or line.row in results.errors]
+    lines = (*TABLE, *translated_lines(results))
+    measured = [line for line in lines if line.row in results.samples or line.row in results.errors]
     rows = [["", "", *names, "door/nginx", *peers], *(_cells(results, line) for line in measured)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = [_aligned(row, widths) for row in rows]
-    return "\n".join([lines[0], "─" * len(lines[0]), *lines[1:], *_reasons(results)])
+    shown = [_aligned(row, widths) for row in rows]
+    return "\n".join([shown[0], "─" * len(shown[0]), *shown[1:], *_reasons(results)])
 
 
 def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
@@ -127,10 +153,39 @@ class _Reader:
         return difference(self.results.median("latency", "unigate", name), direct)
 
 
+def _worst(promise: str, limit: float, values: dict[str, float | None]) -> Check:
+    """The check of a promise about every pair of formats, by the one that comes nearest to breaking it."""
+    known = {pair: value for pair, value in values.items() if value is not None}
+    if not known or len(known) < len(values):
+        return Check(promise, None, limit)
+    pair = max(known, key=lambda one: known[one])
+    return Check(f"{promise} ({pair})", known[pair], limit)
+
+
+def judge_translated(results: Results) -> list[Check]:
+    """The promises about calls between formats."""
+    read, state = _Reader(results), "translated-state"
+
+    def times(row: str) -> dict[str, float | None]:
+        return {pair: read.times(f"{row} {pair}") for pair in pairs_of(results, row)}
+
+    def held(name: str) -> dict[str, float | None]:
+        pairs = [pair for pair in pairs_of(results, state) if not pair.startswith(RESTATES)]
+        return {pair: results.median(f"{state} {pair}", "unigate", name) for pair in pairs}
+
+    return [
+        _worst("translated small request: door ÷ nginx", 5.0, times("translated")),
+        _worst("translated SSE event: door ÷ nginx", 3.0, times("translated-events")),
+        _worst("kB per translated stream over one passed through", 8, held("kb.long")),
+        _worst("kB by which that grows with the answer", 1, held("kb.grown")),
+    ]
+
+
 def judge(results: Results) -> list[Check]:
     """Every promise of the budget with its measured value."""
     read, median = _Reader(results), results.median
     return [
+        *judge_translated(results),
         Check("small request: door ÷ nginx", read.times("small"), 2.5),
         Check("small request, quickest upstream: door ÷ nginx", read.times("saturated"), 2.5),
         Check("200 kB request: door ÷ nginx", read.times("large"), 2.0),

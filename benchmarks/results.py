@@ -22,14 +22,14 @@ class Results:
     def add(self, row: str, subject: str, sample: Sample) -> None:
         """Keeps one sample."""
         self.samples.setdefault(row, {}).setdefault(subject, []).append(sample)
-        self.say(f"{row:11} {subject:8} {brief(sample)}")
+        self.say(f"{row:28} {subject:8} {brief(sample)}")
 
     def fail(self, row: str, subject: str, reason: str) -> None:
         """Notes why a figure is missing, and withdraws what was measured of it."""
         reason = " ".join(reason.split())[:400]
         self.errors.setdefault(row, {})[subject] = reason
         self.samples.get(row, {}).pop(subject, None)
-        self.say(f"{row:11} {subject:8} {reason[:120]}")
+        self.say(f"{row:28} {subject:8} {reason[:120]}")
 
     def failed(self, row: str, subject: str) -> bool:
         """Whether a figure has already been given up."""

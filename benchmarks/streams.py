@@ -15,8 +15,6 @@ from dataclasses import dataclass, field
 import msgspec
 import uvloop
 
-MARK = b"data: "
-END = b"data: [DONE]"
 LAST_CHUNK = b"0\r\n\r\n"
 
 
@@ -28,6 +26,8 @@ class Plan(msgspec.Struct, frozen=True):
     path: str
     key: str
     body: str
+    mark: str  # stands once in each event
+    end: str  # stands in the last one
     streams: int
     seconds: float = 0
     events: int = 0
@@ -51,13 +51,17 @@ class StreamError(Exception):
 class Stream(asyncio.Protocol):
     """One connection that counts the events of the answer now arriving."""
 
-    def __init__(self, tally: Tally) -> None:
+    def __init__(self, plan: Plan, tally: Tally) -> None:
+        self._mark, self._end = plan.mark.encode(), plan.end.encode()
+        self._kept = max(len(self._mark), len(self._end)) - 1
+        self._wanted = plan.events
         self._tally = tally
         self._transport: asyncio.Transport | None = None
         self._tail = b""
         self._sent_at = 0.0
         self._first: asyncio.Future[None] | None = None
         self._whole: asyncio.Future[None] | None = None
+        self.reached: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.events = 0
         self.done = False
 
@@ -80,10 +84,11 @@ class Stream(asyncio.Protocol):
         if self._first is not None and not self._first.done() and not self._opened(data):
             return
         seen = self._tail + data
-        # The tail kept is one byte shorter than the mark, so no mark counts twice.
-        self.events += seen.count(MARK) - self._tail.count(MARK)
-        self.done = self.done or END in seen
-        self._tail = seen[-len(END) :]
+        self.events += seen.count(self._mark) - self._tail.count(self._mark)
+        self.done = self.done or self._end in seen
+        self._tail = seen[-self._kept :]
+        if self.events >= self._wanted and not self.reached.done():
+            self.reached.set_result(None)
         if seen.endswith(LAST_CHUNK) and self._whole is not None and not self._whole.done():
             self._whole.set_result(None)
 
@@ -94,7 +99,7 @@ class Stream(asyncio.Protocol):
             self._first.set_exception(error)
             self._whole.cancel()
             return False
-        if MARK not in self._tail + data:
+        if self._mark not in self._tail + data:
             self._tail = self._tail + data
             return False
         self._tally.first_ms.append((time.perf_counter() - self._sent_at) * 1e3)
@@ -102,7 +107,7 @@ class Stream(asyncio.Protocol):
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:
-        for waiting in (self._first, self._whole):
+        for waiting in (self._first, self._whole, self.reached):
             if waiting is not None and not waiting.done():
                 waiting.set_exception(StreamError(f"cut after {self.events} events: {exc!r}"))
                 waiting.exception()
@@ -127,7 +132,9 @@ async def connect(plan: Plan, tally: Tally, number: int) -> Stream:
     """Opens one connection, from one of several loopback addresses."""
     source = (f"127.0.0.{1 + number % 8}", 0)
     loop = asyncio.get_running_loop()
-    transport, stream = await loop.create_connection(lambda: Stream(tally), "127.0.0.1", plan.port, local_addr=source)
+    transport, stream = await loop.create_connection(
+        lambda: Stream(plan, tally), "127.0.0.1", plan.port, local_addr=source
+    )
     stream.bind(transport)
     return stream
 
@@ -143,7 +150,7 @@ async def run_back_to_back(plan: Plan, tally: Tally, number: int) -> None:
         await asyncio.wait_for(first, plan.deadline_s)
         await asyncio.wait_for(whole, plan.deadline_s)
         if stream.events < plan.events or not stream.done:
-            raise StreamError(f"short: {stream.events} of {plan.events} events, [DONE] seen: {stream.done}")
+            raise StreamError(f"short: {stream.events} of {plan.events} events, end seen: {stream.done}")
         tally.events += stream.events
         tally.finished += 1
     stream.close()
@@ -168,7 +175,7 @@ async def pace(plan: Plan) -> dict[str, float]:
 
 
 async def hold(plan: Plan) -> None:
-    """Opens streams, 64 at a time, says so once each has shown its first event, keeps them until stdin ends."""
+    """Opens streams, 64 at a time, says so once each has shown its events, keeps them until stdin ends."""
     tally, gate, request = Tally(), asyncio.Semaphore(64), request_bytes(plan)
     opened: list[tuple[Stream, asyncio.Future[None]]] = []
 
@@ -177,6 +184,7 @@ async def hold(plan: Plan) -> None:
             stream = await connect(plan, tally, number)
             first, whole = stream.ask(request)
             await asyncio.wait_for(first, plan.deadline_s)
+            await asyncio.wait_for(stream.reached, plan.deadline_s)
             opened.append((stream, whole))
 
     async with asyncio.TaskGroup() as group:

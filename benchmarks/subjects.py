@@ -16,16 +16,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from benchmarks.formats import PAIRS
 from benchmarks.processes import BenchError, Cores, Daemon, free_port, roles, spawn, wait_until
 
 ROOT = Path(__file__).resolve().parent.parent
 PEERS = ROOT / ".cache" / "peers"
-CHAT = "/v1/chat/completions"
 
 SMALL_MODEL = "script:tokens=44"
 STREAM_EVENTS = 200
 STREAM_MODEL = f"script:tokens={STREAM_EVENTS},pace=5"
 SLOW_MODEL = "script:tokens=9,stall=events:2"
+TIMEOUTS = {"connect": 5, "first_byte": 60, "idle": 600, "total": 900}
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Running:
     key: str
     daemon: Daemon
     ready_s: float
-    stream_path: str = CHAT
+    stream_prefix: str = ""
     named_roles: tuple[str, ...] = ()
     authority: Path | None = None
     stream_model: str = STREAM_MODEL
@@ -141,12 +142,26 @@ def await_ready(running: Running, health: str, deadline_s: float) -> Running:
 
 def start_unigate(place: Place, upstream: Upstream) -> Running:
     """Starts Unigate with one provider and one key, everything else as it comes."""
+    provider = {"kind": "openai", "base_url": f"{upstream.base_url}/v1", "api_key": upstream.key, "timeouts": TIMEOUTS}
+    return _start_unigate(place, upstream, {"bench": provider})
+
+
+def start_translating(place: Place, upstream: Upstream) -> Running:
+    """Starts Unigate with a provider for each format, all of them the one upstream."""
+    spoken = {pair.spoken for pair in PAIRS.values()}
+    row = {"api_key": upstream.key, "timeouts": TIMEOUTS}
+    providers: dict[str, object] = {
+        one.short: {**row, "base_url": f"{upstream.base_url}{one.base}", "speaks": [one.name], **one.settings}
+        for one in spoken
+    }
+    return _start_unigate(place, upstream, providers)
+
+
+def _start_unigate(place: Place, upstream: Upstream, providers: dict[str, object]) -> Running:
     port, key = free_port(), f"sk-ug-{secrets.token_hex(16)}"
-    timeouts = {"connect": 5, "first_byte": 60, "idle": 600, "total": 900}
-    provider = {"kind": "openai", "base_url": f"{upstream.base_url}/v1", "api_key": upstream.key, "timeouts": timeouts}
     settings = {
         "server": {"host": "127.0.0.1", "port": port, "workers": 1},
-        "providers": {"bench": provider},
+        "providers": providers,
         "keys": [{"name": "bench", "key": key}],
     }
     config = place.write("unigate.yaml", json.dumps(settings))
@@ -237,5 +252,5 @@ def start_nginx(place: Place, upstream: Upstream) -> Running:
     config = place.write("nginx.conf", text)
     argv = ["nginx", "-p", str(place.folder), "-c", str(config)]
     daemon = spawn(argv, core=place.cores.gateway, log=place.write("nginx.log", ""))
-    running = Running("nginx", port, upstream.key, daemon, 0.0, stream_path=f"/unbuffered{CHAT}")
+    running = Running("nginx", port, upstream.key, daemon, 0.0, stream_prefix="/unbuffered")
     return await_ready(running, "/mock/bill", 10)
