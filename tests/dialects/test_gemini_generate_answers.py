@@ -186,6 +186,8 @@ def test_arguments_may_come_in_pieces() -> None:
         {"name": "g", "args": {}},
     ]
 
+    far = {"functionCall": {"name": "f", "partialArgs": [{"jsonPath": "$.a[999999]", "boolValue": True}]}}
+    assert blocks(far, {"functionCall": {}}) == (ToolUse("call_456789abcdef0", "f", '{"a":[]}'),)
     assert blocks(*({"functionCall": call} for call in calls)) == (
         ToolUse("call_456789abcdef0", "f", '{"city":"New York","days":[{"dry":true},{"n":2}]}'),
         ToolUse("call_456789abcdef1", "g", "{}"),
@@ -596,6 +598,15 @@ def test_the_meter_passes_on_and_keeps_the_end() -> None:
     assert (meter.ended, meter.usage) == (False, SPENT)
     assert meter.watch(first + last) == (first, last)
     assert (meter.ended, meter.usage) == (True, SPENT)
+
+
+def test_the_meter_keeps_the_last_counts_of_all() -> None:
+    early = {**chunk({"text": "a"}), "usageMetadata": {"promptTokenCount": 9, "candidatesTokenCount": 1}}
+    meter = GenerateMeter(shows_usage=False)
+    meter.watch(stream(early))
+    meter.watch(stream(chunk({"text": "b"}, finish="STOP")))
+
+    assert meter.usage == SPENT
 
 
 def test_the_meter_counts_events_where_a_cut_stream_told_too_little() -> None:

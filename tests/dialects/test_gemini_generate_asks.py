@@ -404,6 +404,8 @@ def test_what_only_gemini_knows_is_told_by_name_and_what_nobody_knows_too() -> N
             "responseFormat": {"text": {"mimeType": "TEXT_PLAIN"}, "shoe": 1},
         },
         toolConfig={"retrievalConfig": {}},
+        systemInstruction={"parts": [], "shoe": 1},
+        tools=[{"functionDeclarations": [{"name": "f", "behavior": "BLOCKING"}]}],
         model="models/m",
     )
     losses = Losses(FIELDS, "other")
@@ -418,7 +420,9 @@ def test_what_only_gemini_knows_is_told_by_name_and_what_nobody_knows_too() -> N
         "generationConfig.thinkingConfig.shoe",
         "safetySettings",
         "shoeSize",
+        "systemInstruction.shoe",
         "toolConfig.retrievalConfig",
+        "tools[].functionDeclarations[].behavior",
     )
     assert ask.others == ("safetySettings", "generationConfig.speechConfig")
     assert {part: plain(raw) for part, raw in ask.settings.items()} == {

@@ -185,6 +185,7 @@ def test_what_a_function_response_cannot_hold_stands_beside_it() -> None:
 )
 def test_marks_for_a_cache_are_told_wherever_they_stand(block: Block) -> None:
     assert written(Ask(model="m", messages=(Message(Role.USER, (block,)),)))[1] == ("cache",)
+    assert written(Ask(model="m", messages=(HI,), tools=(Tool("f", cache=""),)))[1] == ("cache",)
 
 
 @pytest.mark.parametrize(
