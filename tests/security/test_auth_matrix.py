@@ -25,7 +25,7 @@ from unigate.http.client_api import ClientApi
 pytestmark = pytest.mark.xdist_group("security_auth")
 
 # Who may use a route. A route that is missing here fails `test_every_route_has_a_verdict`: decide, then add it.
-ANYONE = {"/", "/health", "/health/ready", "/docs", "/redoc", "/openapi.json", "/docs/assets/{name}"}
+ANYONE = {"/", "/health", "/health/ready", "/docs", "/redoc", "/openapi.json", "/docs/assets/{name}", "/api/version"}
 CLIENT = {
     *("/openai/deployments/{name}" + dialect.operation for dialect in DIALECTS.values()),
     *(
@@ -34,7 +34,7 @@ CLIENT = {
         for word in (dialect.operation, dialect.stream_operation)
         for prefix in ("", "/v1beta")
     ),
-    *("/models", "/models/{name}", "/v1beta/models", "/v1beta/models/{name}"),
+    *("/models", "/models/{name}", "/v1beta/models", "/v1beta/models/{name}", "/api/tags", "/api/ps", "/api/show"),
 }
 ADMIN = {"/admin/v1/keys", "/admin/v1/keys/{name}"}
 # Paths that carry a name are recognised by these beginnings.
