@@ -33,6 +33,7 @@ from unigate.conversation import (
     Text,
     Thinking,
     Tool,
+    ToolChoice,
     ToolResult,
     Url,
     Video,
@@ -119,6 +120,12 @@ def test_a_bots_own_settings_decide(bot: Dialect) -> None:
         "thinking_budget",
         "tools",
     )
+
+
+@BOTS
+def test_tools_that_must_not_be_called_are_no_loss(bot: Dialect) -> None:
+    ask = Ask(model="m", messages=HI, tools=(Tool("look"),), tool_choice=ToolChoice("none"))
+    assert written(bot, ask)[1] == ()
 
 
 @BOTS
@@ -353,6 +360,13 @@ def test_an_agent_repeats_itself_at_the_end() -> None:
     content += event("agent_thought", thought="So it is.") + event("agent_thought", thought="Hm.")
     content += event("message", answer="So it is.") + event("message_end")
     assert read(DifyReader(ASKED), content).blocks == (Thinking("Hm.", None, "dify.chat"), Text("So it is."))
+
+
+def test_an_agents_last_message_is_not_told_twice_if_it_differs() -> None:
+    content = event("agent_message", answer=" So it is.") + event("message", answer="So it is.") + event("message_end")
+    assert read(DifyReader(ASKED), content).blocks == (Text(" So it is."),)
+    longer = event("agent_message", answer="So") + event("message", answer="So it is.") + event("message_end")
+    assert read(DifyReader(ASKED), longer).blocks == (Text("So it is."),)
 
 
 def test_a_moderators_words_end_an_answer() -> None:

@@ -177,6 +177,12 @@ def test_the_events_of_reasoning_and_a_call() -> None:
     ]
 
 
+def test_a_message_ends_before_a_call_begins() -> None:
+    found = told(stream(answer(Text("I look."), ToolUse("a", "look", "{}"))))
+    ends = [event["type"] for event in found if str(event["type"]).startswith("response.output_item")]
+    assert ends == ["response.output_item.added", "response.output_item.done"] * 2
+
+
 def test_a_tool_has_its_namespace_back() -> None:
     (item,) = json.loads(ResponsesWriter(ASKED).whole(answer(ToolUse("b", "crm__find", ""))))["output"]
     assert (item["namespace"], item["name"], item["arguments"]) == ("crm", "find", "{}")
@@ -393,6 +399,16 @@ def test_a_stream_that_fails_is_a_fault(content: bytes, kind: Kind) -> None:
     with pytest.raises(Fault) as raised:
         read(content)
     assert raised.value.kind is kind
+
+
+def test_a_failure_is_told_after_what_came_before_it() -> None:
+    reader = ResponsesReader(ASKED)
+    delta = ("response.output_text.delta", {"output_index": 0, "delta": "So"})
+    assert reader.feed(events(delta, ("error", FAILED))) == [Open(0, Text("")), Delta(0, "So")]
+    for _ in range(2):
+        with pytest.raises(Fault) as raised:
+            reader.close()
+        assert raised.value.kind is Kind.LIMITED
 
 
 @pytest.mark.parametrize(

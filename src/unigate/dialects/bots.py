@@ -50,8 +50,10 @@ def leave_out(ask: Ask, losses: Losses, said: Iterable[Part]) -> None:
     for part in ask.settings:
         if part not in said:
             losses.cannot(part)
+    is_forbidden = ask.tool_choice is not None and ask.tool_choice.mode == "none"
     given: tuple[tuple[Part, object], ...] = (
-        (Part.TOOLS, ask.tools),
+        # Tools that must not be called are no loss.
+        (Part.TOOLS, () if is_forbidden else ask.tools),
         (Part.HOSTED_TOOLS, ask.hosted_tools),
         (Part.STOP, ask.stop),
         (Part.EFFORT, ask.effort),
