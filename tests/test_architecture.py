@@ -34,6 +34,7 @@ LAYERS: dict[str, int] = {
     "storage": 4,
     "lifeline": 4,
     "logs": 4,
+    "manners": 4,
     "config_nodes": 4,
     "config_shape": 4,
     "config_checks": 4,

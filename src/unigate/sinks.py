@@ -19,6 +19,7 @@ from unigate.clock import Wall
 from unigate.config import LogSettings
 from unigate.errors import StorageError
 from unigate.logs import clean
+from unigate.manners import unhurried
 
 __all__ = ["ProxyLog", "Sinks", "Terminal", "level_of", "log_line", "terminal_line"]
 
@@ -80,7 +81,7 @@ class ProxyLog:
         """Appends them in one write; those that were not in the file yet. Raises StorageError and has added nothing."""
         fresh = [record for record in records if record.id not in self._known] if self._known else list(records)
         if fresh:
-            content = b"".join(map(log_line, fresh))
+            content = b"".join(map(log_line, unhurried(fresh)))
             try:
                 self._open()
                 self._append(content)
@@ -201,7 +202,7 @@ class Terminal:
         """Prints a line for each that this level shows."""
         lines = [
             terminal_line(record, with_attempts=self._with_attempts, colours=self._colours)
-            for record in records
+            for record in unhurried(records)
             if level_of(record) in self._shown
         ]
         if lines and self._missed:

@@ -18,6 +18,7 @@ import msgspec
 from unigate.accounting.record import Entry, Intent, Record, decode_entry
 from unigate.errors import StorageError
 from unigate.journal import read_frames, segments_of, take_lock
+from unigate.manners import unhurried
 from unigate.storage.store import OpenIntent, Place, Progress, Store
 
 __all__ = ["Carrier", "Outbox"]
@@ -143,7 +144,7 @@ class Carrier:
         block = _Block(offset)
         if not _has_frame(segment, offset):
             return block
-        for payload, end in read_frames(segment, offset, _BLOCK):
+        for payload, end in unhurried(read_frames(segment, offset, _BLOCK)):
             block.end = end
             try:
                 block.entries.append((decode_entry(payload), payload))
