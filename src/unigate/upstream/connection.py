@@ -25,79 +25,80 @@ _SURELY_OPEN = 0.01
 # A kept connection that ends this soon was dead already; one that ends later may have begun to work on the call.
 _SOON = 0.25
 _LARGEST_HEAD = 64 * 1024
+_LONGEST_IDLE = 55.0  # most servers close after 60 s or more; ours must be first
+_LONGEST_LIFE = 300.0  # so that a changed DNS entry is followed
 
 
 class Connection(asyncio.Protocol):
     """A connection that carries one exchange at a time; whoever holds it reads the answer to its end or closes it."""
 
     __slots__ = (
-        "_active",
+        "_asked_at",
         "_buffered",
         "_chunks",
-        "_complete",
-        "_deadline",
         "_drained",
         "_fault",
-        "_got_bytes",
-        "_has_head",
         "_head_size",
-        "_header_count",
+        "_heard_at",
         "_inflate",
-        "_late",
+        "_is_active",
+        "_is_complete",
+        "_is_paused",
+        "_lines",
         "_loop",
+        "_opened_at",
         "_parser",
         "_poll",
-        "_reading_paused",
+        "_shortest",
         "_slow",
         "_stays_open",
         "_take",
         "_timeouts",
         "_timer",
-        "_total_at",
         "_transport",
+        "_used_at",
         "_waiter",
         "headers",
-        "idle_since",
-        "opened_at",
+        "on_header",
         "status",
-        "used",
     )
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._transport: asyncio.Transport | None = None
+        self._lines: dict[bytes, bytes] = {}
+        # The parser calls this for each line of a head; there are many, and none needs a step of ours.
+        self.on_header = self._lines.__setitem__
         self._parser = httptools.HttpResponseParser(self)
         self._poll = select.poll()
-        self.opened_at = loop.time()
-        self.idle_since = 0.0
-        self.used = False
+        self._opened_at = loop.time()
+        self._used_at = 0.0
         self._waiter: asyncio.Future[None] | None = None
         self._drained: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._deadline = 0.0
-        self._late = Kind.FIRST_BYTE_TIMEOUT
-        self._timeouts = Timeouts()
-        self._total_at = 0.0
-        self._reset()
-
-    def _reset(self) -> None:
-        """State of one exchange."""
-        self.status = 0
-        self.headers: dict[bytes, bytes] = {}
+        self._asked_at = self._heard_at = 0.0
         self._chunks: list[bytes] = []
         self._buffered = 0
-        self._head_size = 0
-        self._header_count = 0
-        self._reading_paused = False
-        self._has_head = False
-        self._complete = False
-        self._stays_open = False
-        self._active = False
-        self._got_bytes = False
+        self._is_paused = False
         self._fault: Fault | None = None
-        self._inflate: Inflate | None = None
         self._take: Take | None = None
         self._slow: asyncio.Future[None] | None = None
+        self._timeouts = Timeouts()
+        self._shortest = 0.0
+        self._begin(Timeouts())
+        self._is_active = False
+
+    def _begin(self, timeouts: Timeouts) -> None:
+        """State of one exchange, as far as the end of the one before has not left it behind."""
+        if timeouts is not self._timeouts:
+            self._timeouts = timeouts
+            self._shortest = min(timeouts.write, timeouts.first_byte, timeouts.idle, timeouts.total)
+        self._is_active = True
+        self.status = 0  # until the head is there
+        self.headers: dict[bytes, bytes] = {}
+        self._head_size = 0  # with whatever came together with its end
+        self._is_complete = self._stays_open = False
+        self._inflate: Inflate | None = None
 
     # --- asyncio's side
 
@@ -108,10 +109,11 @@ class Connection(asyncio.Protocol):
         self._poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
 
     def data_received(self, data: bytes) -> None:
-        if not self._active:
+        if not self._is_active:
             self.close()  # An upstream that speaks unasked is not to be trusted with the next request.
             return
-        self._got_bytes = True
+        if not self.status:
+            self._head_size += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -123,20 +125,19 @@ class Connection(asyncio.Protocol):
             self._fail(cause)
         except httptools.HttpParserError:
             self._fail(Fault(Kind.PROTOCOL, "The upstream's answer is not valid HTTP."))
-        if self._has_head and not self._complete and self._deadline:
-            self._expect(Kind.IDLE_TIMEOUT, self._timeouts.idle)
-            if self._take is not None and self._slow is None and self._fault is None:
+        if self.status:
+            self._heard_at = self._loop.time()
+            if self._take is not None and self._slow is None and self._fault is None and not self._is_complete:
                 return  # all of it was taken; nobody needs to be woken for it
-        if self._buffered > _HIGH_WATER and not self._reading_paused and self._transport is not None:
-            self._reading_paused = True
-            self._transport.pause_reading()
+        elif self._head_size > _LARGEST_HEAD:
+            self._fail(_too_many_headers())
         self._wake()
 
     def eof_received(self) -> None:
         return None
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._active and not self._complete and self._fault is None:
+        if self._is_active and not self._is_complete and self._fault is None:
             self._fault = self._end_at_eof() if exc is None and self._ends_at_eof() else self._lost()
         self._transport = None
         if self._timer is not None:
@@ -153,19 +154,19 @@ class Connection(asyncio.Protocol):
                 self._inflate.close()
         except Fault as fault:
             return fault
-        self._complete = True
+        self._is_complete = True
         return None
 
     def _lost(self) -> Fault:
-        if self._has_head:
+        if self.status:
             return Fault(Kind.TRUNCATED, "The upstream closed the connection in the middle of its answer.")
-        if not self._got_bytes and self._was_dead():
+        if not self._head_size and self._was_dead():
             return Fault(Kind.STALE, "The upstream closed a kept connection as it was used again.")
         return Fault(Kind.CONNECTION, "The upstream closed the connection before it answered.")
 
     def _was_dead(self) -> bool:
         """Whether a failure of this connection comes too soon after its reuse to be about the call."""
-        return self.used and self._loop.time() - (self._total_at - self._timeouts.total) < _SOON
+        return self._used_at > 0 and self._loop.time() - self._asked_at < _SOON
 
     def pause_writing(self) -> None:
         self._drained = self._loop.create_future()
@@ -178,16 +179,9 @@ class Connection(asyncio.Protocol):
     # --- httptools' side
 
     def on_message_begin(self) -> None:
-        if self._complete:
+        if self._is_complete:
             raise Fault(Kind.PROTOCOL, "The upstream sent a second answer to one request.")
-        self.headers = {}
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self._header_count += 1
-        self._head_size += len(name) + len(value)
-        if self._header_count > _MOST_HEADERS or self._head_size > _LARGEST_HEAD:
-            raise Fault(Kind.PROTOCOL, "The upstream's answer has too many headers.")
-        self.headers[name.lower()] = value
+        self._lines.clear()
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
@@ -195,11 +189,18 @@ class Connection(asyncio.Protocol):
             return
         if status == 408 and self._was_dead():
             raise Fault(Kind.STALE, "The upstream gave up a kept connection as it was used again.")
-        self.status = status
+        self.headers = {name.lower(): value for name, value in self._lines.items()}
+        if self._head_size > _LARGEST_HEAD or len(self._lines) > _MOST_HEADERS:
+            self._check_head()
         encoding = self.headers.get(b"content-encoding", b"").strip().lower()
         if encoding and encoding != b"identity":
             self._inflate = Inflate(encoding)
-        self._has_head = True
+        self.status = status
+
+    def _check_head(self) -> None:
+        size = sum(len(name) + len(value) for name, value in self._lines.items())
+        if size > _LARGEST_HEAD or len(self._lines) > _MOST_HEADERS:
+            raise _too_many_headers()
 
     def on_body(self, body: bytes) -> None:
         if self._inflate is not None:
@@ -209,13 +210,16 @@ class Connection(asyncio.Protocol):
             return
         self._chunks.append(body)
         self._buffered += len(body)
+        if self._buffered > _HIGH_WATER and not self._is_paused and self._transport is not None:
+            self._is_paused = True
+            self._transport.pause_reading()
 
     def on_message_complete(self) -> None:
-        if not self._has_head:
+        if not self.status:
             return  # the end of an informational answer
         if self._inflate is not None:
             self._inflate.close()
-        self._complete = True
+        self._is_complete = True
         self._stays_open = self._parser.should_keep_alive()  # llhttp forgets it with the next byte
 
     # --- the holder's side
@@ -225,27 +229,22 @@ class Connection(asyncio.Protocol):
         transport = self._transport
         if transport is None:
             raise Fault(Kind.STALE, "The upstream closed a kept connection as it was used again.")
-        self._active = True
-        self._timeouts = timeouts
-        self._total_at = self._loop.time() + timeouts.total
+        self._begin(timeouts)
+        self._asked_at = self._heard_at = now = self._loop.time()
+        self._look_by(now + self._shortest)
         if len(content) <= _HIGH_WATER:
             transport.write(head + content)
         else:
-            transport.write(head)
-            transport.write(content)
+            transport.writelines((head, content))
         if self._drained is not None:
-            self._expect(Kind.WRITE_TIMEOUT, timeouts.write)
             # An upstream may answer, and close, before it has read all of a body it does not want.
-            while not self._has_head and self._fault is None and (drained := self._drained) and self._transport:
-                await self._either(drained)
-        if self._has_head:
-            self._expect(Kind.IDLE_TIMEOUT, timeouts.idle)
-        else:
-            self._expect(Kind.FIRST_BYTE_TIMEOUT, timeouts.first_byte)
-        while not self._has_head:
+            while not self.status and self._fault is None and (drained := self._drained) and self._transport:
+                await asyncio.wait((self._bell(), drained), return_when=asyncio.FIRST_COMPLETED)
+            self._heard_at = self._loop.time()
+        while not self.status:
             if self._fault is not None:
                 raise self._fault
-            await self._wait()
+            await self._bell()
 
     async def pour(self, take: Take) -> None:
         """Hands the body to `take`, each piece in the very step that reads it, and waits where `take` asks for it.
@@ -255,18 +254,19 @@ class Connection(asyncio.Protocol):
         self._take = take
         try:
             while True:
-                self._hand_over(take)
+                if self._chunks and self._slow is None:
+                    self._hand_over(take)
                 if self._slow is not None:
                     await self._slow
                     self._slow = None
                 elif self._fault is not None:
                     raise self._fault
-                elif self._complete:
+                elif self._is_complete:
                     return
                 else:
                     await self._more()
         finally:
-            self._take = None
+            self._take = self._slow = None
 
     async def read_all(self, limit: int) -> bytes:
         """The rest of the answer, up to about `limit` bytes. Raises Fault."""
@@ -279,43 +279,42 @@ class Connection(asyncio.Protocol):
                 self._chunks, self._buffered = [], 0
             elif self._fault is not None:
                 raise self._fault
-            elif self._complete:
+            elif self._is_complete:
                 break
             else:
                 await self._more()
         return b"".join(parts)
 
     def _hand_over(self, take: Take) -> None:
-        if self._chunks and self._slow is None:
-            chunks, self._chunks = self._chunks, []
-            self._buffered = 0
-            try:
-                self._slow = take(chunks[0] if len(chunks) == 1 else b"".join(chunks))
-            except Fault as fault:
-                self._fault = fault
-                self.close()
+        chunks, self._chunks = self._chunks, []
+        self._buffered = 0
+        try:
+            self._slow = take(chunks[0] if len(chunks) == 1 else b"".join(chunks))
+        except Fault as fault:
+            self._fault = fault
+            self.close()
 
     def release(self) -> bool:
         """Ends the exchange; True if the connection may carry another one."""
-        self._deadline = 0.0
-        reusable = self._stays_open and self._fault is None and self._transport is not None
-        reusable = reusable and not self._chunks and self._drained is None
-        if not reusable:
+        self._is_active = False
+        if not self._stays_open or self._chunks or self._fault is not None or self._drained is not None:
             self.close()
             return False
-        if self._reading_paused and self._transport is not None:
+        if self._is_paused and self._transport is not None:
+            self._is_paused = False
             self._transport.resume_reading()  # the last bytes came in one large piece
-        self._reset()
-        self.used = True
-        self.idle_since = self._loop.time()
-        return True
+        self._used_at = self._loop.time()
+        return self._transport is not None
 
     def is_usable(self) -> bool:
-        """Whether an idle connection is still open and silent; a readable one was closed or spoke unasked."""
+        """Whether an idle connection is young, open and silent; a readable one was closed or spoke unasked."""
         if self._transport is None or self._transport.is_closing():
             return False
+        now = self._loop.time()
+        if now - self._used_at > _LONGEST_IDLE or now - self._opened_at > _LONGEST_LIFE:
+            return False
         # Just used, it needs no look: if it closes now, the call is repeated as on any stale connection.
-        return self._loop.time() - self.idle_since < _SURELY_OPEN or not self._poll.poll(0)
+        return now - self._used_at < _SURELY_OPEN or not self._poll.poll(0)
 
     def close(self) -> None:
         """Drops the connection at once; nothing that was queued is sent."""
@@ -324,33 +323,42 @@ class Connection(asyncio.Protocol):
 
     # --- deadlines and waiting
 
-    def _expect(self, late: Kind, seconds: float) -> None:
-        """Sets the one deadline; a timer that is already running earlier is left to look again when it fires."""
-        deadline = self._loop.time() + seconds
-        if deadline >= self._total_at:
-            deadline, late = self._total_at, Kind.TOTAL_TIMEOUT
-        self._late = late
-        self._deadline = deadline
+    def _look_by(self, moment: float) -> None:
+        """Has the deadline looked at then at the latest; a timer that fires earlier will find out for itself."""
         if self._timer is not None:
-            if self._timer.when() <= deadline:
+            if self._timer.when() <= moment:
                 return
             self._timer.cancel()
-        self._timer = self._loop.call_at(deadline, self._look)
+        self._timer = self._loop.call_at(moment, self._look)
 
     def _look(self) -> None:
         self._timer = None
-        if not self._deadline:
+        if not self._is_active or self._is_complete:
             return
-        if self._loop.time() < self._deadline - 0.001:
-            self._timer = self._loop.call_at(self._deadline, self._look)
-        elif self._reading_paused and self._late is not Kind.TOTAL_TIMEOUT:
+        now = self._loop.time()
+        deadline, late = self._deadline()
+        if self._is_paused and late is not Kind.TOTAL_TIMEOUT:
             # It is our client that is slow; the server side has a clock for that.
-            self._expect(self._late, self._timeouts.idle)
+            self._heard_at = now
+        elif now >= deadline - 0.001:
+            self._fail(Fault(late, LATE[late]))
+            return
+        self._look_by(min(deadline, now + self._shortest))
+
+    def _deadline(self) -> tuple[float, Kind]:
+        """When what is waited for is late, and what that would be called."""
+        times = self._timeouts
+        if self.status:
+            deadline, late = self._heard_at + times.idle, Kind.IDLE_TIMEOUT
+        elif self._drained is not None:
+            deadline, late = self._heard_at + times.write, Kind.WRITE_TIMEOUT
         else:
-            self._fail(Fault(self._late, LATE[self._late]))
+            deadline, late = self._heard_at + times.first_byte, Kind.FIRST_BYTE_TIMEOUT
+        total = self._asked_at + times.total
+        return (deadline, late) if deadline < total else (total, Kind.TOTAL_TIMEOUT)
 
     def _fail(self, fault: Fault) -> None:
-        if self._fault is None and not self._complete:
+        if self._fault is None and not self._is_complete:
             self._fault = fault
         self.close()
         self._wake()
@@ -360,36 +368,26 @@ class Connection(asyncio.Protocol):
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
 
+    def _bell(self) -> asyncio.Future[None]:
+        """What rings when there is news."""
+        self._waiter = waiter = self._loop.create_future()
+        return waiter
+
     async def _more(self) -> None:
-        if self._reading_paused:
-            self._resume_reading()
-        await self._wait()
-
-    async def _wait(self) -> None:
-        self._waiter = self._loop.create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
-
-    async def _either(self, drained: asyncio.Future[None]) -> None:
-        self._waiter = self._loop.create_future()
-        try:
-            await asyncio.wait((self._waiter, drained), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            self._waiter = None
-
-    def _resume_reading(self) -> None:
-        self._reading_paused = False
-        if self._deadline:
-            self._expect(Kind.IDLE_TIMEOUT, self._timeouts.idle)
-        if self._transport is not None:
+        if self._is_paused and self._transport is not None:
+            self._is_paused = False
+            self._heard_at = self._loop.time()
             self._transport.resume_reading()
+        await self._bell()
 
     def _ends_at_eof(self) -> bool:
         return (
-            self._has_head
+            self.status > 0
             and b"content-length" not in self.headers
             and b"transfer-encoding" not in self.headers
             and self.status not in (204, 304)
         )
+
+
+def _too_many_headers() -> Fault:
+    return Fault(Kind.PROTOCOL, "The upstream's answer has too many headers.")

@@ -13,8 +13,6 @@ from unigate.upstream.connection import Connection
 
 __all__ = ["Origin", "Pool", "Proxy"]
 
-_LONGEST_IDLE = 55.0  # most servers close after 60 s or more; ours must be first
-_LONGEST_LIFE = 300.0  # so that a changed DNS entry is followed
 _PATIENCE = 0.05
 _HEALTH = b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n"
 
@@ -56,7 +54,7 @@ class Pool:
         """A kept connection that is still good, if there is one."""
         while self._idle:
             connection = self._idle.pop()
-            if self._is_young(connection) and connection.is_usable():
+            if connection.is_usable():
                 return connection
             self._drop(connection)
         return None
@@ -91,10 +89,6 @@ class Pool:
         """Closes all idle connections."""
         while self._idle:
             self._drop(self._idle.pop())
-
-    def _is_young(self, connection: Connection) -> bool:
-        now = self._loop.time()
-        return now - connection.idle_since < _LONGEST_IDLE and now - connection.opened_at < _LONGEST_LIFE
 
     def _drop(self, connection: Connection) -> None:
         connection.close()
