@@ -48,6 +48,7 @@ class _Answer(_Bare):
 _answer = msgspec.json.Decoder(_Answer)
 _bare = msgspec.json.Decoder(_Bare)
 _FAILURES = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_MARKS = (b"[DONE]", b'"usage"', b'"error"')
 
 
 def _read(content: bytes) -> _Answer:
@@ -106,7 +107,7 @@ class ChatMeter:
 
     def watch(self, block: bytes) -> tuple[bytes, bytes]:
         """See `Meter.watch`."""
-        if b"[DONE]" in block or b'"usage"' in block or b'"error"' in block:
+        if sse.has_any(block, _MARKS):
             return self._sort(block)
         self._passed += block.count(b"data:")
         if not self.ended and block.count(b'"finish_reason"') > block.count(b'"finish_reason":null'):

@@ -6,11 +6,11 @@ Line ends and blank lines follow the WHATWG HTML standard, section 9.2.6: LF, CR
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from unigate.errors import Fault, Kind
 
-__all__ = ["Cutter", "Events", "data_of", "events", "name_of"]
+__all__ = ["Cutter", "Events", "data_of", "events", "has_any", "name_of"]
 
 # A CR at the very end may be half of a CR LF, so it ends a line only once the next byte is known.
 _END = rb"(?:\r\n|\n|\r(?=[^\n]))"
@@ -91,6 +91,12 @@ def events(block: bytes) -> Iterator[bytes]:
         start = match.end()
     if start < len(block):
         yield block[start:]
+
+
+def has_any(block: bytes, marks: Iterable[bytes]) -> bool:
+    """Whether one of the marks stands somewhere in a block."""
+    # Not `in`: it takes its bytes for a number first, and that failure costs more than the search.
+    return any(map(block.count, marks))
 
 
 def data_of(event: bytes) -> bytes:

@@ -13,6 +13,7 @@ from unigate.wire import sse
 
 __all__ = ["MessagesMeter"]
 
+_MARKS = (b'"usage"', b'"message_stop"', b'"error"')
 _FAILURES = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
@@ -47,7 +48,7 @@ class MessagesMeter:
 
     def watch(self, block: bytes) -> tuple[bytes, bytes]:
         """See `Meter.watch`."""
-        if b'"usage"' not in block and b'"message_stop"' not in block and b'"error"' not in block:
+        if not sse.has_any(block, _MARKS):
             self._passed += block.count(b"data:")
             return block, b""
         now: list[bytes] = []

@@ -64,7 +64,7 @@ class GenerateMeter:
 
     def watch(self, block: bytes) -> tuple[bytes, bytes]:
         """See `Meter.watch`."""
-        if any(mark in block for mark in _MARKS):
+        if sse.has_any(block, _MARKS):
             return self._sort(block)
         self._passed += block.count(b"data:")
         self._latest = block

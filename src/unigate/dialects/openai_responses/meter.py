@@ -14,6 +14,7 @@ __all__ = ["ResponsesMeter"]
 
 _NOTHING = msgspec.Raw(b"null")
 _ENDS = frozenset({"response.completed", "response.incomplete"})
+_MARKS = (b'"error"', b"event: error", b"response.completed", b"response.incomplete", b"response.failed")
 _PREAMBLE = frozenset({"response.created", "response.in_progress"})
 # How nearly every event begins that comes alone.
 _DELTAS = (
@@ -80,13 +81,7 @@ class ResponsesMeter:
             self._passed += 1
             return block, b""
         # The words may also stand in the model's own text: only a decoded event says what it is.
-        if self._passed and not (
-            b'"error"' in block
-            or b"event: error" in block
-            or b"response.completed" in block
-            or b"response.incomplete" in block
-            or b"response.failed" in block
-        ):
+        if self._passed and not sse.has_any(block, _MARKS):
             self._passed += block.count(b"data:")
             return block, b""
         return self._sort(block)
