@@ -417,6 +417,7 @@ def test_a_budget_for_thinking_is_less_than_the_limit(ask: Ask, thinking: dict[s
     ("ask", "model", "lost"),
     [
         (ask_of(effort="none"), BUDGETED, ()),
+        (ask_of(effort="none", thinking_budget=5000), BUDGETED, ()),
         (ask_of(thinking_budget=0), ADAPTIVE, ()),
         (ask_of(effort="high", max_tokens=1024), BUDGETED, ("effort",)),
         (ask_of(thinking_budget=2000), OLD, ("thinking_budget",)),

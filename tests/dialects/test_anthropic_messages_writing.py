@@ -323,6 +323,7 @@ def restreamed(events: Iterable[Event]) -> Answer:
     [
         (400, "invalid_request_error"),
         (401, "authentication_error"),
+        (402, "billing_error"),
         (403, "permission_error"),
         (404, "not_found_error"),
         (413, "request_too_large"),

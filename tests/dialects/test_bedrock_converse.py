@@ -323,6 +323,14 @@ def test_frames_that_make_no_sense_are_a_fault(piece: bytes) -> None:
     assert caught.value.kind is Kind.INVALID
 
 
+def test_an_answer_that_never_said_it_began_nor_closed_its_blocks() -> None:
+    call = start(0, toolUse={"toolUseId": "t", "name": "nova_grounding", "type": "server_tool_use"})
+
+    assert read(*message(*TEXT[:-1])[1:]) == read(*message(*TEXT))
+    assert read(*message()[1:])[0] == Begin("", "")
+    assert [type(one) for one in read(*message(call, stop(0))[1:])] == [Begin, Open, Close, Spent, End]
+
+
 def test_frames_that_are_not_known_are_passed_over() -> None:
     assert read(event("somethingNew"), *message(*TEXT)) == read(*message(*TEXT))
 
