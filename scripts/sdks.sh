@@ -11,6 +11,7 @@ package=tests/$kind
 
 say() { printf '%s\n' "$*" >&2; }
 
+[ -f "$lock" ] || [ -f "$package/package.json" ] || { say "There is no '$kind': say node, sdks, frameworks or agents."; exit 2; }
 # Node.js comes first: the machine's own may be too old for what the vendors publish.
 [ "$kind" = node ] || [ ! -f "$package/package.json" ] || "$0" node
 

@@ -36,9 +36,26 @@ KNOWN: tuple[tuple[str, str, str, str], ...] = (
     # The library keeps only the last piece of `reasoning_details`, which has the signature but not the text.
     ("openai.chat-javascript", "anthropic.messages", "thinking_loop-stream", "thinking comes back without its text"),
     ("openai.chat-javascript", "anthropic.messages", "redacted_loop-stream", "the same"),
+    ("openai.chat-javascript", "bedrock.converse", "thinking_loop-stream", "the same"),
+    ("openai.chat-javascript", "bedrock.converse", "redacted_loop-stream", "the same"),
+    # Ollama's format has no place for the signature that these want back with what was thought before a call.
+    ("ollama.chat-python", "openai.responses", "redacted_loop-*", "thinking is not carried back"),
+    ("ollama.chat-python", "anthropic.messages", "redacted_loop-*", "the same"),
+    ("ollama.chat-python", "bedrock.converse", "redacted_loop-*", "the same"),
+    ("ollama.chat-python", "openai.responses", "thinking_loop-*", "the same"),
+    ("ollama.chat-python", "anthropic.messages", "thinking_loop-*", "the same"),
+    ("ollama.chat-python", "bedrock.converse", "thinking_loop-*", "the same"),
 )
 # What a provider's format cannot say: patterns of client, target and case, and a word of the refusal.
-REFUSED: tuple[tuple[str, str, str, str], ...] = (("*", "openai.responses", "stop-*", "stop"),)
+REFUSED: tuple[tuple[str, str, str, str], ...] = (
+    ("*", "openai.responses", "stop-*", "stop"),
+    ("*", "bedrock.converse", "tool_choice_none-*", "tool"),
+    ("*", "ollama.chat", "tool_choice_name-*", "tool"),
+)
+# What a provider's format does not tell, so that nobody asks for it.
+UNTOLD = {"ollama.chat": ("cached",)}
+# What a provider's status means to the gateway where it is not what it means elsewhere: AWS knows no 529.
+STATUS_THERE = {("bedrock.converse", 529): 502}
 
 
 def targets(client: Client) -> list[str]:
