@@ -7,7 +7,9 @@ from functools import partial
 from unigate.dialects.anthropic_messages.dialect import COUNT_TOKENS, MESSAGES
 from unigate.dialects.bedrock_converse.dialect import CONVERSE
 from unigate.dialects.cohere_chat.dialect import COHERE
+from unigate.dialects.coze_chat.dialect import COZE
 from unigate.dialects.dialect import Dialect
+from unigate.dialects.dify_chat.dialect import DIFY
 from unigate.dialects.gemini_generate.dialect import COUNT_TOKENS as GEMINI_COUNT_TOKENS
 from unigate.dialects.gemini_generate.dialect import GENERATE, GENERATE_ARRAY
 from unigate.dialects.ollama_chat.dialect import CHAT as OLLAMA_CHAT
@@ -40,6 +42,8 @@ _TRANSLATED: tuple[Dialect, ...] = (
     OLLAMA_GENERATE,
     CONVERSE,
     COHERE,
+    COZE,
+    DIFY,
 )
 _CARRIED: tuple[Dialect, ...] = (
     COUNT_TOKENS,
