@@ -281,7 +281,10 @@ def test_an_empty_prompt_is_refused() -> None:
 
 
 def test_unknown_fields_of_messages_are_told() -> None:
+    tool = {"type": "function", "function": {"name": "f", "strict": True}}
+
     assert asked(messages=[{"role": "user", "content": "Hi", "weight": 1}]).unknown == ("messages[].weight",)
+    assert asked(tools=[tool]).unknown == ("tools[].function.strict",)
 
 
 # --- what it becomes
@@ -542,6 +545,42 @@ def test_pictures_and_probabilities() -> None:
     )
 
 
+def test_one_line_may_hold_everything() -> None:
+    calls = [{"id": "c1", "function": {"name": "f"}}]
+    everything = line(thinking="Hm.", content="Hi", images=["iVBORw0K"], tool_calls=calls)
+
+    assert events_in(stream(everything, line(content="a"), line(tool_calls=calls), last("length")))[1:-2] == [
+        Open(0, Thinking("", origin=OWN)),
+        Delta(0, "Hm."),
+        Close(0),
+        Open(1, Text("")),
+        Delta(1, "Hi"),
+        Close(1),
+        Open(2, Image(Data("image/png", "iVBORw0K"))),
+        Close(2),
+        Open(3, ToolUse("c1", "f", "")),
+        Delta(3, "{}"),
+        Close(3),
+        Open(4, Text("")),
+        Delta(4, "a"),
+        Close(4),
+        Open(5, ToolUse("c1", "f", "")),
+        Delta(5, "{}"),
+        Close(5),
+    ]
+
+
+def test_a_call_that_was_cut_short_ended_at_the_limit() -> None:
+    assert events_in(stream(line(tool_calls=[{"function": {"name": "f"}}]), last("length")))[-1] == End(Reason.LENGTH)
+
+
+def test_what_a_cut_stream_has_said_is_counted_by_its_pieces() -> None:
+    reader = ChatReader(ASKED)
+    reader.feed(stream(line(thinking="a"), line(content="b"), line(tool_calls=[{"function": {"name": "f"}}])))
+
+    assert reader.usage == Usage(output_tokens=3, estimated=True)
+
+
 def test_a_stream_that_is_not_done_was_cut() -> None:
     reader = ChatReader(ASKED)
     reader.feed(stream(line(content="a")))
@@ -657,6 +696,13 @@ def test_what_is_written_reads_as_it_was() -> None:
     assert ChatReader(ASKED).read(chat_writer(ASKED).whole(answer)) == answer
 
 
+def test_calls_are_numbered() -> None:
+    answer = Answer("", "m1", (ToolUse("c1", "f", "{}"), ToolUse("c2", "f", "{}")), Reason.TOOL_USE)
+    told = json.loads(chat_writer(ASKED).whole(answer))["message"]["tool_calls"]
+
+    assert [call["function"]["index"] for call in told] == [0, 1]
+
+
 def test_refusals_are_text_and_what_others_alone_know_is_left_out() -> None:
     blocks = (Refused("No."), Foreign("openai.responses", "x", msgspec.Raw(b"{}")), Image(Url("https://x/a.png")))
     answer = Answer("", "m1", blocks, Reason.REFUSAL)
@@ -676,6 +722,13 @@ def test_the_meter_passes_on_and_keeps_the_end() -> None:
     assert (meter.ended, meter.usage) == (False, Usage(output_tokens=1, estimated=True))
     assert meter.watch(first + end) == (first, end)
     assert (meter.ended, meter.usage) == (True, Usage(3, 9))
+
+
+def test_the_meter_counts_every_line_it_passes_on() -> None:
+    meter = LineMeter(shows_usage=False)
+    meter.watch(stream({**line(content="a"), "x": {"error": 1}}, line(content="b")))
+
+    assert meter.usage == Usage(output_tokens=2, estimated=True)
 
 
 def test_the_meter_tells_an_error_before_and_within_an_answer() -> None:
