@@ -224,6 +224,15 @@ def test_hosted_tools_are_kept_whole() -> None:
     assert at_once.reason is Reason.STOP
 
 
+def test_a_block_of_an_unknown_kind_is_kept() -> None:
+    found = blocks_of(delta(0, hologram={"width": 1}), delta(0, hologram={"height": 2}), stop(0))
+    at_once = whole({"hologram": {"width": 1}}).blocks[0]
+
+    assert isinstance(found[0], Open) and isinstance(found[0].block, Foreign) and isinstance(at_once, Foreign)
+    assert json.loads(bytes(found[0].block.raw)) == {"hologram": {"width": 1, "height": 2}}
+    assert (found[0].block.kind, at_once.kind) == ("hologram", "hologram")
+
+
 def test_pictures_the_model_makes() -> None:
     picture = Image(Data("image/png", "QUJD"))
     content = {"format": "png", "source": {"bytes": "QUJD"}}
