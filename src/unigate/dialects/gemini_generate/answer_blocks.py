@@ -23,7 +23,7 @@ from unigate.conversation import (
     ToolUse,
 )
 from unigate.dialects.gemini_generate.chunks import Candidate, FunctionCall, Part, Parts
-from unigate.dialects.gemini_generate.citations import citations_of, logprobs_of
+from unigate.dialects.gemini_generate.citations import Places, citations_of, logprobs_of
 from unigate.dialects.gemini_generate.media import inline_medium, stored_medium
 from unigate.dialects.gemini_generate.partial_args import PartialArgs
 from unigate.dialects.gemini_generate.shapes import Blob, FileData, given
@@ -45,7 +45,7 @@ class Blocks:
         self._asked = asked
         self._flow: _Flow | None = None
         self._index = 0  # of the next block
-        self._said: list[str] = []  # the whole text, which citations count in
+        self._said = Places()  # of the whole text, which citations count in
         self._sources: Candidate | None = None  # the candidate being read, if it tells any
         self._cited: set[Citation] = set()
         self._partial: PartialArgs | None = None  # of the call whose arguments come in pieces
@@ -79,7 +79,7 @@ class Blocks:
         if self._flow != "text":
             self._begin_flow("text", Text(""), found)
         self.pieces += 1
-        self._said.append(text)
+        self._said.add(text)
         found.append(Delta(self._index - 1, text, logprobs))
 
     def _think(self, text: str, found: list[Event]) -> None:
@@ -106,7 +106,7 @@ class Blocks:
         """Cites what was said, before the text is closed."""
         if self._flow != "text" or self._sources is None:
             return
-        for citation in citations_of(self._sources, "".join(self._said)):
+        for citation in citations_of(self._sources, self._said):
             # What a chunk tells may be told again by the next one.
             if citation not in self._cited:
                 self._cited.add(citation)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from unigate.conversation import Answer, Asked, Begin, End, Event, Reason, Spent
+from unigate.conversation import Answer, Asked, Begin, End, Event, Reason, Spent, Text
 from unigate.dialects.collect import Collector
 from unigate.dialects.gemini_generate import chunks
 from unigate.dialects.gemini_generate.answer_blocks import Blocks
@@ -119,6 +119,9 @@ class GenerateReader:
         except _FAILURES as error:
             reason = "The upstream answered 200 with something that is not Gemini's."
             raise Fault(Kind.INVALID, reason) from error
+        text = chunks.plain_text(whole)
+        if text:  # most answers are no more than that
+            return self._plain(whole[0], text)
         found: list[Event] = []
         for chunk in whole:
             self._take(chunk, content, found)
@@ -129,6 +132,14 @@ class GenerateReader:
         collector = Collector()
         collector.take(found)
         return collector.answer()
+
+    def _plain(self, chunk: Chunk, text: str) -> Answer:
+        candidate = chunk.first()
+        self._finish = str(candidate.finish_reason) if candidate is not None else ""
+        self._counts = chunk.usage_metadata
+        self._blocks.pieces = 1
+        named = (chunk.response_id or "", chunk.model_version or "")
+        return Answer(*named, (Text(text),), self._reason(), None, self.usage)
 
     # --- one chunk
 

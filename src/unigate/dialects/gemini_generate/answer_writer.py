@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from unigate.conversation import Answer, Asked, Begin, End, Event, Spent
+from unigate.conversation import Answer, Asked, Begin, End, Event, Spent, Text
 from unigate.dialects.collect import events_of
 from unigate.dialects.gemini_generate.answer_parts import AnswerParts
 from unigate.dialects.gemini_generate.usage import usage_metadata
@@ -51,8 +51,17 @@ class _Chunks:
                     return self._chunk(part, b'"index":0' + self._logprobs())
         return b""
 
-    def whole(self, events: Iterable[Event]) -> bytes:
+    def whole(self, answer: Answer) -> bytes:
         """All of them as one."""
+        match answer.blocks:
+            case (Text(text, _, (), ()),) if text:  # most are no more than that
+                self._begin, self._usage = Begin(answer.id, answer.model), answer.usage
+                self._set_tail()
+                return self._chunk(b'{"text":%b}' % _encode(text), self._parts.finish(answer.reason))
+            case _:
+                return self._joined(events_of(answer))
+
+    def _joined(self, events: Iterable[Event]) -> bytes:
         parts: list[bytes] = []
         finish = b""
         logprobs = b""
@@ -96,7 +105,7 @@ class EventWriter:
 
     def whole(self, answer: Answer) -> bytes:
         """See `AnswerWriter.whole`."""
-        return self._chunks.whole(events_of(answer))
+        return self._chunks.whole(answer)
 
 
 class ArrayWriter:
@@ -122,4 +131,4 @@ class ArrayWriter:
 
     def whole(self, answer: Answer) -> bytes:
         """See `AnswerWriter.whole`."""
-        return self._chunks.whole(events_of(answer))
+        return self._chunks.whole(answer)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from unigate.dialects.gemini_generate.shapes import ABSENT
+from unigate.dialects.gemini_generate.shapes import ABSENT, given
 
 __all__ = [
     "Blob",
@@ -17,6 +17,7 @@ __all__ = [
     "Parts",
     "decode",
     "decode_all",
+    "plain_text",
 ]
 
 
@@ -123,3 +124,17 @@ decode = _decoder.decode
 def decode_all(content: bytes) -> list[Chunk]:
     """A whole body: one answer, or the array of a stream."""
     return _array.decode(content) if content.lstrip().startswith(b"[") else [_decoder.decode(content)]
+
+
+def plain_text(whole: list[Chunk]) -> str | None:
+    """The text of a whole answer that is one text without anything beside it; None for any other."""
+    if len(whole) != 1 or given(whole[0].error) or whole[0].candidates is None or len(whole[0].candidates) != 1:
+        return None
+    candidate = whole[0].candidates[0]
+    beside = (candidate.grounding_metadata, candidate.citation_metadata, candidate.logprobs_result)
+    if candidate.index or candidate.finish_reason not in ("STOP", "MAX_TOKENS") or any(map(given, beside)):
+        return None
+    parts = (candidate.content.parts if candidate.content is not None else None) or ()
+    if len(parts) != 1 or parts[0].thought or parts[0].thought_signature:
+        return None
+    return parts[0].text

@@ -5,6 +5,9 @@ https://ai.google.dev/api/generate-content#GroundingMetadata and #CitationMetada
 
 from __future__ import annotations
 
+import re
+from array import array
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
@@ -13,7 +16,7 @@ from unigate.conversation import Citation, Logprob
 from unigate.dialects.gemini_generate.chunks import Candidate
 from unigate.dialects.gemini_generate.shapes import given
 
-__all__ = ["citations_of", "grounding_metadata", "logprobs_of", "logprobs_result"]
+__all__ = ["Places", "citations_of", "grounding_metadata", "logprobs_of", "logprobs_result"]
 
 
 class _Source(msgspec.Struct, frozen=True, rename="camel"):
@@ -77,11 +80,47 @@ _recitations = msgspec.json.Decoder(_Recitations)
 _logprobs = msgspec.json.Decoder(_Logprobs)
 _encode = msgspec.json.Encoder().encode
 
+# Characters of one, two, three and four bytes in UTF-8 (RFC 3629, section 3).
+_RUNS = re.compile("[\0-\x7f]+|[\x80-\u07ff]+|[\u0800-\uffff]+|[\U00010000-\U0010ffff]+")
+
 
 # --- read
 
 
-def citations_of(candidate: Candidate, said: str) -> list[Citation]:
+class Places:
+    """Knows which character of a text stands at which byte of it, without keeping the text."""
+
+    __slots__ = ("_bytes", "_characters", "_runs")
+
+    def __init__(self) -> None:
+        self._bytes = 0
+        self._characters = 0
+        # Of each run of characters of one width: its first byte, its first character, the width.
+        self._runs = array("Q")
+
+    def add(self, text: str) -> None:
+        """The text goes on."""
+        if not self._runs and text.isascii():
+            self._bytes += len(text)
+            self._characters += len(text)
+            return
+        for run in _RUNS.findall(text):
+            width = len(run[0].encode("utf-8", "surrogatepass"))
+            if not self._runs or self._runs[-1] != width:
+                self._runs.extend((self._bytes, self._characters, width))
+            self._bytes += width * len(run)
+            self._characters += len(run)
+
+    def character(self, byte: int) -> int:
+        """The character that a byte belongs to."""
+        runs = self._runs
+        number = bisect_right(range(0, len(runs), 3), byte, key=lambda at: runs[at]) * 3 - 3
+        if number < 0:
+            return min(byte, self._characters)
+        return min(runs[number + 1] + (byte - runs[number]) // runs[number + 2], self._characters)
+
+
+def citations_of(candidate: Candidate, said: Places) -> list[Citation]:
     """What a candidate tells of its sources; `said` is the text that the places count in."""
     found: list[Citation] = []
     if given(candidate.grounding_metadata):
@@ -107,17 +146,9 @@ def _source(chunk: _GroundingChunk) -> tuple[str | None, str | None, int | None]
     return source.uri, source.title, source.page_number
 
 
-def _characters(said: str, start: int, end: int | None) -> tuple[int | None, int | None]:
+def _characters(said: Places, start: int, end: int | None) -> tuple[int | None, int | None]:
     """Places counted in bytes as places counted in characters."""
-    if end is None:
-        return None, None
-    if said.isascii():
-        return start, end
-    content = said.encode("utf-8", "surrogatepass")
-    return (
-        len(content[:start].decode("utf-8", "ignore")),
-        len(content[:end].decode("utf-8", "ignore")),
-    )
+    return (None, None) if end is None else (said.character(start), said.character(end))
 
 
 def logprobs_of(candidate: Candidate) -> tuple[Logprob, ...]:

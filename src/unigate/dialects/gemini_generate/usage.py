@@ -65,7 +65,10 @@ def usage_of(raw: msgspec.Raw, *, ended: bool, events: int) -> Usage | None:
 
 
 def _audio(details: tuple[_Modality, ...] | None) -> int | None:
-    return next((one.token_count for one in details or () if one.modality == "AUDIO"), None)
+    for one in details or ():
+        if one.modality == "AUDIO":
+            return one.token_count
+    return None
 
 
 def usage_metadata(usage: Usage) -> bytes:
