@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import msgspec
 
-from unigate.conversation import Answer, Asked, Begin, End, Event, Reason, Spent
+from unigate.conversation import Answer, Asked, Begin, End, Event, Reason, Spent, Text
 from unigate.dialects.collect import Collector
 from unigate.dialects.openai_responses import parts
 from unigate.dialects.openai_responses.errors import Failure, fault_of
@@ -70,7 +70,7 @@ class ResponsesReader:
             raise self._fault
         if self._end is None:
             raise Fault(Kind.TRUNCATED, "The upstream's stream ended before the answer was finished.")
-        self._finish(self._end, found)
+        self._finish(self._end, _items_of(self._end), found)
         return found
 
     def read(self, content: bytes) -> Answer:
@@ -81,7 +81,11 @@ class ResponsesReader:
         found: list[Event] = []
         self._passed += 1
         self._take_end(response, found)
-        self._finish(response, found)
+        items = _items_of(response)
+        text = parts.plain_text([item for item, _ in items])
+        if text:  # most answers are no more than that
+            return Answer(response.id, response.model, (Text(text),), self._reason(response), None, self.usage)
+        self._finish(response, items, found)
         return Collector(found).answer()
 
     def _take_all(self, events: list[bytes]) -> list[Event]:
@@ -154,8 +158,10 @@ class ResponsesReader:
         self._begin(response, found)
         self._end = response
 
-    def _finish(self, response: parts.Response, found: list[Event]) -> None:
-        self._output.finish([(_item_of(raw), raw) for raw in response.output or ()], found)
+    def _finish(
+        self, response: parts.Response, items: list[tuple[parts.Item, msgspec.Raw]], found: list[Event]
+    ) -> None:
+        self._output.finish(items, found)
         found.append(Spent(self.usage))
         found.append(End(self._reason(response)))
 
@@ -193,6 +199,10 @@ def _event_of(data: bytes) -> parts.Event:
         return parts.Event()
     except _FAILURES as error:
         raise Fault(Kind.INVALID, "The upstream sent something that is not JSON.") from error
+
+
+def _items_of(response: parts.Response) -> list[tuple[parts.Item, msgspec.Raw]]:
+    return [(_item_of(raw), raw) for raw in response.output or ()]
 
 
 def _item_of(raw: msgspec.Raw) -> parts.Item:

@@ -38,6 +38,7 @@ from unigate.dialects.openai_responses.output_writer import (
     Piece,
     ThinkingItem,
     WholeItem,
+    plain_message,
 )
 from unigate.usage import Usage
 
@@ -119,10 +120,23 @@ class ResponsesWriter:
 
     def whole(self, answer: Answer) -> bytes:
         """See `AnswerWriter.whole`."""
-        self.write(events_of(answer))
-        return self._final
+        match answer.blocks:
+            case (Text(text, _, (), ()),):  # most are no more than that, and nobody reads the events
+                return self._plain(answer, text)
+            case _:
+                self.write(events_of(answer))
+                return self._final
 
-    def _begin(self, begin: Begin, written: list[bytes]) -> None:
+    def _plain(self, answer: Answer, text: str) -> bytes:
+        reason = Reason.FILTER if answer.reason is Reason.REFUSAL else answer.reason
+        self._know(Begin(answer.id, answer.model))
+        self._usage = answer.usage
+        status = "incomplete" if reason in _STOPPED else "completed"
+        self._finished[0] = plain_message(self._numbers, text, status)
+        return self._last(_STOPPED.get(reason))
+
+    def _know(self, begin: Begin) -> None:
+        """What every restatement of the response begins with and ends with."""
         asked = self._asked
         self._head = b'{"id":%b,"object":"response","created_at":%d,"model":%b' % (
             _encode(begin.id or f"resp_{asked.id}"),
@@ -130,6 +144,9 @@ class ResponsesWriter:
             _encode(begin.model or asked.model),
         )
         self._settings = _encode({**_SETTINGS, **asked.echo})[1:-1]
+
+    def _begin(self, begin: Begin, written: list[bytes]) -> None:
+        self._know(begin)
         response = self._response(b"in_progress", b"[]", b"null", b"null")
         for kind in (b"response.created", b"response.in_progress"):
             written.append(self._numbers.event(kind, b'"response":' + response))

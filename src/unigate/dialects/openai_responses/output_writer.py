@@ -11,7 +11,7 @@ from unigate.dialects.openai_responses.fields import OWN
 from unigate.dialects.openai_responses.items import REDACTED
 from unigate.dialects.signatures import wrap
 
-__all__ = ["CallItem", "Finished", "MessageItem", "Numbers", "Piece", "ThinkingItem", "WholeItem"]
+__all__ = ["CallItem", "Finished", "MessageItem", "Numbers", "Piece", "ThinkingItem", "WholeItem", "plain_message"]
 
 Finished = dict[int, bytes]
 """The items that are done, by their place in the output."""
@@ -187,6 +187,16 @@ class _Part:
         return self._event(f"response.{self._kind}.done", told) + self._event(
             "response.content_part.done", {"part": part}
         )
+
+
+def plain_message(numbers: Numbers, text: str, status: str) -> bytes:
+    """A finished message that is one text."""
+    part = b'{"type":"output_text","annotations":[],"logprobs":[],"text":%b}' % _encode(text)
+    return b'{"id":"%b","type":"message","status":"%b","role":"assistant","content":[%b]}' % (
+        numbers.item("msg")[1].encode(),
+        status.encode(),
+        part,
+    )
 
 
 class ThinkingItem(_Item):

@@ -17,6 +17,7 @@ __all__ = [
     "Token",
     "citation_of",
     "logprobs_of",
+    "plain_text",
 ]
 
 _NOTHING = msgspec.Raw(b"null")
@@ -118,6 +119,14 @@ class Event(msgspec.Struct, frozen=True):
     code: str | int | None = None
     message: str | None = None
     param: str | None = None
+
+
+def plain_text(items: list[Item]) -> str | None:
+    """The text of an output that is one text without anything beside it; None for any other."""
+    if len(items) != 1 or items[0].type != "message" or items[0].content is None or len(items[0].content) != 1:
+        return None
+    part = items[0].content[0]
+    return part.text if part.type == "output_text" and not part.annotations and not part.logprobs else None
 
 
 def logprobs_of(tokens: list[Token] | None) -> tuple[Logprob, ...]:
