@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -93,10 +93,12 @@ class Collector:
 
 
 def completed(
-    block: Block, text: str, signature: str = "", citations: Iterable[Citation] = (), logprobs: Iterable[Logprob] = ()
+    block: Block, text: str, signature: str = "", citations: Sequence[Citation] = (), logprobs: Sequence[Logprob] = ()
 ) -> Block:
     """An opened block with everything that followed."""
     match block:
+        case Text(begun, cache, (), ()) if not (citations or logprobs):
+            return Text(begun + text, cache)
         case Text():
             return Text(block.text + text, block.cache, (*block.citations, *citations), (*block.logprobs, *logprobs))
         case Thinking():

@@ -19,7 +19,7 @@ __all__ = ["Translated"]
 
 _LARGEST_WHOLE = 64 * 1024 * 1024
 # A client's flags for features of its own provider, which mean nothing to another.
-_FLAGS = (b"anthropic-beta", b"openai-beta")
+_FLAGS = ((b"anthropic-beta", "anthropic-beta"), (b"openai-beta", "openai-beta"))
 
 
 class Translated:
@@ -70,7 +70,9 @@ class Translated:
         self._reader = self._provider.new_reader(asked)
         self._writer = self._client.new_writer(asked)
         losses = Losses(self._client.fields, self._served.name)
-        losses.drop(flag.decode() for flag in _FLAGS if flag in call.headers)
+        for flag, name in _FLAGS:
+            if flag in call.headers:
+                losses.drop((name,))
         content = edit_content(self._provider.write_ask(ask, target, losses), target.provider, losses)
         if not self._names_model:
             content = without_model(content)

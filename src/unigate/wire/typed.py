@@ -40,6 +40,12 @@ class TypedDecoder(Generic[T]):
 
     def decode(self, raw: msgspec.Raw) -> tuple[T, tuple[str, ...]]:
         """The value, and the fields that were set aside, such as `messages[].weight`. Raises Refusal (400)."""
+        try:
+            return self._decoder.decode(raw), ()
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return self._decode_known(raw)
+
+    def _decode_known(self, raw: msgspec.Raw) -> tuple[T, tuple[str, ...]]:
         unknown: dict[str, None] = {}
         content = bytes(raw)
         for _ in range(_MOST_KINDS):

@@ -132,13 +132,21 @@ class ChatReader:
         choice = next((one for one in whole.choices or () if one.index in (0, None)), None)
         if choice is None:
             raise Fault(Kind.INVALID, "The upstream answered 200 without a choice.")
-        found: list[Event] = []
         self._note(whole)
-        self._take_choice(choice, found)
-        blocks = chunks.gathered(found, self._sources)
+        blocks = self._blocks(choice)
         if self._finish is None:
             self._finish = "stop"
         return Answer(whole.id or "", whole.model or "", blocks, self._reason(), None, self._usage or Usage())
+
+    def _blocks(self, choice: Choice) -> tuple[Block, ...]:
+        text = chunks.plain_text(choice)
+        if text:  # most answers are no more than that
+            self._seen += 1
+            self._finish = choice.finish_reason
+            return (Text(text, None, tuple(self._sources)),)
+        found: list[Event] = []
+        self._take_choice(choice, found)
+        return chunks.gathered(found, self._sources)
 
     # --- one chunk
 

@@ -35,6 +35,14 @@ __all__ = ["ChatWriter"]
 
 _OWN = "openai.chat"
 _DONE = b"data: [DONE]\n\n"
+_WHOLE = (
+    b'{"id":%b,"object":"chat.completion","created":%d,"model":%b,"choices":[{"index":0,"message":%b,"logprobs":%b,'
+    b'"finish_reason":"%b"}],"usage":%b}'
+)
+_USAGE = (
+    b'{"prompt_tokens":%d,"completion_tokens":%d,"total_tokens":%d,"prompt_tokens_details":{%b},'
+    b'"completion_tokens_details":{%b}}'
+)
 _FINISH = {
     Reason.STOP: "stop",
     Reason.STOP_SEQUENCE: "stop",
@@ -178,7 +186,7 @@ class ChatWriter:
         usage = _usage(self._usage) if self._asked.shows_usage else None
         if usage is not None:
             head = self._before[: self._before.index(b',"choices":')]
-            written += b'%b,"choices":[],"usage":%b}\n\n' % (head, _encode(usage))
+            written += b'%b,"choices":[],"usage":%b}\n\n' % (head, usage)
         return written + _DONE
 
     def _finish(self, reason: Reason) -> str:
@@ -189,25 +197,27 @@ class ChatWriter:
         """See `AnswerWriter.whole`."""
         self._was_refused = any(isinstance(block, Refused) for block in answer.blocks)
         tokens = [one for block in answer.blocks if isinstance(block, Text) for one in block.logprobs]
-        choice: _Json = {
-            "index": 0,
-            "message": _message(answer.blocks),
-            "logprobs": _logprobs(tokens) if tokens else None,
-            "finish_reason": self._finish(answer.reason),
-        }
-        return _encode(
-            {
-                "id": answer.id or f"chatcmpl-{self._asked.id}",
-                "object": "chat.completion",
-                "created": self._asked.at,
-                "model": answer.model or self._asked.model,
-                "choices": [choice],
-                "usage": _usage(answer.usage),
-            }
+        return _WHOLE % (
+            _encode(answer.id or f"chatcmpl-{self._asked.id}"),
+            self._asked.at,
+            _encode(answer.model or self._asked.model),
+            _message(answer.blocks),
+            _encode(_logprobs(tokens)) if tokens else b"null",
+            self._finish(answer.reason).encode(),
+            _usage(answer.usage) or b"null",
         )
 
 
-def _message(blocks: Sequence[Block]) -> _Json:
+def _message(blocks: Sequence[Block]) -> bytes:
+    """The message of a whole answer, most of which are one plain text."""
+    match blocks:
+        case [Text(text, _, citations=())]:
+            return b'{"role":"assistant","content":%b,"refusal":null}' % _encode(text)
+        case _:
+            return _encode(_rich_message(blocks))
+
+
+def _rich_message(blocks: Sequence[Block]) -> _Json:
     texts = [block for block in blocks if isinstance(block, Text)]
     thoughts = [block for block in blocks if isinstance(block, Thinking)]
     calls = [block for block in blocks if isinstance(block, ToolUse)]
@@ -303,20 +313,18 @@ def _token(token: str, logprob: float) -> _Json:
     return {"token": token, "logprob": logprob, "bytes": list(token.encode())}
 
 
-def _usage(usage: Usage) -> _Json | None:
+def _usage(usage: Usage) -> bytes | None:
     if usage.input_tokens is None and usage.estimated:
         return None
     inputs, outputs = usage.input_tokens or 0, usage.output_tokens or 0
-    fed = {
-        "cached_tokens": usage.cached_tokens,
-        "audio_tokens": usage.audio_input_tokens,
-        "cache_write_tokens": usage.cache_write_tokens,
-    }
-    made = {"reasoning_tokens": usage.reasoning_tokens, "audio_tokens": usage.audio_output_tokens}
-    return {
-        "prompt_tokens": inputs,
-        "completion_tokens": outputs,
-        "total_tokens": inputs + outputs,
-        "prompt_tokens_details": {name: count for name, count in fed.items() if count is not None},
-        "completion_tokens_details": {name: count for name, count in made.items() if count is not None},
-    }
+    fed = (
+        (b"cached_tokens", usage.cached_tokens),
+        (b"audio_tokens", usage.audio_input_tokens),
+        (b"cache_write_tokens", usage.cache_write_tokens),
+    )
+    made = ((b"reasoning_tokens", usage.reasoning_tokens), (b"audio_tokens", usage.audio_output_tokens))
+    return _USAGE % (inputs, outputs, inputs + outputs, _counts(fed), _counts(made))
+
+
+def _counts(told: Iterable[tuple[bytes, int | None]]) -> bytes:
+    return b",".join([b'"%b":%d' % (name, count) for name, count in told if count is not None])

@@ -20,6 +20,7 @@ __all__ = [
     "decode",
     "gathered",
     "logprobs_of",
+    "plain_text",
     "status_of",
     "thought_of",
 ]
@@ -183,6 +184,18 @@ def decode(data: bytes) -> Chunk:
     except msgspec.ValidationError:
         read = _careless.decode(data)
         return Chunk(read.id, read.model, read.choices, None, read.error)
+
+
+def plain_text(choice: Choice) -> str | None:
+    """The text of a whole answer that is one text without anything beside it; None for any other."""
+    piece = choice.message
+    if piece is None or choice.delta is not None or bytes(choice.logprobs) != b"null":
+        return None
+    if piece.tool_calls or piece.refusal or piece.annotations or piece.extra_content is not None:
+        return None
+    if piece.reasoning_content or piece.reasoning or piece.reasoning_details or choice.finish_reason == "null":
+        return None
+    return piece.content if isinstance(piece.content, str) else None
 
 
 def logprobs_of(raw: msgspec.Raw) -> tuple[Logprob, ...]:

@@ -54,6 +54,22 @@ class _Turns:
         self._losses = losses
 
     def add(self, message: Message) -> None:
+        match message:
+            case Message(role, (Text(text, None),), None):  # most are no more than that
+                self.messages.append({"role": self._word(role), "content": text})
+            case _:
+                self._add_rich(message)
+
+    def _word(self, role: Role) -> str:
+        match role:
+            case Role.SYSTEM:
+                return self._quirks.system_role
+            case Role.DEVELOPER:
+                return "developer" if self._quirks.system_role == "developer" else "system"
+            case _:
+                return role.value
+
+    def _add_rich(self, message: Message) -> None:
         written: _Json
         match message.role:
             case Role.ASSISTANT:
@@ -65,11 +81,8 @@ class _Turns:
                 if results and not shown and not rest:
                     return
                 written = {"role": "user", "content": self._content([*shown, *rest])}
-            case Role.SYSTEM:
-                written = {"role": self._quirks.system_role, "content": self._content(message.blocks)}
-            case Role.DEVELOPER:
-                is_known = self._quirks.system_role == "developer"
-                written = {"role": "developer" if is_known else "system", "content": self._content(message.blocks)}
+            case _:
+                written = {"role": self._word(message.role), "content": self._content(message.blocks)}
         if message.name is not None:
             written["name"] = message.name
         self.messages.append(written)
