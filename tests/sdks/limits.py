@@ -31,8 +31,6 @@ SPOKEN = (
 )
 # Known defects: patterns of client, target and case, and what is wrong.
 KNOWN: tuple[tuple[str, str, str, str], ...] = (
-    # Google's libraries ask under /v1, not /v1beta; only their x-goog-api-key tells them from others.
-    ("gemini.generate-*", "*", "models-whole", "models under /v1 are listed in OpenAI's shape only"),
     # The library keeps only the last piece of `reasoning_details`, which has the signature but not the text.
     ("openai.chat-javascript", "anthropic.messages", "thinking_loop-stream", "thinking comes back without its text"),
     ("openai.chat-javascript", "anthropic.messages", "redacted_loop-stream", "the same"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+import msgspec
 
 from unigate.dialects.ollama_chat import shelf
 from unigate.errors import Refusal
@@ -19,6 +21,22 @@ __all__ = ["ModelsApi"]
 _JSON = b"content-type: application/json\r\n"
 
 
+class _Shape(msgspec.Struct, frozen=True):
+    """How one maker's clients read models."""
+
+    listed: Callable[[Iterable[Model]], bytes]
+    one: Callable[[Model], bytes]
+
+
+_OPENAI = _Shape(model_lists.openai_list, model_lists.openai_model)
+# Google's libraries ask under /v1 too when told to; nothing but these headers tells them from others.
+_BY_HEADER: Mapping[bytes, _Shape] = {
+    b"anthropic-version": _Shape(model_lists.anthropic_list, model_lists.anthropic_model),
+    b"x-goog-api-key": _Shape(model_lists.gemini_list, model_lists.gemini_model),
+    b"x-goog-api-client": _Shape(model_lists.gemini_list, model_lists.gemini_model),
+}
+
+
 class ModelsApi:
     """Lists the models that a caller may use, and describes them one by one."""
 
@@ -26,14 +44,12 @@ class ModelsApi:
         self._snapshot = snapshot
 
     async def listed(self, request: Request, reply: Reply) -> None:
-        """GET /models, as OpenAI's clients read it, or Anthropic's, which name their version."""
-        tell = model_lists.anthropic_list if b"anthropic-version" in request.headers else model_lists.openai_list
-        reply.whole(200, _JSON, tell(self._allowed(request)))
+        """GET /models, as the clients of OpenAI's, Anthropic's or Google's format read it."""
+        reply.whole(200, _JSON, _shape_for(request).listed(self._allowed(request)))
 
     async def one(self, request: Request, reply: Reply) -> None:
-        """GET /models/{name}, for the same two."""
-        tell = model_lists.anthropic_model if b"anthropic-version" in request.headers else model_lists.openai_model
-        reply.whole(200, _JSON, tell(self._found(request, _named(request))))
+        """GET /models/{name}, for the same three."""
+        reply.whole(200, _JSON, _shape_for(request).one(self._found(request, _named(request))))
 
     async def gemini_listed(self, request: Request, reply: Reply) -> None:
         """GET /v1beta/models."""
@@ -74,6 +90,10 @@ class ModelsApi:
         if allowed is not None and name not in allowed:
             raise catalog.unknown(name)
         return catalog.find(name)
+
+
+def _shape_for(request: Request) -> _Shape:
+    return next((shape for header, shape in _BY_HEADER.items() if header in request.headers), _OPENAI)
 
 
 def _named(request: Request) -> str:

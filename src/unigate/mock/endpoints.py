@@ -85,7 +85,8 @@ def models(request: Request) -> Heard:
 
 
 def _models(request: Request, scene: Scene) -> Reply:
-    shape = _gemini_model if "/v1beta/" in request.path else _model
+    is_google = request.header(b"x-goog-api-key") or request.header(b"x-goog-api-client")
+    shape = _gemini_model if "/v1beta/" in request.path or is_google else _model
     if request.header(b"anthropic-version"):
         shape = _anthropic_model
     if request.model:
