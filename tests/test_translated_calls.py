@@ -109,6 +109,16 @@ def test_a_hint_is_dropped_and_listed_in_the_answer_and_in_the_record(mixed: Gat
     assert log_line(mixed, told.headers["x-request-id"])["dropped"] == ["messages[].mood", "seed", "weight"]
 
 
+def test_a_made_up_name_breaks_no_header_and_fills_no_record(mixed: Gateway) -> None:
+    names = {"a\r\nset-cookie: b": 1, "\u4f60": 1, "long" * 9999: 1, **{f"field{number}": 1 for number in range(999)}}
+
+    told = chat(mixed, model="claude/x", **names)
+
+    dropped = told.headers["x-unigate-dropped"]
+    assert "a%0D%0Aset-cookie%3A b" in dropped and "set-cookie" not in told.headers
+    assert dropped.endswith("more") and len(dropped) < 4000
+
+
 def test_flags_for_another_provider_are_listed_as_dropped(mixed: Gateway) -> None:
     body = {"model": "chat/x", "max_tokens": 9, "messages": HI}
 

@@ -960,7 +960,8 @@ def test_a_responses_stream_passes_and_its_usage_is_known(door: Door) -> None:
 def test_a_responses_stream_that_is_cut_is_an_error(door: Door) -> None:
     body = json.dumps({"model": "mock/script:cut=events:4", "input": "hi", "stream": True}).encode()
     answer = door.ask(request(body, path="/v1/responses"))
-    assert answer.last_error == "upstream_truncated"
+    assert b"event: error" in answer.body and b"upstream_truncated" in answer.body
+    assert b"response.completed" not in answer.body
 
 
 def test_after_all_this_no_call_is_open(door: Door, mock: Mock) -> None:

@@ -49,7 +49,7 @@ class Attempt:
             self.crossing.content_type(headers.get(b"content-type", b"application/octet-stream")),
             _names(self.target.model, self.target.provider.name),
             b"x-unigate-upstream-request-id: %b\r\n" % request_id if request_id else b"",
-            b"x-unigate-dropped: %b\r\n" % ", ".join(dropped).encode() if dropped else b"",
+            b"x-unigate-dropped: %b\r\n" % ", ".join(map(_shown, dropped)).encode() if dropped else b"",
             b"x-unigate-demo: true\r\n" if self._ledger.is_demo else b"",
             *divmod(self.call.times.overhead_ns(time.perf_counter_ns()) // 1000, 1000),
         )
@@ -73,5 +73,9 @@ def _crossing(call: Call, asked: Dialect, way: Way) -> Crossing:
 @lru_cache(maxsize=4096)
 def _names(model: str, provider: str) -> bytes:
     """Who answers, as header lines; what a header cannot hold is percent-encoded."""
-    shown = model if model.isascii() and model.isprintable() else quote(model)
-    return f"x-unigate-model: {shown}\r\nx-unigate-provider: {provider}\r\n".encode()
+    return f"x-unigate-model: {_shown(model)}\r\nx-unigate-provider: {provider}\r\n".encode()
+
+
+def _shown(name: str) -> str:
+    """A name as a header can hold it."""
+    return name if name.isascii() and name.isprintable() else quote(name, safe="[]. ")

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 import msgspec
 import pytest
@@ -111,15 +112,18 @@ def post(gateway: Gateway, operation: str, body: dict[str, object], *headers: st
         lines = [f"POST /v1{operation} HTTP/1.1", "host: g", f"authorization: Bearer {gateway.client_key}", kind]
         head = "\r\n".join([*lines, *headers, "connection: close", f"content-length: {len(content)}", "", ""])
         return say(gateway.port, head.encode() + content).status
-    return ask(gateway, "POST", f"/v1{operation}", body, key=gateway.client_key, headers=headers).status
+    path = f"/v1{operation}".replace("{model}", quote(str(body["model"]), safe=""))
+    return ask(gateway, "POST", path, body, key=gateway.client_key, headers=headers).status
 
 
-OPERATIONS = sorted(dialect.operation for dialect in DIALECTS.values())
+OPERATIONS = sorted({dialect.operation for dialect in DIALECTS.values() if dialect.serves_clients})
 
 
 def usual(operation: str) -> dict[str, object]:
     """A body the scripted upstream is content with."""
-    more: dict[str, object] = {"prompt": "x", "input": "x", "query": "x", "documents": ["x"]}
+    content = {"parts": [{"text": "x"}]}
+    more: dict[str, object] = {"prompt": "x", "input": "x", "query": "x", "documents": ["x"], "max_tokens": 9}
+    more |= {"contents": [content], "content": content, "requests": [{"content": content}]}
     return chat_body() | more
 
 

@@ -13,6 +13,11 @@ from unigate.errors import Refusal
 __all__ = ["Field", "Fields", "Losses", "Spoken", "Weight", "hint", "meaning"]
 
 
+# The names are told in a header and written down with the call; whoever makes them up decides neither's size.
+_MOST_NAMES = 40
+_LONGEST_NAME = 80
+
+
 class Spoken(Protocol):
     """An ask, as far as it holds what its neutral form has no room for: fields of its dialect alone, and of none."""
 
@@ -67,8 +72,10 @@ class Losses:
 
     @property
     def dropped(self) -> tuple[str, ...]:
-        """The names of what was left out, sorted."""
-        return tuple(sorted(self._dropped))
+        """The names of what was left out, sorted; of very many the first, and how many more."""
+        names = sorted({name[:_LONGEST_NAME] for name in self._dropped})
+        more = len(names) - _MOST_NAMES
+        return (*names[:_MOST_NAMES], f"and {more} more") if more > 0 else tuple(names)
 
     def cannot(self, part: StrEnum, name: str | None = None) -> None:
         """Notes that the target's format has no words for a part; `name` is the client's own word if there are several.
