@@ -4,7 +4,7 @@ BIN := .venv/bin
 FORMATTED := src tests benchmarks scripts examples
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench bench-peers lock install-run install-dev
+.PHONY: help run test agents matrix check format bench bench-peers lock install-run install-dev
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -15,7 +15,15 @@ run: install-run ## Start the gateway on http://localhost:8000
 
 test: install-dev ## Run all tests against real processes
 	@$(BIN)/unigate local install
-	$(BIN)/python -m pytest $(or $(ARGS),-n 3 --dist loadgroup)
+	$(BIN)/python -m pytest $(or $(ARGS),-n 3 --dist loadgroup --ignore tests/agents)
+
+agents: install-dev ## Let the vendors' own agents do a task through the gateway
+	@scripts/sdks.sh agents
+	$(BIN)/python -m pytest tests/agents
+
+matrix: install-dev ## Judge every pair of formats by the vendors' libraries, and publish docs/matrix.md
+	$(BIN)/python -m pytest tests/sdks -n 3
+	$(BIN)/python scripts/matrix.py
 
 check: install-dev ## Format, lint, strict types, architecture
 	$(BIN)/ruff format --check $(FORMATTED)
