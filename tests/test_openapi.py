@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 import schemathesis
 from fastapi import FastAPI
 
+from gateways import Gateway
 from harness import ADMIN_KEY, KEYS
 from unigate.admission.keys import Keyring
 from unigate.clock import wall
@@ -190,3 +192,21 @@ def test_every_example_is_true_to_its_schema(document: dict[str, dict]) -> None:
             shown += len(values)
 
     assert (wrong, shown > 40) == ([], True)
+
+
+def test_every_example_can_be_tried(document: dict[str, dict], gateway: Gateway) -> None:
+    """But those that the one provider has no answer to: it ranks nothing, and lists other models."""
+    tried: dict[tuple[str, str], int] = {}
+    for method, path, told in operations(document):
+        if method != "post" or path.startswith(("/admin/", "/openai/", "/v1/rerank", "/api/show")):
+            continue
+        content = told["requestBody"]["content"].get("application/json", {})
+        examples = {name: one["value"] for name, one in content.get("examples", {}).items()}
+        for name, value in (examples or ({"": content["example"]} if content else {})).items():
+            address = gateway.url + path.replace("{model}", "gpt-4o-mini")
+            request = urllib.request.Request(address, json.dumps(value).encode())
+            request.add_header("authorization", f"Bearer {gateway.client_key}")
+            with urllib.request.urlopen(request, timeout=20) as answer:
+                tried[path, name] = answer.status if answer.read() else 0
+
+    assert (len(tried) > 25, set(tried.values())) == (True, {200})
