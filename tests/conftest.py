@@ -22,7 +22,6 @@ from gateways import (
     wait_for_models,
 )
 
-
 pytest_plugins = ["recordings.option"]
 
 

@@ -112,7 +112,7 @@ def _piece(found: Answer, calls: dict[Json, Call], choice: Object, piece: Object
     found.refusal += text(piece.get("refusal"))
     google = obj(obj(piece.get("extra_content")).get("google"))
     found.signatures += [text(google["thought_signature"])] if text(google.get("thought_signature")) else []
-    # OpenRouter's form, https://openrouter.ai/docs/use-cases/reasoning-tokens; none of the recordings has signatures in it.
+    # OpenRouter's form (https://openrouter.ai/docs/use-cases/reasoning-tokens); no recording has signatures in it.
     for detail in objs(piece.get("reasoning_details")):
         signature = text(detail.get("signature")) or text(detail.get("data"))
         found.signatures += [signature] if signature else []
