@@ -86,13 +86,7 @@ AGENTS = {
         },
     ),
 }
-# Known defects. Claude Code prints the last block of an answer, and Gemini's last signature becomes one without text.
-KNOWN = (("claude", "gemini.generate"),)
-PAIRS = [
-    pytest.param(name, target, marks=[pytest.mark.xfail(strict=False)] * ((name, target) in KNOWN))
-    for name in AGENTS
-    for target in (DIRECT, *SWITCHED_ON[name])
-]
+PAIRS = [(name, target) for name in AGENTS for target in (DIRECT, *SWITCHED_ON[name])]
 
 
 @pytest.fixture

@@ -180,6 +180,39 @@ def test_thoughts_are_signed_in_one_piece() -> None:
     ]  # fmt: skip
 
 
+LATE = (Open(1, Thinking("", origin="gemini.generate")), Signed(1, "c2ln"), Close(1))
+SNOW = (Open(0, Text("")), Delta(0, "Snow"), Close(0))
+CALL = (Open(2, ToolUse("t1", "look", "")), Delta(2, "{}"), Close(2))
+
+
+def test_a_signature_that_hangs_on_the_last_text_makes_no_block() -> None:
+    again = tuple(msgspec.structs.replace(event, index=2) for event in LATE)
+
+    assert told(BEGIN, *SNOW, *LATE, End(Reason.STOP)) == told(BEGIN, *SNOW, End(Reason.STOP))
+    assert blocks(*SNOW, *LATE, *again) == blocks(*SNOW)
+    assert whole(Text("Snow"), Thinking("", "c2ln", "gemini.generate"))["content"] == [{"type": "text", "text": "Snow"}]
+
+
+def test_a_signature_before_a_call_makes_one() -> None:
+    slot = {"type": "thinking", "thinking": "", "signature": wrap("c2ln", "gemini.generate")}
+    signed = Thinking("", "c2ln", "gemini.generate")
+
+    found = blocks(*SNOW, *LATE, *CALL)
+
+    assert [index for index, _ in found] == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    assert found[4][1] == {"type": "signature_delta", "signature": slot["signature"]}
+    assert whole(Text("Snow"), signed, ToolUse("t1", "look", "{}"))["content"][1] == slot
+
+
+def test_thoughts_after_a_text_that_have_words_are_told() -> None:
+    late, *signed = LATE
+    found = blocks(*SNOW, late, Delta(1, "Cold."), *signed)
+
+    assert [kind for _, kind in found[4:5]] == [{"type": "thinking_delta", "thinking": "Cold."}]
+    assert len(found) == 7
+    assert blocks(*LATE)[0] == (0, {"type": "thinking", "thinking": "", "signature": ""})
+
+
 def test_signatures_of_other_services_are_wrapped() -> None:
     origin = "gemini.generate"
 

@@ -66,6 +66,39 @@ _CITATION = b'citations_delta","citation'
 
 _encode = msgspec.json.Encoder().encode
 
+_OfBlock = Open | Delta | Close | Signed | Cited
+
+
+class _LateThoughts:
+    """Holds back thoughts without words that follow a text until something comes after them; at the end none does.
+
+    Such a one is a signature that hangs on a last text, as Gemini has it, and Claude Code prints the last block only.
+    """
+
+    __slots__ = ("_follows_text", "_held", "_indices")
+
+    def __init__(self) -> None:
+        self._follows_text = False
+        self._held: list[_OfBlock] = []
+        self._indices: set[int] = set()
+
+    def passed(self, index: int, event: _OfBlock) -> list[_OfBlock]:
+        """What may be written now of an event of a block."""
+        if isinstance(event, Open):
+            is_late = self._follows_text and _is_wordless(event.block)
+            if is_late:
+                self._indices.add(index)
+            else:
+                self._follows_text = isinstance(event.block, Text)
+        else:
+            is_late = index in self._indices and not isinstance(event, Delta)
+        self._held.append(event)
+        if is_late:
+            return []
+        passed, self._held = self._held, []
+        self._indices.clear()
+        return passed
+
 
 class MessagesWriter:
     """Writes one answer, its blocks one after the other; what comes of a later one is held until it may open."""
@@ -76,6 +109,7 @@ class MessagesWriter:
         "_delta",
         "_held",
         "_index",
+        "_late",
         "_open",
         "_origin",
         "_refusal",
@@ -94,6 +128,7 @@ class MessagesWriter:
         self._origin = ""
         self._signature: list[str] = []
         self._held: dict[int, list[Event]] = {}
+        self._late = _LateThoughts()
         self._skipped: set[int] = set()
         self._refusal: dict[int, str] = {}  # told with the end, by block
 
@@ -110,7 +145,8 @@ class MessagesWriter:
 
     def whole(self, answer: Answer) -> bytes:
         """See `AnswerWriter.whole`."""
-        content = [written for block in answer.blocks if (written := _written(block)) is not None]
+        blocks = _without_late_thoughts([block for block in answer.blocks if _is_known(block)])
+        content = [written for block in blocks if (written := _written(block)) is not None]
         refusal = "".join(block.text for block in answer.blocks if isinstance(block, Refused))
         ending = _ending(answer.reason, answer.stop_sequence, refusal)
         return self._message(Begin(answer.id, answer.model), b"[" + b",".join(content) + b"]", ending, answer.usage)
@@ -149,7 +185,7 @@ class MessagesWriter:
 
     # --- blocks
 
-    def _take_in_turn(self, index: int, event: Event, out: list[bytes]) -> None:
+    def _take_in_turn(self, index: int, event: _OfBlock, out: list[bytes]) -> None:
         if index in self._skipped:
             if isinstance(event, Delta) and index in self._refusal:
                 self._refusal[index] += event.text
@@ -157,8 +193,13 @@ class MessagesWriter:
             self._skipped.add(index)
             if isinstance(event.block, Refused):
                 self._refusal[index] = event.block.text
-        elif self._open >= 0 and index != self._open:
-            self._held.setdefault(index, []).append(event)
+        else:
+            for one in self._late.passed(index, event):
+                self._take_known(one, out)
+
+    def _take_known(self, event: _OfBlock, out: list[bytes]) -> None:
+        if self._open >= 0 and event.index != self._open:
+            self._held.setdefault(event.index, []).append(event)
         else:
             self._take_of_open(event, out)
             self._go_on(out)
@@ -214,6 +255,18 @@ class MessagesWriter:
 
 def _is_known(block: Block) -> bool:
     return isinstance(block, Text | Thinking | ToolUse) or (isinstance(block, Foreign) and block.origin == OWN)
+
+
+def _is_wordless(block: Block) -> bool:
+    return isinstance(block, Thinking) and not block.text and not block.redacted
+
+
+def _without_late_thoughts(blocks: list[Block]) -> list[Block]:
+    """See `_LateThoughts`."""
+    end = len(blocks)
+    while end and _is_wordless(blocks[end - 1]):
+        end -= 1
+    return blocks[:end] if end and isinstance(blocks[end - 1], Text) else blocks
 
 
 def _slot(signature: str, origin: str) -> str:
