@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fnmatch import fnmatch
 
+from features import tokens, words
 from vendors import CLIENTS, Client
 
 from formats import NAMES
@@ -11,8 +12,10 @@ from formats import NAMES
 DIRECT = "direct"
 TRANSLATED = (
     *("openai.chat", "openai.responses", "anthropic.messages", "gemini.generate"),
-    *("bedrock.converse", "cohere.chat", "ollama.chat"),
+    *("bedrock.converse", "cohere.chat", "ollama.chat", "coze.chat", "dify.chat"),
 )
+# Finished bots: their makers have settled everything but the words that they are sent.
+BOTS = ("coze.chat", "dify.chat")
 # The pairs that the gateway carries: client formats to provider formats. The rest of the matrix is `untested`.
 SWITCHED_ON: dict[str, tuple[str, ...]] = {
     "openai.chat": TRANSLATED,
@@ -49,11 +52,31 @@ REFUSED: tuple[tuple[str, str, str, str], ...] = (
     ("*", "openai.responses", "stop-*", "stop"),
     ("*", "bedrock.converse", "tool_choice_none-*", "tool"),
     ("*", "ollama.chat", "tool_choice_name-*", "tool"),
+    *(
+        ("*", bot, f"{feature}-*", word)
+        for bot in BOTS
+        for feature, word in (
+            ("image", "to this model"),
+            ("schema", "to this model"),
+            ("stop", "stop"),
+            *((f"{name}_loop", "tool") for name in ("tool", "thinking", "redacted")),
+            *((name, "tool") for name in ("tool_call", "parallel_tools", "interleaved_tools", "tool_choice_name")),
+        )
+    ),
 )
 # What a provider's format does not tell, so that nobody asks for it.
-UNTOLD = {"ollama.chat": ("cached",)}
-# What a provider's status means to the gateway where it is not what it means elsewhere: AWS knows no 529.
-STATUS_THERE = {("bedrock.converse", 529): 502}
+UNTOLD = dict.fromkeys(("ollama.chat", *BOTS), ("cached",))
+# What a provider's status means to the gateway where it is not what it means elsewhere: these two know no 529.
+STATUS_THERE = {("bedrock.converse", 529): 502, ("coze.chat", 529): 502}
+# What comes instead where a provider's format has fewer places than the conversation has things to say.
+TURNS = "User: First.\n\nAssistant: Second.\n\nUser: Third."
+INSTRUCTED = {"usage": {"input": tokens("Be brief, calm and exact.\n\nSay hello."), "output": 1, "cached": 0}}
+INSTEAD: dict[tuple[str, str], dict] = {
+    **{(bot, "system"): INSTRUCTED for bot in BOTS},
+    # A bot's limit is its own; the client's is listed as dropped.
+    **{(bot, "length"): {"text": words(9), "finish": "stop", "dropped": True} for bot in BOTS},
+    ("dify.chat", "history"): {"text": TURNS, "usage": {"input": tokens(TURNS), "output": 6, "cached": 0}},
+}
 
 
 def targets(client: Client) -> list[str]:
