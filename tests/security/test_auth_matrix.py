@@ -35,6 +35,7 @@ CLIENT = {
         for prefix in ("", "/v1beta")
     ),
     *("/models", "/models/{name}", "/v1beta/models", "/v1beta/models/{name}", "/api/tags", "/api/ps", "/api/show"),
+    "/v1beta/{name}/{name}:generateContent",
 }
 ADMIN = {"/admin/v1/keys", "/admin/v1/keys/{name}"}
 # Paths that carry a name are recognised by these beginnings.
@@ -148,6 +149,7 @@ def routes(gateway: Gateway) -> list[Route]:
     """Every route there is, each with one of its methods."""
     extra = {f"{prefix}/models/{{name}}": ("GET",) for prefix in ("", "/v1")}
     extra |= {"/v1/models/{name}:generateContent": ("POST",), "/v1beta/models/{name}": ("GET",)}
+    extra |= {"/v1beta/{name}/{name}:generateContent": ("POST",)}
     extra |= {"/openai/deployments/{name}/chat/completions": ("POST",), "/admin/v1/keys/{name}": ("DELETE",)}
     found = {**extra, **documented(gateway), **own_table()}
     return [

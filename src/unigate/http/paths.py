@@ -38,8 +38,10 @@ def place_of(path: bytes, query: bytes) -> Place | None:
         dialect = _BY_OPERATION.get(b"/" + operation)
         return Place(dialect, unquoted(deployment)) if dialect and deployment else None
     before, slash, last = path.rpartition(b"/models/")
+    if not slash:
+        before, last = _below_version(path)
     model, colon, verb = last.rpartition(b":")
-    if not (slash and colon and model) or not before.startswith((b"/v1", b"/models")):
+    if not (colon and model) or not before.startswith((b"/v1", b"/models")):
         return None
     found = _VERBS.get(verb)
     if found is None:
@@ -49,6 +51,12 @@ def place_of(path: bytes, query: bytes) -> Place | None:
         name += ".array"
     dialect = DIALECTS.get(name)
     return Place(dialect, unquoted(model), streamed) if dialect is not None else None
+
+
+def _below_version(path: bytes) -> tuple[bytes, bytes]:
+    """The parts of a path whose model's name has a slash in it: Vercel's library takes such a name for a whole path."""
+    version, _, named = path[1:].partition(b"/")
+    return (path[: 1 + len(version)], named) if version.startswith(b"v1") and b"/" in named else (b"", b"")
 
 
 def unquoted(name: bytes) -> str:

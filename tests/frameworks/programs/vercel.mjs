@@ -10,10 +10,7 @@ const MODELS = {
   'openai.chat': ({ url, key, model }) => createOpenAI({ baseURL: `${url}/v1`, apiKey: key }).chat(model),
   'openai.responses': ({ url, key, model }) => createOpenAI({ baseURL: `${url}/v1`, apiKey: key })(model),
   'anthropic.messages': ({ url, key, model }) => createAnthropic({ baseURL: `${url}/v1`, apiKey: key })(model),
-  // This library takes a name with a slash for a whole path.
-  'gemini.generate': ({ url, key, model }) => (
-    createGoogleGenerativeAI({ baseURL: `${url}/v1beta`, apiKey: key })(`models/${model}`)
-  ),
+  'gemini.generate': ({ url, key, model }) => createGoogleGenerativeAI({ baseURL: `${url}/v1beta`, apiKey: key })(model),
 };
 
 async function play(job, told) {
