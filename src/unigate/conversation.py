@@ -148,7 +148,8 @@ class Thinking(msgspec.Struct, frozen=True):
     """Reasoning. The signature is whatever the provider wants back byte for byte; only `origin`'s dialect knows it.
 
     With `redacted` there is no text to show and the signature holds everything. A signature that a provider hangs onto
-    a text or a tool call is a Thinking of its own, without text, just before that block.
+    a text or a tool call is a Thinking of its own, without text, just before that block. With `partial` the client has
+    lost the words, or the thoughts before these, that the signature is over.
     """
 
     text: str
@@ -156,6 +157,7 @@ class Thinking(msgspec.Struct, frozen=True):
     origin: str = ""
     redacted: bool = False
     id: str | None = None
+    partial: bool = False
 
 
 class ToolUse(msgspec.Struct, frozen=True):
