@@ -24,7 +24,11 @@ NAMES = {
     "dify.chat": "dify",
 }
 # A name that the providers' rows know as one of a model that thinks; what stands before a script is ignored.
-MODELS = {"openai.chat": "gpt-5/", "openai.responses": "gpt-5/"}
+MODELS = {
+    "openai.chat": "gpt-5/",
+    "openai.responses": "gpt-5/",
+    "bedrock.converse": "anthropic.claude-sonnet-4-5/",
+}
 CONFIG = """
 server: {{port: {port}, drain: 2}}
 providers:

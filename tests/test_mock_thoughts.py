@@ -180,6 +180,8 @@ def test_responses_want_their_reasoning_back(port: int) -> None:
     assert [item["type"] for item in output] == ["reasoning", "function_call"]
     assert responses(port, script, *output, result)["status_code"] == 200
     assert "without its required 'reasoning'" in responses(port, script, output[1], result)["error"]["message"]
+    unnamed = {name: value for name, value in output[1].items() if name != "id"}
+    assert responses(port, script, unnamed, result)["status_code"] == 200
     bare = {**output[0]}
     del bare["encrypted_content"]
     assert responses(port, script, bare, output[1], result)["status_code"] == 404

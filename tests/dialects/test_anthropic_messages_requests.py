@@ -461,8 +461,11 @@ def test_no_budget_in_a_round_of_tools_that_began_without_thoughts() -> None:
     without = ask_of(HI, assistant(call), user(result), tools=(LOOK,), effort="low")
     with_one = ask_of(HI, assistant(thought, call), user(result), tools=(LOOK,), effort="low")
 
-    assert ("thinking" in written(without)[0], written(without)[1]) == (False, ("effort",))
-    assert ("thinking" in written(with_one)[0], written(with_one)[1]) == (True, ())
+    stripped = ask_of(HI, assistant(Thinking("", "c2ln", OWN, partial=True), call), user(result), effort="low")
+
+    assert (written(without)[0]["thinking"], written(without)[1]) == ({"type": "disabled"}, ("effort",))
+    assert (written(with_one)[0]["thinking"]["type"], written(with_one)[1]) == ("enabled", ())
+    assert (written(stripped)[0]["thinking"], written(stripped)[1]) == ({"type": "disabled"}, ("effort", "thinking"))
 
 
 @pytest.mark.parametrize(

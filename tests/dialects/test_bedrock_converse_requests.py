@@ -336,8 +336,26 @@ def test_claude_has_words_where_converse_has_none(
     assert "toolChoice" not in body["toolConfig"]
 
 
+def test_other_models_are_not_offered_what_they_must_not_call() -> None:
+    body, lost = written(ask_of(tools=(LOOK,), tool_choice=ToolChoice("none")), LLAMA)
+
+    assert ("toolConfig" in body, lost) == (False, ())
+
+
+def test_claude_does_not_think_in_a_round_of_tools_that_began_without_thoughts() -> None:
+    stripped = Thinking("", "c2ln", OWN, partial=True)
+    for before in ((CALL,), (stripped, CALL)):
+        body, lost = written(ask_of(HI, assistant(*before), user(RESULT), tools=(LOOK,), effort="low"))
+
+        assert body["additionalModelRequestFields"] == {"thinking": {"type": "disabled"}}
+        assert lost == (("effort",) if len(before) == 1 else ("effort", "thinking"))
+        assert [list(block) for block in body["messages"][1]["content"]] == [["toolUse"]]
+
+
 def test_what_other_models_cannot_be_told_of_tools() -> None:
-    assert written(ask_of(tools=(LOOK,), tool_choice=ToolChoice("none")), LLAMA)[1] == ("tool_choice",)
+    forbidden = ask_of(HI, assistant(CALL), user(RESULT), tools=(LOOK,), tool_choice=ToolChoice("none"))
+    assert written(forbidden, LLAMA)[1] == ("tool_choice",)
+    assert "toolConfig" in written(forbidden, LLAMA)[0]
     assert written(ask_of(tools=(LOOK,), parallel=False), LLAMA)[1] == ("parallel",)
     assert written(ask_of(tool_choice=ToolChoice("required")), LLAMA)[1] == ("tool_choice",)
     assert written(ask_of(tools=(Tool("patch", custom=True),)))[1] == ("custom_tools",)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from fnmatch import fnmatch
+from typing import TypeVar
 
 from features import tokens, words
 from vendors import CLIENTS, Client
 
 from formats import NAMES
 
+T = TypeVar("T")
 DIRECT = "direct"
 TRANSLATED = (
     *("openai.chat", "openai.responses", "anthropic.messages", "gemini.generate"),
@@ -33,24 +35,10 @@ SPOKEN = (
     *("bedrock.converse", "cohere.chat", "ollama.chat"),
 )
 # Known defects: patterns of client, target and case, and what is wrong.
-KNOWN: tuple[tuple[str, str, str, str], ...] = (
-    # The library keeps only the last piece of `reasoning_details`, which has the signature but not the text.
-    ("openai.chat-javascript", "anthropic.messages", "thinking_loop-stream", "thinking comes back without its text"),
-    ("openai.chat-javascript", "anthropic.messages", "redacted_loop-stream", "the same"),
-    ("openai.chat-javascript", "bedrock.converse", "thinking_loop-stream", "the same"),
-    ("openai.chat-javascript", "bedrock.converse", "redacted_loop-stream", "the same"),
-    # Ollama's format has no place for the signature that these want back with what was thought before a call.
-    ("ollama.chat-python", "openai.responses", "redacted_loop-*", "thinking is not carried back"),
-    ("ollama.chat-python", "anthropic.messages", "redacted_loop-*", "the same"),
-    ("ollama.chat-python", "bedrock.converse", "redacted_loop-*", "the same"),
-    ("ollama.chat-python", "openai.responses", "thinking_loop-*", "the same"),
-    ("ollama.chat-python", "anthropic.messages", "thinking_loop-*", "the same"),
-    ("ollama.chat-python", "bedrock.converse", "thinking_loop-*", "the same"),
-)
+KNOWN: tuple[tuple[str, str, str, str], ...] = ()
 # What a provider's format cannot say: patterns of client, target and case, and a word of the refusal.
 REFUSED: tuple[tuple[str, str, str, str], ...] = (
     ("*", "openai.responses", "stop-*", "stop"),
-    ("*", "bedrock.converse", "tool_choice_none-*", "tool"),
     ("*", "ollama.chat", "tool_choice_name-*", "tool"),
     *(
         ("*", bot, f"{feature}-*", word)
@@ -71,12 +59,21 @@ STATUS_THERE = {("bedrock.converse", 529): 502, ("coze.chat", 529): 502}
 # What comes instead where a provider's format has fewer places than the conversation has things to say.
 TURNS = "User: First.\n\nAssistant: Second.\n\nUser: Third."
 INSTRUCTED = {"usage": {"input": tokens("Be brief, calm and exact.\n\nSay hello."), "output": 1, "cached": 0}}
-INSTEAD: dict[tuple[str, str], dict] = {
-    **{(bot, "system"): INSTRUCTED for bot in BOTS},
+ONE_THOUGHT = {"thinking": words(5), "dropped": True}
+INSTEAD: tuple[tuple[str, str, str, dict], ...] = (
+    *(("*", bot, "system-*", INSTRUCTED) for bot in BOTS),
     # A bot's limit is its own; the client's is listed as dropped.
-    **{(bot, "length"): {"text": words(9), "finish": "stop", "dropped": True} for bot in BOTS},
-    ("dify.chat", "history"): {"text": TURNS, "usage": {"input": tokens(TURNS), "output": 6, "cached": 0}},
-}
+    *(("*", bot, "length-*", {"text": words(9), "finish": "stop", "dropped": True}) for bot in BOTS),
+    ("*", "dify.chat", "history-*", {"text": TURNS, "usage": {"input": tokens(TURNS), "output": 6, "cached": 0}}),
+    # Claude wants its thoughts back word for word before it goes on thinking, and so it does not. Ollama's format has
+    # no place for their signature; openai-node's `stream()` keeps only the last piece of a field that it does not know.
+    *(
+        (client, claude, f"{loop}_loop-{way}", {"dropped": True} | (ONE_THOUGHT if loop == "thinking" else {}))
+        for client, way in (("ollama.chat-*", "*"), ("openai.chat-javascript", "stream"))
+        for claude in ("anthropic.messages", "bedrock.converse")
+        for loop in ("thinking", "redacted")
+    ),
+)
 
 
 def targets(client: Client) -> list[str]:
@@ -95,7 +92,12 @@ def refused(client: Client, target: str, case: str) -> str | None:
     return found(REFUSED, client, target, case)
 
 
-def found(rows: tuple[tuple[str, str, str, str], ...], client: Client, target: str, case: str) -> str | None:
+def instead(client: Client, target: str, case: str) -> dict:
+    """What of the promise is another one for this case."""
+    return found(INSTEAD, client, target, case) or {}
+
+
+def found(rows: tuple[tuple[str, str, str, T], ...], client: Client, target: str, case: str) -> T | None:
     """The last part of the row that this case matches."""
     place = (client.id, target, case)
     return next((row[3] for row in rows if all(map(fnmatch, place, row[:3]))), None)

@@ -39,6 +39,8 @@ class Thoughts(msgspec.Struct, frozen=True):
     budget: int | None = None
     is_adaptive: bool = False
     effort: str | None = None
+    # They are wanted but must not be: services that think unasked are told so.
+    are_forbidden: bool = False
 
     @property
     def are_wanted(self) -> bool:
@@ -57,8 +59,10 @@ def thinks_first(turns: Iterable[Turn[W]]) -> bool:
     return isinstance(answers[-1][0], Thinking)
 
 
-def thinking_field(thoughts: Thoughts, *, is_shown: bool | None) -> dict[str, object]:
-    """The `thinking` object of a request that asks for thoughts."""
+def thinking_field(thoughts: Thoughts, *, is_shown: bool | None) -> dict[str, object] | None:
+    """The `thinking` object of a request that asks for thoughts, or for none."""
+    if not thoughts.are_wanted:
+        return {"type": "disabled"} if thoughts.are_forbidden else None
     if thoughts.budget is not None:
         return {"type": "enabled", "budget_tokens": thoughts.budget}
     if is_shown is None:
@@ -89,7 +93,7 @@ def thoughts_for(ask: Ask, generation: Generation, most: int, *, may_think: bool
     budget = max(min(budget, limit * 3 // 4), _LEAST)
     if budget >= limit or not may_think:
         losses.cannot(part)
-        return plain
+        return Thoughts(plain.limit, are_forbidden=not may_think)
     return Thoughts(limit, budget)
 
 

@@ -88,6 +88,9 @@ def items(ask: Ask, scene: Scene) -> None:
     for turn in ask.turns:
         first = next((n for n, piece in enumerate(turn) if piece.kind == "call"), None)
         thought = next((piece for piece in turn[:first] if piece.kind == "thinking"), None)
+        if first is not None and thought is None and not turn[first].text:
+            # A call without the id of its item is a new one, which nothing need go before.
+            return
         if first is None or thought is None:
             told = "Item of type 'function_call' was provided without its required 'reasoning' item."
             raise Refused(Fail(400, told))

@@ -125,8 +125,8 @@ class OutputConfig(msgspec.Struct, rename="camel"):
     text_format: TextFormat | None = None
 
 
-class Thinking(msgspec.Struct):
-    """Whether the model shall think."""
+class Typed(msgspec.Struct):
+    """Something of the model's own that is named by its type: whether it shall think, or which tool it shall call."""
 
     type: str = ""
 
@@ -134,7 +134,8 @@ class Thinking(msgspec.Struct):
 class ModelFields(msgspec.Struct):
     """What goes to the model as it is, in the model's own names."""
 
-    thinking: Thinking | None = None
+    thinking: Typed | None = None
+    tool_choice: Typed | None = None
 
 
 class ConverseRequest(msgspec.Struct, rename="camel"):
@@ -166,6 +167,7 @@ def read(request: Request) -> Ask:
         tool_result=_result(told.messages[-1]) if told.messages else None,
         tools=tuple(Tool(t.tool_spec.name, t.tool_spec.input_schema.json) for t in tools.tools if t.tool_spec),
         forced=named.name if named else None,
+        may_call=fields.tool_choice is None or fields.tool_choice.type != "none",
         wants_json=schema is not None,
         schema=msgspec.Raw((schema or "").encode()),
         limit=inference.max_tokens,

@@ -14,6 +14,7 @@ class InputItem(msgspec.Struct):
     """One item of the input."""
 
     type: str = "message"
+    id: str | None = None
     role: str = ""
     content: str | list[Part] | None = None
     output: str | list[Part] | None = None
@@ -113,6 +114,6 @@ def _piece(item: InputItem) -> Piece:
         case "reasoning":
             return Piece("thinking", flat(item.summary), item.encrypted_content or "")
         case "function_call":
-            return Piece("call")
+            return Piece("call", item.id or "")
         case _:
             return Piece("other")

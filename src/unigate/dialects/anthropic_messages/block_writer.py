@@ -115,8 +115,8 @@ class Blocks:
         return msgspec.Raw(_encode(written))
 
     def _thinking(self, thought: Thinking) -> ThinkingBlock | RedactedBlock | None:
-        """Only what the service itself has signed comes back to it."""
-        if thought.origin != OWN or not thought.signature:
+        """Only what the service itself has signed comes back to it, and only with all that it signed."""
+        if thought.origin != OWN or not thought.signature or thought.partial:
             self._losses.cannot(Part.THINKING)
             return None
         return RedactedBlock(thought.signature) if thought.redacted else ThinkingBlock(thought.text, thought.signature)

@@ -50,8 +50,8 @@ def write_ask(ask: Ask, target: Target, losses: Losses) -> bytes:
     may_think = thinks_first(told.turns)
     thoughts = thoughts_for(ask, generation, quirks.default_max_tokens, may_think=may_think, losses=losses)
     body["max_tokens"] = thoughts.limit
-    if thoughts.are_wanted:
-        body["thinking"] = thinking_field(thoughts, is_shown=ask.thinking_shown)
+    if (thinking := thinking_field(thoughts, is_shown=ask.thinking_shown)) is not None:
+        body["thinking"] = thinking
     _add_output(body, ask, thoughts, generation, losses)
     _add_settings(body, ask, losses)
     for part, value in samplers_for(ask, generation, losses, thinks=thoughts.are_wanted).items():

@@ -108,8 +108,8 @@ class Blocks:
         return self._block(block, Role.USER)
 
     def _thinking(self, thought: Thinking) -> _Json | None:
-        """Only what the service itself has signed comes back to it."""
-        if thought.origin != OWN or not thought.signature:
+        """Only what the service itself has signed comes back to it, and only with all that it signed."""
+        if thought.origin != OWN or not thought.signature or thought.partial:
             self._losses.cannot(Part.THINKING)
             return None
         if thought.redacted:

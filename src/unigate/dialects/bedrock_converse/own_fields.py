@@ -58,8 +58,8 @@ def _claude(ask: Ask, target: Target, turns: Iterable[Turn[object]], losses: Los
     # Without a limit the model's own holds, unless a budget must be less than it.
     limit = thoughts.limit if thoughts.budget is not None else ask.max_tokens
     own = Own({}, samplers, limit, refuses_blank_stops=True)
-    if thoughts.are_wanted:
-        own.fields["thinking"] = thinking_field(thoughts, is_shown=ask.thinking_shown)
+    if (thinking := thinking_field(thoughts, is_shown=ask.thinking_shown)) is not None:
+        own.fields["thinking"] = thinking
     if thoughts.effort is not None:
         own.fields["output_config"] = {"effort": thoughts.effort}
     return own

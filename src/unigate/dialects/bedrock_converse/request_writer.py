@@ -51,7 +51,7 @@ def write_ask(ask: Ask, target: Target, losses: Losses) -> bytes:
     own = own_fields(ask, target, told.turns, losses)
     _add_tools(body, ask, family, generation, losses)
     _add_called(body, list(blocks.called))
-    _add_choice(body, ask, own, family, losses)
+    _add_choice(body, ask, own, family, losses, has_calls=bool(blocks.called))
     _add_limits(body, ask, own, losses)
     _add_format(body, ask.format, generation, losses)
     _add_settings(body, ask, losses)
@@ -113,7 +113,7 @@ def _add_called(body: _Json, called: list[str]) -> None:
         body["toolConfig"] = {"tools": specs}
 
 
-def _add_choice(body: _Json, ask: Ask, own: Own, family: Family, losses: Losses) -> None:
+def _add_choice(body: _Json, ask: Ask, own: Own, family: Family, losses: Losses, *, has_calls: bool) -> None:
     choice = ask.tool_choice or ToolChoice("auto")
     config = body.get("toolConfig")
     if not isinstance(config, dict):
@@ -128,9 +128,17 @@ def _add_choice(body: _Json, ask: Ask, own: Own, family: Family, losses: Losses)
     if is_single:
         losses.cannot(Part.PARALLEL)
     if choice.mode == "none":
-        losses.cannot(Part.TOOL_CHOICE)
+        _forbid(body, has_calls, losses)
     elif ask.tool_choice is not None:
         config["toolChoice"] = _choice(choice)
+
+
+def _forbid(body: _Json, has_calls: bool, losses: Losses) -> None:
+    """Tools that must not be called are not offered, unless earlier calls are there that need them."""
+    if has_calls:
+        losses.cannot(Part.TOOL_CHOICE)
+    else:
+        del body["toolConfig"]
 
 
 def _choice(choice: ToolChoice) -> _Json:

@@ -155,8 +155,11 @@ class ChatWriter:
             return b""
         if self._origin == _OWN and not self._has_words:
             return self._chunk(b'"extra_content":' + _encode(_extra(self._signature)))
-        thought = Thinking("", self._signature, self._origin)
-        return self._chunk(b'"reasoning_details":' + _encode([_detail(thought, self._thought)]))
+        detail = _detail(Thinking("", self._signature, self._origin), self._thought)
+        if self._has_words:
+            # That there is no text tells a client's lost words from a signature that has none.
+            del detail["text"]
+        return self._chunk(b'"reasoning_details":' + _encode([detail]))
 
     def _delta(self, delta: Delta) -> bytes:
         text = _encode(delta.text)

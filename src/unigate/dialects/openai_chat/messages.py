@@ -236,13 +236,26 @@ def _thoughts(message: _Assistant) -> list[Block]:
     if not details:
         return [Thinking(shown, origin=_OWN)] if shown else []
     blocks: list[Block] = []
-    for detail in _joined(details):
+    joined = _joined(details)
+    lost = _lost(joined)
+    for detail in joined:
         slot = detail.data if detail.type == "reasoning.encrypted" else detail.signature
         signature, origin = unwrap(slot, _OWN) if slot is not None else (None, _OWN)
         is_redacted = detail.type == "reasoning.encrypted"
         text = "" if is_redacted else detail.text or detail.summary or ""
-        blocks.append(Thinking(text, signature, origin, is_redacted, detail.id))
+        blocks.append(Thinking(text, signature, origin, is_redacted, detail.id, detail.index in lost))
     return blocks
+
+
+def _lost(details: list[Detail]) -> set[int | None]:
+    """Which pieces lack something that came before them: openai-node's `stream()` keeps the last piece only.
+
+    That is a signature whose text came apart from it, or something redacted whose predecessor is missing.
+    """
+    there = {detail.index for detail in details}
+    wordless = {detail.index for detail in details if detail.signature and detail.text is None and not detail.summary}
+    encrypted = {detail.index for detail in details if detail.type == "reasoning.encrypted"}
+    return wordless | {index for index in encrypted if index and index - 1 not in there}
 
 
 def _joined(details: list[Detail]) -> list[Detail]:
@@ -253,9 +266,9 @@ def _joined(details: list[Detail]) -> list[Detail]:
         if last is None or detail.index is None or last.index != detail.index or last.type != detail.type:
             whole.append(detail)
             continue
-        text = (last.text or "") + (detail.text or "")
+        texts = [text for text in (last.text, detail.text) if text is not None]
         signature = (last.signature or "") + (detail.signature or "")
-        whole[-1] = msgspec.structs.replace(last, text=text, signature=signature or None)
+        whole[-1] = msgspec.structs.replace(last, text="".join(texts) if texts else None, signature=signature or None)
     return whole
 
 
