@@ -10,6 +10,8 @@ from dialects.judging import CLIENTS, as_answer, events_from, judged, spoken_by
 from recordings.reader.found import Answer
 from recordings.reader.look import sha
 from recordings.replay import Object, Recording, facts, find
+from unigate.conversation import Event, Text, Thinking
+from unigate.dialects.collect import Collector
 from unigate.dialects.dialect import Dialect
 from unigate.dialects.signatures import unwrap
 from unigate.errors import Fault
@@ -35,6 +37,7 @@ REFUSED: Mapping[str, str] = {
 }
 WITHOUT_REFUSALS = {"gemini.generate", "gemini.generate.array", "ollama.chat"}
 WITHOUT_SIGNATURES = {"ollama.chat"}
+WITHOUT_LAST_SIGNATURES = {"anthropic.messages"}
 WITHOUT_IDS = {"ollama.chat"}
 COUNTS: Mapping[str, tuple[str, ...]] = {
     "anthropic.messages": ("input_total", "output_total", "cached", "cache_write"),
@@ -69,7 +72,16 @@ def test_a_recorded_answer_says_the_same_in_every_format(name: str, client: Dial
         told = as_answer(client, recording, events, streamed=streamed)
         found = judged(told)
         assert isinstance(found, Answer)
-        assert seen(found, client, told, fact) == expected(fact, client)
+        assert seen(found, client, told, fact) == expected(shown_by(fact, events, client), client)
+
+
+def shown_by(fact: Object, events: list[Event], client: Dialect) -> Object:
+    """The facts without a signature that hangs on the last text, where clients have no use for one."""
+    text, thought = ([None, None, *Collector(events).answer().blocks])[-2:]
+    hangs = isinstance(thought, Thinking) and not thought.text and not thought.redacted and isinstance(text, Text)
+    if client.name not in WITHOUT_LAST_SIGNATURES or not hangs:
+        return fact
+    return {**fact, "signatures": fact["signatures"][:-1], "signatures_in_events": signatures(fact)[:-1]}
 
 
 def expected(fact: Object, client: Dialect) -> Object:
