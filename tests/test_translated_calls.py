@@ -228,6 +228,8 @@ def test_models_are_listed_in_each_client_s_shape(mixed: Gateway) -> None:
     assert "models/either" in [model["name"] for model in get("/v1beta/models")["models"]]
     assert get("/v1beta/models/either")["name"] == "models/either"
     assert get("/v1/models/either", anthropic_version="2023-06-01")["type"] == "model"
+    assert "models/either" in [model["name"] for model in get("/v1/models", x_goog_api_key=CLIENT_KEY)["models"]]
+    assert get("/v1/models/either", x_goog_api_client="google-genai-sdk/2.0")["name"] == "models/either"
     assert "either" in [model["model"] for model in get("/api/tags")["models"]]
     assert get("/api/version")["version"]
 
