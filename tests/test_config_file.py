@@ -527,7 +527,7 @@ def overridden(name: str, **facts: object) -> dict[str, tuple[str, str, frozense
 def test_an_address_of_ones_own_replaces_the_rows_and_leaves_its_further_ones_unused() -> None:
     version = frozenset({"anthropic-version"})
     assert overridden("gemini", base_url="https://mine/v1") == {
-        "gemini.count_tokens gemini.embed gemini.generate gemini.models": (
+        "gemini.batch_embed gemini.count_tokens gemini.embed gemini.generate gemini.models": (
             "https://mine/v1",
             "x-goog-api-key",
             frozenset(),

@@ -110,13 +110,19 @@ def test_a_hint_is_dropped_and_listed_in_the_answer_and_in_the_record(mixed: Gat
 
 
 def test_a_made_up_name_breaks_no_header_and_fills_no_record(mixed: Gateway) -> None:
-    names = {"a\r\nset-cookie: b": 1, "\u4f60": 1, "long" * 9999: 1, **{f"field{number}": 1 for number in range(999)}}
+    names = {"a\r\nset-cookie: b": 1, "\u4f60": 1, "long" * 9999: 1, **{f"field{number}": 1 for number in range(400)}}
 
     told = chat(mixed, model="claude/x", **names)
 
     dropped = told.headers["x-unigate-dropped"]
     assert "a%0D%0Aset-cookie%3A b" in dropped and "set-cookie" not in told.headers
     assert dropped.endswith("more") and len(dropped) < 4000
+
+
+def test_thousands_of_made_up_fields_are_refused_at_once(mixed: Gateway) -> None:
+    told = chat(mixed, model="claude/x", **{f"field{number}": 1 for number in range(9999)})
+
+    assert (told.status, told.json["error"]["code"]) == (400, "too_many_fields")
 
 
 def test_flags_for_another_provider_are_listed_as_dropped(mixed: Gateway) -> None:

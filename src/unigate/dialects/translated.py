@@ -11,12 +11,14 @@ from unigate.dialects.crossing import edit_content, without_model
 from unigate.dialects.custom_tools import CustomTools, as_functions
 from unigate.dialects.dialect import AnswerReader, AnswerWriter, ClientSide, Dialect, ProviderSide
 from unigate.dialects.losses import Losses
-from unigate.errors import Fault, Kind
+from unigate.errors import Fault, Kind, Refusal
 from unigate.target import Target
 from unigate.usage import Usage
 
 __all__ = ["Translated"]
 
+# Each unknown one is noted by name; whoever makes up thousands keeps the door busy for nothing.
+_MOST_FIELDS = 500
 _LARGEST_WHOLE = 64 * 1024 * 1024
 # A client's flags for features of its own provider, which mean nothing to another.
 _FLAGS = ((b"anthropic-beta", "anthropic-beta"), (b"openai-beta", "openai-beta"))
@@ -61,6 +63,9 @@ class Translated:
     def outgoing(self, call: Call, target: Target) -> bytes:
         """The request body for the target. Raises Refusal if the target's format cannot say it."""
         assert call.body is not None, "a call with a JSON body was decoded at admission"
+        if len(call.body) > _MOST_FIELDS:
+            reason = f"A request that is translated for its model has at most {_MOST_FIELDS} top-level fields."
+            raise Refusal(400, "too_many_fields", reason)
         ask = self._client.read_ask(call.body, call.model, call.streamed)
         ask.streamed = self.streams
         asked = _asked(ask, call, target)
