@@ -116,6 +116,11 @@ class CohereReader:
         if told.message is None:
             raise Fault(Kind.INVALID, "The upstream answered 200 with something that is no answer of its format.")
         self._passed += 1
+        text = chunks.plain_text(told)
+        if text:  # most answers are no more than that
+            self._passed += 1
+            self._finish(told)
+            return Answer(told.id, "", (Text(text),), self._end or Reason.STOP, None, self.usage)
         found: list[Event] = [Begin(told.id, "")]
         self._read_message(told.message, told.logprobs or [], found)
         self._finish(told)

@@ -21,6 +21,7 @@ __all__ = [
     "Tokens",
     "Usage",
     "Whole",
+    "plain_text",
 ]
 
 _NOTHING = msgspec.Raw(b"null")
@@ -135,3 +136,14 @@ class Usage(msgspec.Struct, frozen=True):
     tokens: Tokens | None = None
     billed_units: Tokens | None = None
     cached_tokens: Count | None = None
+
+
+def plain_text(told: Whole) -> str | None:
+    """The text of a whole answer that is one text without anything beside it; None for any other."""
+    message = told.message
+    if message is None or message.tool_plan or message.tool_calls or message.citations or told.logprobs:
+        return None
+    content = message.content
+    if not isinstance(content, list) or len(content) != 1 or content[0].type == "thinking":
+        return None
+    return content[0].text
