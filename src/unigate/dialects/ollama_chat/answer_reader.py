@@ -145,8 +145,14 @@ class ChatReader:
 
     def read(self, content: bytes) -> Answer:
         """See `AnswerReader.read`."""
+        line = _decoded(content)
+        text = _plain_text(line)
+        if text:  # most answers are no more than that
+            self._pieces += 1
+            self._usage = usage_of(line.prompt_eval_count, line.eval_count)
+            return Answer("", line.model or "", (Text(text),), self._reason(line), None, self.usage)
         found: list[Event] = []
-        self._take(content, found)
+        self._take_line(line, content, found)
         if self._last is None:
             raise Fault(Kind.INVALID, "The upstream answered 200 with an answer that is not done.")
         self._end(self._last, found)
@@ -157,10 +163,9 @@ class ChatReader:
     # --- one line
 
     def _take(self, content: bytes, found: list[Event]) -> None:
-        try:
-            line = _line.decode(content)
-        except _FAILURES as error:
-            raise Fault(Kind.INVALID, "The upstream answered 200 with something that is not Ollama's.") from error
+        self._take_line(_decoded(content), content, found)
+
+    def _take_line(self, line: _Line, content: bytes, found: list[Event]) -> None:
         if line.error is not _NULL and bytes(line.error) != b"null":
             raise read_fault(500, {}, content)
         if self._last is not None or not content.strip():
@@ -216,8 +221,27 @@ class ChatReader:
     def _end(self, last: _Line, found: list[Event]) -> None:
         self._end_flow(found)
         found.append(Spent(self.usage))
-        reason = Reason.LENGTH if last.done_reason == "length" else Reason.STOP
-        found.append(End(Reason.TOOL_USE if self._calls and reason is Reason.STOP else reason))
+        found.append(End(self._reason(last)))
+
+    def _reason(self, last: _Line) -> Reason:
+        if last.done_reason == "length":
+            return Reason.LENGTH
+        return Reason.TOOL_USE if self._calls else Reason.STOP
+
+
+def _decoded(content: bytes) -> _Line:
+    try:
+        return _line.decode(content)
+    except _FAILURES as error:
+        raise Fault(Kind.INVALID, "The upstream answered 200 with something that is not Ollama's.") from error
+
+
+def _plain_text(line: _Line) -> str | None:
+    """The text of a whole answer that is one text without anything beside it; None for any other."""
+    message = line.message
+    if message is None or not line.done or line.logprobs or bytes(line.error) != b"null":
+        return None
+    return None if message.thinking or message.tool_calls or message.images else message.content
 
 
 def _logprobs(tokens: tuple[_Token, ...] | None) -> tuple[Logprob, ...]:
