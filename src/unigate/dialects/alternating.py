@@ -21,6 +21,7 @@ __all__ = ["Alternation", "Turn", "alternating"]
 W = TypeVar("W")
 
 _INSTRUCTIONS = (Role.SYSTEM, Role.DEVELOPER)
+_WORDS = (Text, Refused)
 
 
 class Turn(Generic[W]):
@@ -37,7 +38,7 @@ class Turn(Generic[W]):
     @property
     def content(self) -> list[W]:
         """What all blocks were written as, tool results first."""
-        return self._results + self._others
+        return self._results + self._others if self._results else self._others
 
     def add(self, block: Block, written: list[W]) -> None:
         """Adds a block and what it was written as."""
@@ -68,7 +69,7 @@ def alternating(messages: Iterable[Message], write: Callable[[Block, Role], list
         if message.name is not None:
             losses.cannot(Part.NAMES)
         for block in message.blocks:
-            if isinstance(block, Text | Refused) and not block.text.strip():
+            if isinstance(block, _WORDS) and not block.text.strip():
                 continue
             written = write(block, message.role)
             if message.role in _INSTRUCTIONS:

@@ -122,6 +122,8 @@ def block_of(raw: msgspec.Raw, spare_id: str) -> Block:
     except FAILURES as error:
         raise Fault(Kind.INVALID, "The upstream sent a block that makes no sense.") from error
     match block.type:
+        case "text" if not block.citations:
+            return Text(block.text or "")
         case "text":
             citations = (citation_of(one) for one in block.citations or ())
             return Text(block.text or "", citations=tuple(one for one in citations if one is not None))

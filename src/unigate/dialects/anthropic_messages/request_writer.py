@@ -34,7 +34,7 @@ def write_ask(ask: Ask, target: Target, losses: Losses) -> bytes:
     quirks, generation = target.provider.quirks, generation_of(target.model)
     blocks = Blocks(losses)
     told = alternating(ask.messages, blocks.write, losses)
-    messages = [{"role": turn.role.value, "content": turn.content} for turn in told.turns]
+    messages = [{"role": turn.role, "content": turn.content} for turn in told.turns]
     body: _Json = {"model": target.model, "max_tokens": 0, "messages": messages}
     if told.instructions:
         body["system"] = told.instructions
