@@ -73,6 +73,8 @@ class Losses:
     @property
     def dropped(self) -> tuple[str, ...]:
         """The names of what was left out, sorted; of very many the first, and how many more."""
+        if not self._dropped:
+            return ()
         names = sorted({name[:_LONGEST_NAME] for name in self._dropped})
         more = len(names) - _MOST_NAMES
         return (*names[:_MOST_NAMES], f"and {more} more") if more > 0 else tuple(names)
@@ -101,7 +103,8 @@ class Losses:
 
     def begin(self, ask: Spoken) -> None:
         """Judges what no format but the client's own could say."""
-        self.drop(ask.unknown)
+        if ask.unknown:
+            self.drop(ask.unknown)
         for name in ask.others:
             field = self._fields.get(name)
             if field is not None and field.weight is Weight.MEANING:

@@ -198,26 +198,26 @@ class ChatWriter:
 
     def whole(self, answer: Answer) -> bytes:
         """See `AnswerWriter.whole`."""
-        self._was_refused = any(isinstance(block, Refused) for block in answer.blocks)
-        tokens = [one for block in answer.blocks if isinstance(block, Text) for one in block.logprobs]
+        message, logprobs = self._message(answer.blocks)
         return _WHOLE % (
             _encode(answer.id or f"chatcmpl-{self._asked.id}"),
             self._asked.at,
             _encode(answer.model or self._asked.model),
-            _message(answer.blocks),
-            _encode(_logprobs(tokens)) if tokens else b"null",
+            message,
+            logprobs,
             self._finish(answer.reason).encode(),
             _usage(answer.usage) or b"null",
         )
 
-
-def _message(blocks: Sequence[Block]) -> bytes:
-    """The message of a whole answer, most of which are one plain text."""
-    match blocks:
-        case [Text(text, _, citations=())]:
-            return b'{"role":"assistant","content":%b,"refusal":null}' % _encode(text)
-        case _:
-            return _encode(_rich_message(blocks))
+    def _message(self, blocks: Sequence[Block]) -> tuple[bytes, bytes]:
+        """The message of a whole answer, most of which are one plain text, and its probabilities."""
+        match blocks:
+            case (Text(text, _, (), ()),):
+                return b'{"role":"assistant","content":%b,"refusal":null}' % _encode(text), b"null"
+            case _:
+                self._was_refused = any(isinstance(block, Refused) for block in blocks)
+                tokens = [one for block in blocks if isinstance(block, Text) for one in block.logprobs]
+                return _encode(_rich_message(blocks)), _encode(_logprobs(tokens)) if tokens else b"null"
 
 
 def _rich_message(blocks: Sequence[Block]) -> _Json:

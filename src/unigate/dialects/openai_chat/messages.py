@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 import msgspec
@@ -169,6 +170,8 @@ class _Tool(_Message, frozen=True, tag="tool"):
 
 Messages = Annotated[list[_System | _Developer | _User | _Assistant | _Tool], msgspec.Meta(min_length=1)]
 
+_ROLES: Mapping[type[_Message], Role] = {_System: Role.SYSTEM, _Developer: Role.DEVELOPER, _User: Role.USER}
+
 
 def read_messages(messages: Messages) -> tuple[tuple[Message, ...], tuple[str, ...]]:
     """The turns, and the fields in them that only this format knows. Raises Refusal for a part without content."""
@@ -182,24 +185,16 @@ def read_messages(messages: Messages) -> tuple[tuple[Message, ...], tuple[str, .
         if results:
             turns.append(Message(Role.USER, tuple(results)))
             results = []
-        turns.append(_turn(message))
         if isinstance(message, _Assistant):
+            turns.append(Message(Role.ASSISTANT, tuple(_assistant_blocks(message)), message.name))
             others.update(dict.fromkeys(_own_fields(message)))
+        elif isinstance(message.content, str):  # most are no more than that
+            turns.append(Message(_ROLES[type(message)], (Text(message.content),), message.name))
+        else:
+            turns.append(Message(_ROLES[type(message)], tuple(_blocks(message.content)), message.name))
     if results:
         turns.append(Message(Role.USER, tuple(results)))
     return tuple(turns), tuple(others)
-
-
-def _turn(message: _System | _Developer | _User | _Assistant) -> Message:
-    match message:
-        case _Assistant():
-            return Message(Role.ASSISTANT, tuple(_assistant_blocks(message)), message.name)
-        case _System():
-            return Message(Role.SYSTEM, tuple(_blocks(message.content)), message.name)
-        case _Developer():
-            return Message(Role.DEVELOPER, tuple(_blocks(message.content)), message.name)
-        case _User():
-            return Message(Role.USER, tuple(_blocks(message.content)), message.name)
 
 
 def _own_fields(message: _Assistant) -> list[str]:
