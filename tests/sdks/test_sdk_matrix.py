@@ -104,6 +104,10 @@ def check_answer(client: Client, target: str, expected: dict, verdict: dict) -> 
     assert told == expected
 
 
+# What a feature expects where its answer is to fail.
+ENDS = {"status", "stranger", "broken"}
+
+
 @pytest.mark.parametrize(("client", "target", "feature", "streamed"), cases())
 def test_says_the_same_as_every_other_pair(
     client: Client,
@@ -119,9 +123,10 @@ def test_says_the_same_as_every_other_pair(
     url, key, prefix = place(client, target)
     model = script(feature)
 
-    verdict = judge(client).ask(
-        **{"base_url": url, "key": key, "model": prefix + model, "stream": streamed, "prompt": "Hi", **feature.job}
-    )
+    job = {"base_url": url, "key": key, "model": prefix + model, "stream": streamed, "prompt": "Hi", **feature.job}
+    verdict = judge(client).ask(**job)
+    if not feature.expected.keys() & ENDS and (verdict["error"] or {}).get("kind") == "APIConnectionError":
+        verdict = judge(client).ask(**job)  # a crowded machine may break a first connection, before anything was said
 
     if word := refused(client, target, case_of(feature, streamed)):
         record_property("outcome", "refused")
@@ -131,7 +136,7 @@ def test_says_the_same_as_every_other_pair(
     # That nothing is stored is no loss where nothing ever is.
     if verdict["dropped"] not in ("", "store"):
         record_property("outcome", "dropped")
-    if feature.expected.keys() & {"status", "stranger", "broken"}:
+    if feature.expected.keys() & ENDS:
         check_error(client, target, feature.expected, verdict["error"])
         return
     check_answer(client, target, feature.expected | instead(client, target, case_of(feature, streamed)), verdict)
