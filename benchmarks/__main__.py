@@ -31,7 +31,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("command", nargs="?", choices=("run", "install-peers"), default="run")
-    parser.add_argument("--quick", action="store_true", help="about a minute, without peers, for development")
+    parser.add_argument("--quick", action="store_true", help="a minute and a half, without peers, for development")
     parser.add_argument("--only", action="append", choices=ROWS, metavar="ROW", help=f"measure only: {', '.join(ROWS)}")
     parser.add_argument("--pair", action="append", choices=PAIRS, metavar="PAIR", help=f"of: {', '.join(PAIRS)}")
     parser.add_argument("--no-peers", action="store_true", help="leave Envoy and LiteLLM out")
