@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from unigate.tenancy import Standing
 from unigate.wire.body import Body
 
 __all__ = ["Call", "Caller", "Times"]
@@ -12,13 +13,16 @@ __all__ = ["Call", "Caller", "Times"]
 class Caller:
     """Who is calling, proved by a key: made only where a key was verified. Role is `client` or `admin`."""
 
-    __slots__ = ("key_id", "models", "name", "role")
+    __slots__ = ("key_id", "models", "name", "role", "standing")
 
-    def __init__(self, key_id: str, name: str, role: str, models: frozenset[str] | None) -> None:
+    def __init__(
+        self, key_id: str, name: str, role: str, models: frozenset[str] | None, standing: Standing = Standing()
+    ) -> None:
         self.key_id = key_id
         self.name = name
         self.role = role
         self.models = models
+        self.standing = standing
 
 
 class Times:

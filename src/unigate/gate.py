@@ -134,6 +134,8 @@ class Ledger:
             call.model,
             target.provider.name,
             target.model,
+            call.caller.standing.project,
+            call.caller.standing.organisation,
         )
         try:
             self._journal.append(encode_entry(intent))
@@ -182,4 +184,6 @@ class Ledger:
             self.upstream_request_id[:200].decode("latin-1") or None,
             self.is_demo,
             self._crossing.dropped if self._crossing else (),
+            call.caller.standing.project,
+            call.caller.standing.organisation,
         )

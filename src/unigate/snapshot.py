@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from unigate.admission.keys import Keyring
@@ -10,11 +12,32 @@ from unigate.config import LogSettings, ServerSettings
 from unigate.routing.catalog import Catalog, Demo, Route
 from unigate.secret import Secret
 from unigate.target import Provider, Target
+from unigate.tenancy import Capture, Limits, Quota, Scope, Standing, quotas_of
 
-__all__ = ["KeyEntry", "RouteEntry", "Settings", "Snapshot", "Stored", "build_snapshot", "conceal", "reveal"]
+__all__ = [
+    "GroupEntry",
+    "KeyEntry",
+    "RouteEntry",
+    "Settings",
+    "Snapshot",
+    "Stored",
+    "build_snapshot",
+    "conceal",
+    "reveal",
+]
 
 
-class KeyEntry(msgspec.Struct, frozen=True):
+class GroupEntry(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An organisation, or a project of one: limits that several keys share."""
+
+    id: str
+    name: str
+    organisation: str | None = None
+    models: tuple[str, ...] | None = None
+    limits: Limits = Limits()
+
+
+class KeyEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     """A key as it is kept: who it names and its hash, never itself."""
 
     id: str
@@ -22,6 +45,14 @@ class KeyEntry(msgspec.Struct, frozen=True):
     hash: str
     role: str = "client"
     models: tuple[str, ...] | None = None
+    # The id of the project it belongs to.
+    project: str | None = None
+    limits: Limits = Limits()
+    expires_ns: int | None = None
+    # Networks it may be used from, as CIDR; None is everywhere.
+    addresses: tuple[str, ...] | None = None
+    tags: dict[str, str] = {}
+    capture: Capture = Capture.METADATA
 
 
 class RouteEntry(msgspec.Struct, frozen=True):
@@ -39,6 +70,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     providers: tuple[Provider, ...]
     routes: tuple[RouteEntry, ...] = ()
     keys: tuple[KeyEntry, ...] = ()
+    organisations: tuple[GroupEntry, ...] = ()
+    projects: tuple[GroupEntry, ...] = ()
     demo: Demo | None = None
     data: str = "data"
     logs: str = "logs"
@@ -51,6 +84,8 @@ class Stored(msgspec.Struct, frozen=True):
 
     version: int = 0
     keys: tuple[KeyEntry, ...] = ()
+    organisations: tuple[GroupEntry, ...] = ()
+    projects: tuple[GroupEntry, ...] = ()
     lists: dict[str, tuple[str, ...]] = {}
 
 
@@ -74,12 +109,38 @@ def build_snapshot(settings: Settings, stored: Stored) -> Snapshot:
         for entry in settings.routes
     }
     lists = {name: models for name, models in stored.lists.items() if name in providers}
-    keyring = {bytes.fromhex(entry.hash): _caller(entry) for entry in (*stored.keys, *settings.keys)}
+    groups = {entry.id: entry for entry in (*stored.organisations, *settings.organisations)}
+    projects = {entry.id: entry for entry in (*stored.projects, *settings.projects)}
+    keyring = {bytes.fromhex(entry.hash): _caller(entry, projects, groups) for entry in (*stored.keys, *settings.keys)}
     return Snapshot(keyring, Catalog(providers, routes, lists, settings.demo), stored.version)
 
 
-def _caller(entry: KeyEntry) -> Caller:
-    return Caller(entry.id, entry.name, entry.role, frozenset(entry.models) if entry.models is not None else None)
+def _caller(entry: KeyEntry, projects: Mapping[str, GroupEntry], organisations: Mapping[str, GroupEntry]) -> Caller:
+    """Who a key names, with everything a call of it is judged by; a name must be allowed by all it belongs to."""
+    project = projects.get(entry.project) if entry.project is not None else None
+    above = organisations.get(project.organisation) if project is not None and project.organisation else None
+    lists = [one.models for one in (entry, project, above) if one is not None and one.models is not None]
+    return Caller(
+        entry.id,
+        entry.name,
+        entry.role,
+        frozenset(lists[0]).intersection(*lists[1:]) if lists else None,
+        Standing(
+            project.id if project is not None else None,
+            above.id if above is not None else None,
+            _quotas(entry, project, above),
+            entry.capture,
+        ),
+    )
+
+
+def _quotas(key: KeyEntry, project: GroupEntry | None, organisation: GroupEntry | None) -> tuple[Quota, ...]:
+    scopes = [Scope(key.id, key.name, "key", key.limits)]
+    if project is not None:
+        scopes.append(Scope(project.id, project.name, "project", project.limits))
+    if organisation is not None:
+        scopes.append(Scope(organisation.id, organisation.name, "organisation", organisation.limits))
+    return quotas_of(tuple(scopes))
 
 
 def reveal(value: object) -> str:

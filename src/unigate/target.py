@@ -7,6 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from unigate.price import Price
 from unigate.secret import Secret
 
 __all__ = ["Endpoint", "Provider", "Quirks", "Signing", "Target", "Timeouts"]
@@ -99,3 +100,5 @@ class Target(msgspec.Struct, frozen=True):
     provider: Provider
     model: str
     weight: int = 1
+    # None: unknown, which is never free.
+    price: Price | None = None

@@ -24,6 +24,10 @@ class Intent(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="i"):
     model: str
     provider: str
     target: str
+    project: str | None = None
+    organisation: str | None = None
+    # Nano-dollars reserved for it: what it costs if nobody learns how it went; None if the price is unknown.
+    held: int | None = None
 
 
 class FailedAttempt(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -60,6 +64,16 @@ class Record(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="r"):
     upstream_request_id: str | None = None
     demo: bool = False
     dropped: tuple[str, ...] = ()
+    project: str | None = None
+    organisation: str | None = None
+    # Nano-dollars; None is unknown.
+    cost: int | None = None
+    # Which table of prices the cost was reckoned by.
+    price: str | None = None
+    # Nano-dollars that were reserved.
+    held: int | None = None
+    # What is noteworthy about the accounting: `over_hold`, `usage_rejected`, …
+    flags: tuple[str, ...] = ()
 
 
 Entry = Intent | Record
