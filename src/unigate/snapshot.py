@@ -84,9 +84,9 @@ class Stored(msgspec.Struct, frozen=True):
 
     version: int = 0
     keys: tuple[KeyEntry, ...] = ()
+    lists: dict[str, tuple[str, ...]] = {}
     organisations: tuple[GroupEntry, ...] = ()
     projects: tuple[GroupEntry, ...] = ()
-    lists: dict[str, tuple[str, ...]] = {}
 
 
 class Snapshot(msgspec.Struct, frozen=True):

@@ -163,7 +163,7 @@ class Store:
         with self._database.transaction() as run:
             lists = {str(provider): _names(str(models)) for provider, models in run(_LISTS)}
             version = int(_meta(run, "version") or "0")
-            return Stored(version, tuple(key.entry for key in _keys(run)), lists=lists)
+            return Stored(version, tuple(key.entry for key in _keys(run)), lists)
 
     # --- the journal
 
