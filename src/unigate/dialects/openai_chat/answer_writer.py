@@ -64,6 +64,7 @@ class ChatWriter:
     __slots__ = (
         "_asked",
         "_before",
+        "_cited",
         "_has_words",
         "_index_of_tool",
         "_kinds",
@@ -87,6 +88,8 @@ class ChatWriter:
         self._signature = ""
         self._has_words = False
         self._was_refused = False
+        # OpenAI tells all sources in one chunk, and its libraries can put no second one together with the first.
+        self._cited: list[_Json] = []
         # Places in the text count from its beginning, of which all blocks are parts.
         self._offset = 0
         self._length = 0
@@ -104,7 +107,7 @@ class ChatWriter:
                 case Open(index, block):
                     written += self._open(index, block)
                 case Cited(_, citation):
-                    written += self._chunk(b'"annotations":' + _encode([_annotation(citation, self._offset)]))
+                    self._cited.append(_annotation(citation, self._offset))
                 case Close(index):
                     written += self._close(index)
                 case Signed(_, signature):
@@ -185,7 +188,8 @@ class ChatWriter:
 
     def _end(self, reason: Reason) -> bytes:
         finish = self._finish(reason).encode()
-        written = b'%b},"logprobs":null,"finish_reason":"%b"}]%b' % (self._before, finish, self._tail)
+        written = self._chunk(b'"annotations":' + _encode(self._cited)) if self._cited else b""
+        written += b'%b},"logprobs":null,"finish_reason":"%b"}]%b' % (self._before, finish, self._tail)
         usage = _usage(self._usage) if self._asked.shows_usage else None
         if usage is not None:
             head = self._before[: self._before.index(b',"choices":')]
