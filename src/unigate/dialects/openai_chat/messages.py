@@ -39,6 +39,13 @@ class _Cache(msgspec.Struct, frozen=True):
     ttl: str = ""
 
 
+class _Breakpoint(msgspec.Struct, frozen=True):
+    """OpenAI's own mark: https://developers.openai.com/api/docs/guides/prompt-caching."""
+
+    mode: str = ""
+    ttl: str | None = None
+
+
 class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type"):
     pass
 
@@ -46,6 +53,7 @@ class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="
 class _Text(_Part, frozen=True, tag="text"):
     text: str
     cache_control: _Cache | None = None
+    prompt_cache_breakpoint: _Breakpoint | None = None
 
 
 class _ImageUrl(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -56,6 +64,7 @@ class _ImageUrl(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class _Image(_Part, frozen=True, tag="image_url"):
     image_url: _ImageUrl | str
     cache_control: _Cache | None = None
+    prompt_cache_breakpoint: _Breakpoint | None = None
 
 
 class _Sound(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -65,6 +74,7 @@ class _Sound(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class _Audio(_Part, frozen=True, tag="input_audio"):
     input_audio: _Sound
+    prompt_cache_breakpoint: _Breakpoint | None = None
 
 
 class _FileBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -76,6 +86,7 @@ class _FileBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class _File(_Part, frozen=True, tag="file"):
     file: _FileBody
     cache_control: _Cache | None = None
+    prompt_cache_breakpoint: _Breakpoint | None = None
 
 
 class _DocumentUrl(_Part, frozen=True, tag="document_url"):
@@ -277,16 +288,16 @@ def _blocks(content: _Content) -> list[Block]:
 
 def _block(part: _AnyPart) -> Block:
     match part:
-        case _Text(text, cache):
-            return Text(text, _mark(cache))
-        case _Image(image, cache):
+        case _Text(text, cache, end):
+            return Text(text, _mark(cache, end))
+        case _Image(image, cache, end):
             if isinstance(image, str):
-                return Image(source_of(image), cache=_mark(cache))
-            return Image(source_of(image.url), image.detail, _mark(cache))
-        case _Audio(sound):
-            return Audio(Data(AUDIO_FORMATS.get(sound.format, f"audio/{sound.format}"), sound.data))
-        case _File(file, cache):
-            return _document(file, _mark(cache))
+                return Image(source_of(image), cache=_mark(cache, end))
+            return Image(source_of(image.url), image.detail, _mark(cache, end))
+        case _Audio(sound, end):
+            return Audio(Data(AUDIO_FORMATS.get(sound.format, f"audio/{sound.format}"), sound.data), _mark(None, end))
+        case _File(file, cache, end):
+            return _document(file, _mark(cache, end))
         case _DocumentUrl(url, name):
             return Document(source_of(url), name)
         case _Video(video):
@@ -308,5 +319,7 @@ def _document(file: _FileBody, cache: str | None) -> Document:
     return Document(source, file.filename, cache)
 
 
-def _mark(cache: _Cache | None) -> str | None:
+def _mark(cache: _Cache | None, end: _Breakpoint | None) -> str | None:
+    if end is not None:
+        return end.ttl or ""
     return cache.ttl if cache is not None else None
