@@ -43,6 +43,7 @@ LAYERS: dict[str, int] = {
     "config_shape": 4,
     "config_checks": 4,
     "config_judge": 4,
+    "config_tenants": 4,
     "reply": 5,
     "attempt": 5,
     "relay": 5,

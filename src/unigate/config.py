@@ -16,12 +16,18 @@ from unigate.target import Timeouts
 __all__ = [
     "Config",
     "KeySettings",
+    "LimitSettings",
     "LogSettings",
+    "OrganisationSettings",
+    "ProjectSettings",
     "ProviderSettings",
     "RouteSettings",
     "ServerSettings",
     "TargetSettings",
 ]
+
+
+_MOST = 1_000_000_000  # of dollars, in nano-dollars, a 64-bit integer holds nine times as many
 
 
 class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -42,6 +48,9 @@ class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     heartbeat: Annotated[
         float, Meta(gt=0, description="Seconds of silence before a waiting stream sends a comment.")
     ] = 15.0
+    trusted_proxies: Annotated[
+        tuple[str, ...], Meta(description="Addresses and networks (CIDR) whose X-Forwarded-For is believed.")
+    ] = ()
 
 
 class LogSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -93,6 +102,36 @@ class RouteSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = "ordered"
 
 
+_Count = Annotated[int, Meta(ge=1, le=_MOST)]
+_Dollars = Annotated[float, Meta(ge=0, le=_MOST)]
+
+
+class LimitSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What one key, project or organisation may use; what is left out is not limited."""
+
+    requests_per_minute: Annotated[_Count | None, Meta(description="Requests in any 60 seconds.")] = None
+    tokens_per_minute: Annotated[_Count | None, Meta(description="Tokens, in and out, in any 60 seconds.")] = None
+    concurrency: Annotated[_Count | None, Meta(description="Calls that may run at once.")] = None
+    budget_usd_per_day: Annotated[_Dollars | None, Meta(description="US dollars for each day, in UTC.")] = None
+    budget_usd_per_month: Annotated[_Dollars | None, Meta(description="US dollars for each month, in UTC.")] = None
+    budget_usd_total: Annotated[_Dollars | None, Meta(description="US dollars ever.")] = None
+
+
+class OrganisationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Projects that share limits and a list of models."""
+
+    limits: Annotated[LimitSettings, Meta(description="What all its projects may use together.")] = LimitSettings()
+    models: Annotated[tuple[str, ...] | None, Meta(description="Names its keys may call; all if left out.")] = None
+
+
+class ProjectSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Keys that share limits and a list of models."""
+
+    organisation: Annotated[str | None, Meta(description="Name of an entry under `organisations`.")] = None
+    limits: Annotated[LimitSettings, Meta(description="What all its keys may use together.")] = LimitSettings()
+    models: Annotated[tuple[str, ...] | None, Meta(description="Names its keys may call; all if left out.")] = None
+
+
 class KeySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A client's key that the file names; `unigate keys` makes others."""
 
@@ -100,6 +139,18 @@ class KeySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     key: Annotated[Secret, Meta(description="The key itself, at least 16 characters, best as ${VARIABLE}.")]
     models: Annotated[tuple[str, ...] | None, Meta(description="Names the key may call; all if left out.")] = None
     role: Annotated[Literal["client", "admin"], Meta(description="`admin` may also change settings.")] = "client"
+    project: Annotated[str | None, Meta(description="Name of an entry under `projects`.")] = None
+    limits: Annotated[LimitSettings, Meta(description="What this key alone may use.")] = LimitSettings()
+    expires: Annotated[
+        str | None, Meta(description="Last day it works (2026-12-31, UTC), or the instant it ends (RFC 3339).")
+    ] = None
+    addresses: Annotated[
+        tuple[str, ...] | None, Meta(description="Addresses and networks (CIDR) it may be used from; all if left out.")
+    ] = None
+    tags: Annotated[dict[str, str], Meta(description="Words of your own, by which usage can be told apart.")] = {}
+    capture: Annotated[
+        Literal["none", "metadata", "redacted", "full"], Meta(description="How much of its calls is kept.")
+    ] = "metadata"
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -109,5 +160,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     database: Annotated[str, Meta(description="Where records and keys are kept.")] = "sqlite:///./data/unigate.db"
     providers: dict[str, ProviderSettings] = {}
     models: dict[str, str | RouteSettings] = {}
+    organisations: dict[str, OrganisationSettings] = {}
+    projects: dict[str, ProjectSettings] = {}
     keys: tuple[KeySettings, ...] = ()
     log: LogSettings = LogSettings()

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import msgspec
 
-from unigate.admission.keys import hash_key
-from unigate.config import Config, KeySettings, RouteSettings
+from unigate.config import Config, RouteSettings
 from unigate.config_checks import loops
 from unigate.config_judge import judge
 from unigate.config_nodes import Fields, Plain, Problems, parse_nodes, plain
+from unigate.config_tenants import key_entry, organisation_entry, project_entry
 from unigate.errors import ConfigError, Problem
 from unigate.routing.table import Table, TableError, build_provider, parse_table
-from unigate.snapshot import KeyEntry, RouteEntry, Settings
+from unigate.snapshot import RouteEntry, Settings
 from unigate.target import Provider
 
 __all__ = ["json_schema", "load_config", "load_table", "read_config", "resolve"]
@@ -74,7 +74,9 @@ def resolve(config: Config, table: Table, *, data: str, logs: str, log_level: st
         server=config.server,
         providers=tuple(providers),
         routes=tuple(_route(name, model) for name, model in config.models.items()),
-        keys=tuple(map(_key_entry, config.keys)),
+        keys=tuple(map(key_entry, config.keys)),
+        organisations=tuple(organisation_entry(name, one) for name, one in config.organisations.items()),
+        projects=tuple(project_entry(name, one) for name, one in config.projects.items()),
         data=data,
         logs=logs,
         log_level=log_level,
@@ -87,11 +89,6 @@ def _route(name: str, model: str | RouteSettings) -> RouteEntry:
         provider, _, rest = model.partition("/")
         return RouteEntry(name, "ordered", ((provider, rest, 1),))
     return RouteEntry(name, model.policy, tuple((one.provider, one.model, one.weight) for one in model.targets))
-
-
-def _key_entry(settings: KeySettings) -> KeyEntry:
-    digest = hash_key(settings.key.reveal().encode()).hex()
-    return KeyEntry(f"cfg-{settings.name}", settings.name, digest, settings.role, settings.models)
 
 
 def json_schema() -> dict[str, Plain]:

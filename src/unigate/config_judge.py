@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable, Iterator
 from functools import partial
 
+from unigate.admission.addresses import network_fault
 from unigate.config import (
     Config,
-    KeySettings,
     LogSettings,
     ProviderSettings,
     RouteSettings,
@@ -22,11 +22,11 @@ from unigate.config_checks import (
     fact_fault,
     header_fault,
     is_name,
-    key_fault,
     origin_fault,
 )
 from unigate.config_nodes import Fields, Items, Leaf, Problems, plain
 from unigate.config_shape import check_names, part
+from unigate.config_tenants import judge_keys, judge_organisations, judge_projects
 from unigate.dialects.table import DIALECTS
 from unigate.routing.table import Row, Table, TableError, build_provider, nearest
 
@@ -39,12 +39,16 @@ def judge(root: Fields, table: Table, problems: Problems) -> Config:
     """The configuration of a file; whether it may be used, the problems tell."""
     check_names(root, Config, "", problems)
     section = _section(root, "providers", problems)
+    organisations = _section(root, "organisations", problems)
+    projects = _section(root, "projects", problems)
     return Config(
         server=_server(root, problems),
         database=_database(root, problems),
         providers=dict(_providers(section, table, problems)),
         models=dict(_models(_section(root, "models", problems), list(section.entries), problems)),
-        keys=tuple(_keys(root, problems)),
+        organisations=dict(judge_organisations(organisations, problems)),
+        projects=dict(judge_projects(projects, list(organisations.entries), problems)),
+        keys=tuple(judge_keys(root.entries.get("keys"), list(projects.entries), problems)),
         log=part(_section(root, "log", problems), LogSettings, "log", problems) or LogSettings(),
     )
 
@@ -70,6 +74,9 @@ def _server(root: Fields, problems: Problems) -> ServerSettings:
     for index, origin in enumerate(server.cors_origins):
         if fault := origin_fault(origin):
             problems.add(node.line_of("cors_origins"), f"server.cors_origins[{index}]: {fault}")
+    for index, proxy in enumerate(server.trusted_proxies):
+        if fault := network_fault(proxy):
+            problems.add(node.line_of("trusted_proxies"), f"server.trusted_proxies[{index}]: '{proxy[:60]}' {fault}")
     return server
 
 
@@ -205,32 +212,3 @@ def _check_route(node: Fields, path: str, names: list[str], problems: Problems) 
         if "weight" in place.entries and is_ordered:
             fault = "counts only with 'policy: weighted'; add that or remove this"
             problems.add(place.line_of("weight"), f"{at}.weight: {fault}")
-
-
-def _keys(root: Fields, problems: Problems) -> Iterator[KeySettings]:
-    match root.entries.get("keys"):
-        case Items() as listed:
-            pass
-        case None | Leaf(value=None):
-            return
-        case other:
-            problems.add(other.line, "keys: expected a list, each item with 'name' and 'key'")
-            return
-    names: dict[str, int] = {}
-    values: dict[str, str] = {}
-    for index, node in enumerate(listed.items):
-        key = part(node, KeySettings, f"keys[{index}]", problems)
-        if key is None:
-            continue
-        line = node.line_of("key") if isinstance(node, Fields) else node.line
-        if fault := key_fault(key.key.reveal()):
-            problems.add(line, f"keys[{index}] ('{key.name}'): the key {fault}")
-        if not _LINE_SAFE.fullmatch(key.name):
-            problems.add(node.line, f"keys[{index}].name: has a control character")
-        if key.name in names:
-            problems.add(node.line, f"keys[{index}]: the name '{key.name}' is taken in line {names[key.name]}")
-        if owner := values.get(key.key.reveal()):
-            problems.add(line, f"keys[{index}] ('{key.name}'): the same key belongs to '{owner}'; give each its own")
-        names.setdefault(key.name, node.line)
-        values.setdefault(key.key.reveal(), key.name)
-        yield key

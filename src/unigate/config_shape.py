@@ -10,7 +10,7 @@ from typing import TypeVar
 import msgspec
 from msgspec import UNSET, UnsetType, inspect
 
-from unigate.config import Config, KeySettings, ServerSettings
+from unigate.config import Config, ServerSettings
 from unigate.config_nodes import Fields, Items, Leaf, Node, Plain, Problems
 from unigate.routing.table import nearest
 from unigate.secret import Secret
@@ -23,9 +23,8 @@ _NUMBER = re.compile(r"[-+]?[0-9]{1,18}(\.[0-9]{1,18})?")
 
 # Known, and dangerous to ignore: an operator who writes them relies on them.
 _NOT_YET: Mapping[type, frozenset[str]] = {
-    Config: frozenset({"valkey", "limits", "budgets"}),
-    ServerSettings: frozenset({"admin", "trusted_proxies"}),
-    KeySettings: frozenset({"limits", "budgets", "expires", "allowed_addresses"}),
+    Config: frozenset({"valkey"}),
+    ServerSettings: frozenset({"admin"}),
 }
 
 
