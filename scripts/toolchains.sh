@@ -2,6 +2,8 @@
 # Installs what a bare Debian machine lacks to build, test and measure everything here; touches nothing that is there.
 set -euo pipefail
 
+"$(dirname "$0")/servers.sh"
+
 declare -A package_of=(
   [bash]=bash
   [curl]=curl

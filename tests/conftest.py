@@ -22,7 +22,7 @@ from gateways import (
     wait_for_models,
 )
 
-pytest_plugins = ["recordings.option"]
+pytest_plugins = ["recordings.option", "ledger.servers"]
 
 
 @pytest.fixture(scope="session")
