@@ -167,6 +167,13 @@ def test_thoughts_of_another_provider_are_known_again() -> None:
     )
 
 
+def test_unsigned_thoughts_of_another_provider_go_back_to_it() -> None:
+    mark = wrap("", "openai.chat")
+    thinking, wordless = ({"type": "thinking", "thinking": text, "signature": mark} for text in ("Hm.", ""))
+
+    assert said(thinking, wordless, role="assistant") == (Thinking("Hm.", None, "openai.chat"),)
+
+
 def test_results_of_tools() -> None:
     picture = {"type": "image", "source": {"type": "url", "url": "https://a.example/x.png"}}
     shown = {"type": "tool_result", "tool_use_id": "t2", "content": [{"type": "text", "text": "See"}, picture]}

@@ -230,6 +230,19 @@ def test_signatures_of_other_services_are_wrapped() -> None:
     ]
 
 
+def test_thoughts_that_others_did_not_sign_say_whose_they_are() -> None:
+    mark = wrap("", "openai.chat")
+
+    assert blocks(Open(0, Thinking("", None, "openai.chat")), Delta(0, "Hm."), Close(0))[2] == (
+        0,
+        {"type": "signature_delta", "signature": mark},
+    )
+    assert whole(Thinking("Hm.", None, "openai.chat"), Thinking("Oh.", None, OWN))["content"] == [
+        {"type": "thinking", "thinking": "Hm.", "signature": mark},
+        {"type": "thinking", "thinking": "Oh.", "signature": ""},
+    ]
+
+
 @pytest.mark.parametrize(
     ("citation", "place"),
     [

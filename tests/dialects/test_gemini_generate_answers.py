@@ -545,7 +545,15 @@ def test_places_of_citations_count_the_bytes_of_the_whole_answer() -> None:
 
 @pytest.mark.parametrize("arguments", ["", "null", "{ }"])
 def test_no_arguments_are_an_empty_object(arguments: str) -> None:
-    assert parts_of(whole(ToolUse("c1", "f", arguments))) == [{"functionCall": {"name": "f", "args": {}, "id": "c1"}}]
+    assert parts_of(whole(ToolUse("c1", "f", arguments)))[0]["functionCall"] == {"name": "f", "args": {}, "id": "c1"}
+
+
+def test_the_first_call_that_nobody_signed_is_marked_as_such() -> None:
+    first, second = (
+        part.get("thoughtSignature") for part in parts_of(whole(ToolUse("1", "f", ""), ToolUse("2", "f", "")))
+    )
+
+    assert (first, second) == (wrap("", ""), None)
 
 
 def test_arguments_that_are_no_object_are_a_malformed_call() -> None:

@@ -14,6 +14,7 @@ from recordings.replay import Recording, facts, find, request_bytes, response_by
 from unigate.conversation import Answer, Block, Citation, Event, Open, Text, Thinking, ToolUse
 from unigate.dialects.collect import Collector
 from unigate.dialects.dialect import Dialect
+from unigate.dialects.gemini_generate.slots import UNSIGNED
 from unigate.dialects.losses import Losses
 from unigate.dialects.table import DIALECTS
 from unigate.errors import Fault, Refusal
@@ -124,7 +125,8 @@ def known(answer: Answer) -> Answer:
     spent = Usage(usage.input_tokens, usage.output_tokens, usage.cached_tokens or 0, usage.reasoning_tokens or 0)
     # Where reasoning stands among the rest, and so where a text is parted by it, is more than Chat Completions tells.
     blocks: list[Block] = []
-    for block in sorted(answer.blocks, key=lambda block: not isinstance(block, Thinking)):
+    told = [block for block in answer.blocks if not (isinstance(block, Thinking) and block.signature == UNSIGNED)]
+    for block in sorted(told, key=lambda block: not isinstance(block, Thinking)):
         last = blocks[-1] if blocks else None
         if isinstance(block, Text) and isinstance(last, Text):
             moved = (moved_by(len(last.text), citation) for citation in block.citations)

@@ -10,6 +10,7 @@ import msgspec
 from unigate.call import Call
 from unigate.dialects.dialect import Cutter, Dialect, Framing, Meter
 from unigate.dialects.losses import Losses
+from unigate.dialects.signatures import holds_foreign
 from unigate.errors import Fault, Kind, Refusal
 from unigate.target import Provider, Target
 from unigate.usage import Usage
@@ -47,7 +48,13 @@ class Straight:
         if self._dialect.model_in == "form":
             return _edit_form(call, target)
         assert call.body is not None, "a call with its model in the body was decoded at admission"
-        return encode_body(self._edit(call.body, call.streamed, target))
+        edited = self._edit(call.body, call.streamed, target)
+        content = encode_body(edited)
+        if self._dialect.without_foreign is None or not holds_foreign(content):
+            return content
+        edited, left_out = self._dialect.without_foreign(edited, target)
+        self.dropped = tuple(sorted({*self.dropped, *left_out}))
+        return encode_body(edited)
 
     def _edit(self, body: Body, streamed: bool, target: Target) -> Body:
         provider = target.provider

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 import msgspec
@@ -178,6 +178,8 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     provider: ProviderSide | None = None
     # What carries its calls to targets that speak another dialect of its family, whose answers come in one piece.
     converts: Embedding | Reranking | None = None
+    # A request (body, target) without what models of other formats signed, and the names of what was left out.
+    without_foreign: Callable[[Body, Target], tuple[Body, Sequence[str]]] | None = None
     # Puts the target's model, given (body, model), where the body repeats what the path names.
     name_model: Callable[[Body, str], Body] | None = None
     # Answers (body, model) where no target speaks the dialect: an estimate, marked as one.

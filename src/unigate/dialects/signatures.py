@@ -9,11 +9,17 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Callable
 
-__all__ = ["unwrap", "wrap"]
+import msgspec
+
+__all__ = ["each_foreign", "holds_foreign", "is_foreign", "unwrap", "wrap"]
 
 _MARK = b"ug1"  # three bytes, so that every wrapped text begins with the same four letters
 _SHOWN = base64.b64encode(_MARK).decode()
+_SLOT = b'"' + _SHOWN.encode()  # how a string of JSON begins that is a wrapped signature
+_array = msgspec.json.Decoder(list[msgspec.Raw])
+_encode = msgspec.json.Encoder().encode
 
 
 def wrap(signature: str, origin: str) -> str:
@@ -30,3 +36,38 @@ def unwrap(slot: str, own: str) -> tuple[str, str]:
     except (binascii.Error, UnicodeDecodeError):
         return slot, own
     return (signature, origin) if newline else (slot, own)
+
+
+def is_foreign(slot: str | None) -> bool:
+    """Whether a slot holds a wrapped signature."""
+    return slot is not None and slot.startswith(_SHOWN)
+
+
+def holds_foreign(content: bytes) -> bool:
+    """Whether a wrapped signature may stand somewhere in JSON."""
+    return content.rfind(_SLOT) >= 0  # from behind it takes half the time
+
+
+def each_foreign(raw: msgspec.Raw, change: Callable[[msgspec.Raw], msgspec.Raw | None]) -> msgspec.Raw:
+    """An array, or one object, whose items with a wrapped signature in them are changed, or left out for None.
+
+    What needs no change is the very value that was given; so is what makes no sense, as the service will say.
+    """
+    content = bytes(raw)
+    if not holds_foreign(content) or content[:1] not in (b"[", b"{"):
+        return raw
+    items = _array.decode(content) if content.startswith(b"[") else [raw]
+    changed = [_changed(item, change) for item in items]
+    if all(new is old for new, old in zip(changed, items, strict=True)):
+        return raw
+    kept = [item for item in changed if item is not None]
+    return kept[0] if kept and items[0] is raw else msgspec.Raw(_encode(kept))
+
+
+def _changed(item: msgspec.Raw, change: Callable[[msgspec.Raw], msgspec.Raw | None]) -> msgspec.Raw | None:
+    if not holds_foreign(bytes(item)):
+        return item
+    try:
+        return change(item)
+    except (msgspec.DecodeError, UnicodeDecodeError, LookupError):
+        return item

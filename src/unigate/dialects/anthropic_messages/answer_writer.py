@@ -58,6 +58,7 @@ _END = (
 )
 _NO_ENDING = (b"null", b"null", b"null")
 _AFTER_DELTA = b"}}\n\n"
+_THOUGHT = b'{"type":"thinking","thinking":"","signature":""}'
 _TEXT = b'text_delta","text'
 _THINKING = b'thinking_delta","thinking'
 _ARGUMENTS = b'input_json_delta","partial_json'
@@ -109,6 +110,7 @@ class MessagesWriter:
         "_delta",
         "_held",
         "_index",
+        "_is_signed",
         "_late",
         "_open",
         "_origin",
@@ -125,6 +127,7 @@ class MessagesWriter:
         self._open = -1  # the index of the open block in our events
         self._index = 0  # of the next block on the wire
         self._delta = b""  # how a delta of the open block begins
+        self._is_signed = False  # whether the open block ends with a signature
         self._origin = ""
         self._signature: list[str] = []
         self._held: dict[int, list[Event]] = {}
@@ -225,29 +228,28 @@ class MessagesWriter:
 
     def _open_block(self, index: int, block: Block, out: list[bytes]) -> None:
         self._open = index
-        self._signature = []
+        self._is_signed = False
         match block:
             case Thinking(_, signature, origin, redacted):
                 self._delta = _BLOCK_DELTA % (self._index, _THINKING)
+                self._is_signed = not redacted
                 self._origin = origin
-                if signature and not redacted:
-                    self._signature.append(signature)
-                    block = msgspec.structs.replace(block, signature=None)
+                self._signature = [signature or ""]
             case ToolUse():
                 self._delta = _BLOCK_DELTA % (self._index, _ARGUMENTS)
             case _:
                 self._delta = _BLOCK_DELTA % (self._index, _TEXT)
-        out.append(_BLOCK_START % (self._index, _written(block) or b"null"))
+        begun = _THOUGHT if self._is_signed else _written(block) or b"null"
+        out.append(_BLOCK_START % (self._index, begun))
 
     def _say(self, kind: bytes, value: bytes, out: list[bytes]) -> None:
         out.append(_BLOCK_DELTA % (self._index, kind) + value + _AFTER_DELTA)
 
     def _close(self, out: list[bytes]) -> None:
         """Ends the open block."""
-        if self._signature:
-            # In one piece: the SDKs replace a signature by the next one.
-            signature = _slot("".join(self._signature), self._origin)
-            self._say(_SIGNATURE, _encode(signature), out)
+        # In one piece: the SDKs replace a signature by the next one.
+        if self._is_signed and (slot := _slot("".join(self._signature), self._origin)):
+            self._say(_SIGNATURE, _encode(slot), out)
         out.append(_BLOCK_STOP % self._index)
         self._open = -1
         self._index += 1
@@ -270,6 +272,7 @@ def _without_late_thoughts(blocks: list[Block]) -> list[Block]:
 
 
 def _slot(signature: str, origin: str) -> str:
+    """What the slot holds; where others signed nothing, whose thoughts these are."""
     return signature if origin == OWN else wrap(signature, origin)
 
 
@@ -289,7 +292,7 @@ def _written(block: Block) -> bytes | None:
                 told["citations"] = [written_citation(citation) for citation in citations]
             return _encode(told)
         case Thinking(text, signature, origin, redacted):
-            slot = _slot(signature, origin) if signature else ""
+            slot = _slot(signature or "", origin)
             if redacted:
                 return _encode({"type": "redacted_thinking", "data": slot})
             return _encode({"type": "thinking", "thinking": text, "signature": slot})

@@ -177,7 +177,7 @@ def _thinking(block: ThinkingBlock) -> tuple[_Blocks, _Names]:
     if not block.signature:
         return [Thinking(block.thinking)], ()
     signature, origin = unwrap(block.signature, OWN)
-    return [Thinking(block.thinking, signature, origin)], ()
+    return ([Thinking(block.thinking, signature or None, origin)] if signature or block.thinking else []), ()
 
 
 def _redacted(block: RedactedBlock) -> tuple[_Blocks, _Names]:

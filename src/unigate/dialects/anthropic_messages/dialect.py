@@ -8,6 +8,7 @@ from unigate.dialects.anthropic_messages.count import counted
 from unigate.dialects.anthropic_messages.errors import error_body, error_event, read_fault
 from unigate.dialects.anthropic_messages.fields import FIELDS
 from unigate.dialects.anthropic_messages.meter import MessagesMeter
+from unigate.dialects.anthropic_messages.moved import without_foreign
 from unigate.dialects.anthropic_messages.request_reader import read_ask
 from unigate.dialects.anthropic_messages.request_writer import write_ask
 from unigate.dialects.dialect import ClientSide, Dialect, ErrorShape, ProviderSide
@@ -29,6 +30,7 @@ MESSAGES = Dialect(
     stream_operation="/messages",
     new_meter=MessagesMeter,
     fault=read_fault,
+    without_foreign=without_foreign,
     errors=_ERRORS,
     id_header=b"request-id",
     client=ClientSide(fields=FIELDS, read_ask=read_ask, new_writer=MessagesWriter),
@@ -39,6 +41,7 @@ COUNT_TOKENS = Dialect(
     operation="/messages/count_tokens",
     new_meter=SilentMeter,
     fault=read_fault,
+    without_foreign=without_foreign,
     errors=_ERRORS,
     id_header=b"request-id",
     estimate=_estimate,

@@ -30,7 +30,7 @@ from unigate.conversation import (
     Video,
 )
 from unigate.dialects.gemini_generate.citations import grounding_metadata, logprobs_result
-from unigate.dialects.gemini_generate.slots import ORIGIN, slot_of
+from unigate.dialects.gemini_generate.slots import ORIGIN, UNSIGNED, slot_of
 
 __all__ = ["AnswerParts"]
 
@@ -54,6 +54,7 @@ class AnswerParts:
     """Turns events into parts. A call is one part, so its arguments are gathered; so is a thought's signature."""
 
     __slots__ = (
+        "_called",
         "_calls",
         "_citations",
         "_is_ascii",
@@ -69,6 +70,7 @@ class AnswerParts:
         self._starts: dict[int, int] = {}  # where in the whole text each text block began
         self._thoughts: dict[int, tuple[Thinking, list[str]]] = {}  # open ones, and their signatures
         self._calls: dict[int, tuple[ToolUse, list[str]]] = {}  # open ones, and their arguments
+        self._called = False
         self._slot: str | None = None  # the signature that hangs on the next part
         self._length = 0
         self._is_ascii = True
@@ -162,6 +164,9 @@ class AnswerParts:
         if args is None:
             self._malformed = call.name
             return b""
+        if not self._called and self._slot is None:
+            self._slot = UNSIGNED
+        self._called = True
         told = b'{"functionCall":{"name":%b,"args":%b,"id":%b}' % (_encode(call.name), args, _encode(call.id))
         return self._signed(told)
 

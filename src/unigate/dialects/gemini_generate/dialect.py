@@ -13,6 +13,7 @@ from unigate.dialects.gemini_generate.count import count_body, read_count_ask
 from unigate.dialects.gemini_generate.errors import error_body, error_event, error_item, read_fault
 from unigate.dialects.gemini_generate.fields import FIELDS
 from unigate.dialects.gemini_generate.meter import GenerateMeter
+from unigate.dialects.gemini_generate.moved import without_foreign
 from unigate.dialects.gemini_generate.request_reader import read_ask
 from unigate.dialects.gemini_generate.request_writer import write_ask
 from unigate.dialects.openai_meters import SilentMeter
@@ -29,6 +30,7 @@ _generate = partial(
     model_in="path",
     new_meter=GenerateMeter,
     fault=read_fault,
+    without_foreign=without_foreign,
     comments=False,
 )
 
@@ -56,6 +58,7 @@ COUNT_TOKENS = Dialect(
     model_in="path",
     new_meter=SilentMeter,
     fault=read_fault,
+    without_foreign=without_foreign,
     errors=_ERRORS,
     estimate=_estimate,
 )

@@ -9,14 +9,17 @@ from unigate.conversation import Thinking
 from unigate.dialects.gemini_generate.spelling import standard_base64
 from unigate.dialects.signatures import unwrap, wrap
 
-__all__ = ["ORIGIN", "PLACEHOLDER", "signed", "slot_of"]
+__all__ = ["ORIGIN", "PLACEHOLDER", "UNSIGNED", "signed", "slot_of"]
 
 ORIGIN = "gemini.generate"
 
 PLACEHOLDER = "skip_thought_signature_validator"
 """Stands for the signature of a call Gemini did not make (https://ai.google.dev/gemini-api/docs/thought-signatures)."""
 
-_PLACEHOLDERS = frozenset({PLACEHOLDER, "context_engineering_is_the_way_to_go"})
+UNSIGNED = wrap("", "")
+"""Marks a call that another format's model made and nobody signed: Gemini refuses one without a signature."""
+
+_NONE = frozenset({PLACEHOLDER, "context_engineering_is_the_way_to_go", UNSIGNED})
 _REDACTED = "+redacted"
 
 
@@ -27,7 +30,7 @@ def slot_of(signature: str, origin: str, redacted: bool) -> str:
 
 def signed(slot: str | None) -> Thinking | None:
     """The reasoning that a slot's content stands for, if any."""
-    if not slot or slot in _PLACEHOLDERS:
+    if not slot or slot in _NONE:
         return None
     # The Python SDK decodes the slot and encodes it again, in another alphabet.
     signature, origin = unwrap(standard_base64(slot), ORIGIN)

@@ -9,6 +9,7 @@ from unigate.dialects.openai_responses.answer_writer import ResponsesWriter
 from unigate.dialects.openai_responses.errors import error_event
 from unigate.dialects.openai_responses.fields import FIELDS, OWN
 from unigate.dialects.openai_responses.meter import ResponsesMeter
+from unigate.dialects.openai_responses.moved import without_foreign
 from unigate.dialects.openai_responses.request_reader import read_ask
 from unigate.dialects.openai_responses.request_writer import write_ask
 
@@ -19,6 +20,7 @@ RESPONSES = Dialect(
     operation="/responses",
     new_meter=ResponsesMeter,
     fault=read_fault,
+    without_foreign=without_foreign,
     errors=ErrorShape(error_body, error_event),
     client=ClientSide(fields=FIELDS, read_ask=read_ask, new_writer=ResponsesWriter),
     provider=ProviderSide(write_ask=write_ask, new_reader=ResponsesReader, custom_tools=True),
