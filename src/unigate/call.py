@@ -3,26 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Protocol
 
 from unigate.tenancy import Standing
 from unigate.wire.body import Body
 
-__all__ = ["Call", "Caller", "Times"]
+__all__ = ["Call", "Caller", "Guard", "Times"]
+
+_UNLIMITED = Standing()
+
+
+class Guard(Protocol):
+    """What a key must fulfil besides being known."""
+
+    def check(self, now_ns: int, origin: str) -> None:
+        """Raises Refusal if it may not be used now, or not from there."""
+        ...
+
+    def check_time(self, now_ns: int) -> None:
+        """Raises Refusal if it may not be used now."""
+        ...
 
 
 class Caller:
     """Who is calling, proved by a key: made only where a key was verified. Role is `client` or `admin`."""
 
-    __slots__ = ("key_id", "models", "name", "role", "standing")
+    __slots__ = ("guard", "key_id", "models", "name", "role", "standing")
 
-    def __init__(
-        self, key_id: str, name: str, role: str, models: frozenset[str] | None, standing: Standing = Standing()
+    def __init__(  # one parameter for each thing a key says
+        self,
+        key_id: str,
+        name: str,
+        role: str,
+        models: frozenset[str] | None,
+        standing: Standing = _UNLIMITED,
+        guard: Guard | None = None,
     ) -> None:
         self.key_id = key_id
         self.name = name
         self.role = role
         self.models = models
         self.standing = standing
+        self.guard = guard
 
 
 class Times:

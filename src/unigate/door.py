@@ -13,6 +13,7 @@ from pathlib import Path
 
 from unigate.clock import wall
 from unigate.errors import StorageError
+from unigate.flusher import Flusher
 from unigate.http.client_api import ClientApi
 from unigate.http.house import House, Limits
 from unigate.http.keeper_relay import KeeperRelay
@@ -29,7 +30,6 @@ __all__ = ["Door"]
 log = logging.getLogger("unigate.door")
 
 _LOOK_FOR_CHANGES = 0.5
-_SYNC = 1.0
 
 
 class Door:
@@ -44,6 +44,7 @@ class Door:
         self._snapshot = build_snapshot(settings, self._read_stored() or Stored())
         life = secrets.token_hex(4)
         self._journal = Journal(data / "journal" / f"{birth.name}-{life}")
+        self._flusher = Flusher(self._journal, 1.0)
         self._upstream = Upstream()
         server = settings.server
         pipeline = Pipeline(self._current, self._upstream, self._journal, wall=wall, heartbeat=server.heartbeat)
@@ -54,6 +55,7 @@ class Door:
             KeeperRelay(str(data / "keeper.sock")).handle,
             origins=server.cors_origins,
             wall=wall,
+            proxies=server.trusted_proxies,
         )
         limits = Limits(
             body=server.max_body_mb * 1024 * 1024,
@@ -89,7 +91,7 @@ class Door:
         gc.freeze()  # what is there at the start stays; later collections need not look at it
         tell_ready(self._birth)
         async with asyncio.TaskGroup() as tasks:
-            chores = [tasks.create_task(self._follow_changes()), tasks.create_task(self._sync_journal())]
+            chores = [tasks.create_task(self._follow_changes()), tasks.create_task(self._flusher.run())]
             await stop.wait()
             self._api.is_ready = False
             server.close()
@@ -102,18 +104,11 @@ class Door:
     async def _follow_changes(self) -> None:
         while True:
             await asyncio.sleep(_LOOK_FOR_CHANGES)
+            self._api.is_current = self._file.is_current(self._loop.time())
             stored = self._read_stored()
             if stored is not None:
                 self._snapshot = build_snapshot(self._birth.settings, stored)
                 log.debug("snapshot.swapped version=%d", stored.version)
-
-    async def _sync_journal(self) -> None:
-        while True:
-            await asyncio.sleep(_SYNC)
-            try:
-                await asyncio.to_thread(self._journal.sync)
-            except OSError as error:
-                log.error("journal.sync_failed reason=%s", error)
 
 
 def _raise_open_files() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from unigate.admission.guard import KeyGuard
 from unigate.admission.keys import Keyring
 from unigate.call import Caller
 from unigate.config import LogSettings, ServerSettings
@@ -53,6 +54,12 @@ class KeyEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     addresses: tuple[str, ...] | None = None
     tags: dict[str, str] = {}
     capture: Capture = Capture.METADATA
+    # Of a key that was rotated: its former text works until then.
+    old_hash: str | None = None
+    old_until_ns: int | None = None
+    # Of an admin key: what it may do (None: everything), and the organisation or project that is all it sees.
+    scopes: tuple[str, ...] | None = None
+    confined: str | None = None
 
 
 class RouteEntry(msgspec.Struct, frozen=True):
@@ -111,11 +118,32 @@ def build_snapshot(settings: Settings, stored: Stored) -> Snapshot:
     lists = {name: models for name, models in stored.lists.items() if name in providers}
     groups = {entry.id: entry for entry in (*stored.organisations, *settings.organisations)}
     projects = {entry.id: entry for entry in (*stored.projects, *settings.projects)}
-    keyring = {bytes.fromhex(entry.hash): _caller(entry, projects, groups) for entry in (*stored.keys, *settings.keys)}
-    return Snapshot(keyring, Catalog(providers, routes, lists, settings.demo), stored.version)
+    return Snapshot(
+        _keyring(settings, stored, projects, groups), Catalog(providers, routes, lists, settings.demo), stored.version
+    )
 
 
-def _caller(entry: KeyEntry, projects: Mapping[str, GroupEntry], organisations: Mapping[str, GroupEntry]) -> Caller:
+def _keyring(
+    settings: Settings, stored: Stored, projects: Mapping[str, GroupEntry], organisations: Mapping[str, GroupEntry]
+) -> Keyring:
+    keyring: dict[bytes, Caller] = {}
+    for entry in (*stored.keys, *settings.keys):
+        is_guarded = entry.expires_ns is not None or entry.addresses is not None
+        guard = KeyGuard(entry.expires_ns, entry.addresses) if is_guarded else None
+        keyring[bytes.fromhex(entry.hash)] = _caller(entry, projects, organisations, guard)
+        if entry.old_hash is not None and entry.old_until_ns is not None:
+            ends_ns = min(entry.old_until_ns, entry.expires_ns or entry.old_until_ns)
+            guard = KeyGuard(ends_ns, entry.addresses, is_replaced=True)
+            keyring[bytes.fromhex(entry.old_hash)] = _caller(entry, projects, organisations, guard)
+    return keyring
+
+
+def _caller(
+    entry: KeyEntry,
+    projects: Mapping[str, GroupEntry],
+    organisations: Mapping[str, GroupEntry],
+    guard: KeyGuard | None,
+) -> Caller:
     """Who a key names, with everything a call of it is judged by; a name must be allowed by all it belongs to."""
     project = projects.get(entry.project) if entry.project is not None else None
     above = organisations.get(project.organisation) if project is not None and project.organisation else None
@@ -131,6 +159,7 @@ def _caller(entry: KeyEntry, projects: Mapping[str, GroupEntry], organisations: 
             _quotas(entry, project, above),
             entry.capture,
         ),
+        guard,
     )
 
 

@@ -12,6 +12,8 @@ from unigate.snapshot import Stored
 
 __all__ = ["SnapshotFile"]
 
+_SILENT = 5.0
+
 
 class SnapshotFile:
     """Reads and replaces one small file; a reader sees the old content or the new, never a mix."""
@@ -19,6 +21,9 @@ class SnapshotFile:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._seen: tuple[int, int, int] | None = None
+        self._pulse = path.with_suffix(".seen")
+        self._beat: int | None = None
+        self._heard_at = 0.0
 
     def read_if_changed(self) -> Stored | None:
         """The stored part if the file changed since the last reading, else None. Raises StorageError if damaged."""
@@ -34,6 +39,23 @@ class SnapshotFile:
             raise StorageError(f"The snapshot file {self._path} cannot be read: {error}.") from error
         self._seen = mark
         return stored
+
+    def tell_current(self) -> None:
+        """Says that the content is what the database has now. Raises StorageError."""
+        try:
+            self._pulse.touch(mode=0o600)
+        except OSError as error:
+            raise StorageError(f"The file {self._pulse} cannot be written: {error}.") from error
+
+    def is_current(self, now: float) -> bool:
+        """Whether that was said within the last 5 s; `now` is monotonic. Where it never was, nobody will say it."""
+        try:
+            beat = self._pulse.stat().st_mtime_ns
+        except OSError:
+            return self._beat is None
+        if beat != self._beat:
+            self._beat, self._heard_at = beat, now
+        return now - self._heard_at < _SILENT
 
     def write(self, stored: Stored) -> None:
         """Replaces the content, durably. Raises StorageError."""

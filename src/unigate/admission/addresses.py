@@ -36,7 +36,7 @@ class Networks:
         if not self._ranges or not self.has(peer):
             return peer
         told = headers.get(b"x-forwarded-for", b"")[-_LONGEST:].decode("latin-1")
-        for entry in reversed(told.split(",")):
+        for entry in reversed(told.split(",") if told else ()):
             address = _bare(entry)
             if not self.has(address):
                 return address

@@ -9,8 +9,9 @@ import msgspec
 
 import unigate
 from unigate.accounting.record import Record, encode_entry
+from unigate.admission.addresses import Networks
 from unigate.admission.keys import identify
-from unigate.call import Call
+from unigate.call import Call, Caller
 from unigate.clock import Wall
 from unigate.dialects.dialect import ErrorShape
 from unigate.dialects.table import DIALECTS, OPENAI_ERRORS
@@ -60,13 +61,17 @@ class ClientApi:
         *,
         origins: tuple[str, ...],
         wall: Wall,
+        proxies: tuple[str, ...] = (),
     ) -> None:
         self._snapshot = snapshot
         self._pipeline = pipeline
         self._journal = journal
         self._wall = wall
         self._origins = frozenset(origin.encode() for origin in origins)
+        self._proxies = Networks(proxies)
         self.is_ready = True
+        # Whether the database was heard of lately, so that an unknown key is truly unknown.
+        self.is_current = True
         self._keeper = keeper
         self._models = ModelsApi(snapshot)
         self._routes = self._listed()
@@ -109,7 +114,7 @@ class ClientApi:
         if route.id_header:
             request.extra += b"%b: %b\r\n" % (route.id_header, request.id)
         if route.role is not None:
-            request.caller = identify(request.headers, request.query, self._snapshot().keyring)
+            request.caller = self._prove(request)
             if route.role == "admin" and request.caller.role != "admin":
                 raise Refusal(403, "not_allowed", "This needs an admin key.", type="permission_error")
         if request.method not in route.methods:
@@ -117,6 +122,22 @@ class ClientApi:
             reason = f"This path takes {allowed}, not {request.method[:20].decode('latin-1')}."
             raise Refusal(405, "method_not_allowed", reason, headers=(("allow", allowed),))
         return route.handler
+
+    def _prove(self, request: Request) -> Caller:
+        """Who sent a request, and that the key may be used now and from there. Raises Refusal."""
+        try:
+            caller = identify(request.headers, request.query, self._snapshot().keyring)
+        except Refusal as refusal:
+            if refusal.told.code == "invalid_api_key" and not self.is_current:
+                reason = "The API key is not known here, and newer keys cannot be looked up just now; try again."
+                retry = (("retry-after", "1"),)
+                raise Refusal(503, "keys_unavailable", reason, type="server_error", headers=retry) from refusal
+            raise
+        if self._proxies:
+            request.peer = self._proxies.origin(request.peer, request.headers)
+        if caller.guard is not None:
+            caller.guard.check(self._wall(), request.peer)
+        return caller
 
     def _by_pattern(self, request: Request) -> Route | None:
         """Paths that carry a name: a model to call, one to describe, the keeper's pages."""
@@ -214,7 +235,7 @@ class ClientApi:
 
     def _may_see(self, request: Request) -> bool:
         try:
-            return identify(request.headers, request.query, self._snapshot().keyring).role == "admin"
+            return self._prove(request).role == "admin"
         except Refusal:
             return False
 

@@ -1,0 +1,178 @@
+"""A door's wallet: what it may let its calls consume without asking anyone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import msgspec
+
+from unigate.admission.allowance import Allowance, Key
+from unigate.admission.windows import Span, span_of
+from unigate.tenancy import Quota, QuotaKind
+
+__all__ = ["Need", "Part", "Permit", "Shortage", "Wallet"]
+
+_SECOND = 1_000_000_000
+_PLACES = {QuotaKind.REQUESTS: 2, QuotaKind.TOKENS: 1, QuotaKind.SLOTS: 3}
+
+
+class Need(msgspec.Struct, frozen=True, gc=False):
+    """The most that one call can take: nano-dollars and tokens; it is one request and one slot besides."""
+
+    nano: int
+    tokens: int
+
+    def of(self, kind: QuotaKind) -> int:
+        """How much of one kind."""
+        return (self.nano, self.tokens, 1, 1)[_PLACES.get(kind, 0)]
+
+
+class Part(NamedTuple):
+    """One of the limits a call is judged by, and the place of its amount in a need."""
+
+    allowance: Allowance
+    place: int
+    quota: Quota
+
+
+class Shortage(msgspec.Struct, frozen=True):
+    """Which limits this door has too little of for one call."""
+
+    parts: tuple[Part, ...]
+
+
+class _Purse:
+    """All limits of one standing, for the windows that hold now."""
+
+    __slots__ = ("ends_ns", "parts", "quotas", "rates", "second", "starts_ns")
+
+    def __init__(self, quotas: tuple[Quota, ...], parts: tuple[Part, ...], span: Span) -> None:
+        self.quotas = quotas
+        self.parts = parts
+        self.rates = tuple(part.allowance for part in parts if part.allowance.cooling is not None)
+        self.starts_ns = span.starts_ns
+        self.ends_ns = span.ends_ns
+        self.second = -1
+
+
+class Permit:
+    """What one call holds of all its limits; it is settled once, however often that is said."""
+
+    __slots__ = ("_is_settled", "_nano", "_parts", "_tokens", "_wallet", "has_left")
+
+    def __init__(self, wallet: Wallet, parts: tuple[Part, ...], nano: int, tokens: int) -> None:
+        self._wallet = wallet
+        self._parts = parts
+        self._nano = nano
+        self._tokens = tokens
+        self._is_settled = False
+        self.has_left = False
+
+    @property
+    def held_nano(self) -> int | None:
+        """The nano-dollars it holds; None if no limit of money asks."""
+        return self._nano if any(part.place == 0 for part in self._parts) else None
+
+    def settle(self, nano: int, tokens: int) -> None:
+        """Says what the call took; its slots stay until it leaves."""
+        if self._is_settled:
+            return
+        self._is_settled = True
+        second = self._wallet.second
+        for allowance, place, _ in self._parts:
+            if place == 0:
+                allowance.settle(self._nano, nano, second)
+            elif place == 1:
+                allowance.settle(self._tokens, tokens, second)
+
+    def leave(self) -> None:
+        """Gives its slots back: the provider has noticed that the call is over."""
+        if self.has_left:
+            return
+        self.has_left = True
+        second = self._wallet.second
+        for allowance, place, _ in self._parts:
+            if place == 3:
+                allowance.settle(1, 0, second)
+
+
+class Wallet:
+    """All allowances of a door. It changes only between awaits, so whatever it says holds until the next one."""
+
+    def __init__(self, monotonic: Callable[[], int], low: Callable[[Allowance], None]) -> None:
+        self._monotonic = monotonic
+        self._low = low
+        self._purses: dict[int, _Purse] = {}
+        self.allowances: dict[Key, Allowance] = {}
+
+    @property
+    def second(self) -> int:
+        """The second of a clock that never jumps."""
+        return self._monotonic() // _SECOND
+
+    def take(self, quotas: tuple[Quota, ...], need: Need, at_ns: int) -> Permit | Shortage:
+        """Everything a call needs, or nothing and what there is too little of."""
+        second = self._monotonic() // _SECOND
+        purse = self._purse(quotas, at_ns, second)
+        needs = (need.nano, need.tokens, 1, 1)
+        for allowance, place, _ in purse.parts:
+            if allowance.free < needs[place] or allowance.awaited:
+                return Shortage(tuple(p for p in purse.parts if p[0].free < needs[p[1]] or p[0].awaited))
+        return self._lend(purse.parts, needs, second)
+
+    def take_awaited(self, quotas: tuple[Quota, ...], need: Need, at_ns: int) -> Permit | Shortage:
+        """The same for a call whose turn it is, whoever else waits."""
+        second = self.second
+        parts = self._purse(quotas, at_ns, second).parts
+        needs = (need.nano, need.tokens, 1, 1)
+        short = tuple(part for part in parts if part.allowance.free < needs[part.place])
+        return Shortage(short) if short else self._lend(parts, needs, second)
+
+    def parts(self, quotas: tuple[Quota, ...], at_ns: int) -> tuple[Part, ...]:
+        """The limits in the windows of this moment, with what is there of each."""
+        return self._purse(quotas, at_ns, self.second).parts
+
+    def forget(self) -> None:
+        """Other quotas hold from now on."""
+        self._purses.clear()
+
+    def drop(self, allowance: Allowance) -> None:
+        """Lets go of an allowance that nothing is left of."""
+        del self.allowances[allowance.key]
+        self._purses.clear()
+
+    def _lend(self, parts: tuple[Part, ...], needs: tuple[int, int, int, int], second: int) -> Permit:
+        for allowance, place, _ in parts:
+            allowance.lend(needs[place], second)
+            # Taken since the last slice, twice as much as is left of it: time for another.
+            if not allowance.wanted and allowance.free * 2 <= allowance.taken:
+                allowance.wanted = True
+                self._low(allowance)
+        return Permit(self, parts, needs[0], needs[1])
+
+    def _purse(self, quotas: tuple[Quota, ...], at_ns: int, second: int) -> _Purse:
+        purse = self._purses.get(id(quotas))  # the purse holds the quotas, so their identity stays taken
+        if purse is None or not purse.starts_ns <= at_ns < purse.ends_ns:
+            purse = self._open(quotas, at_ns, second)
+        if purse.second != second:
+            purse.second = second
+            for allowance in purse.rates:
+                allowance.thaw(second)
+        return purse
+
+    def _open(self, quotas: tuple[Quota, ...], at_ns: int, second: int) -> _Purse:
+        span = span_of(at_ns)
+        parts = tuple(
+            Part(self._allowance((quota.scope, quota.kind.value, span.window(quota.kind)), second),
+                 _PLACES.get(quota.kind, 0), quota)
+            for quota in quotas
+        )  # fmt: skip
+        purse = self._purses[id(quotas)] = _Purse(quotas, parts, span)
+        return purse
+
+    def _allowance(self, key: Key, second: int) -> Allowance:
+        found = self.allowances.get(key)
+        if found is None:
+            found = self.allowances[key] = Allowance(key, second)
+        return found
