@@ -45,7 +45,7 @@ def full_journal(folder: Path, room: int) -> Journal:
     left = SEGMENT - room
     while left > 0:
         size = min(left, 4 * 1024 * 1024)
-        journal.append(random.randbytes(size - 8))
+        journal.append(random.randbytes(size - 16))  # a frame has a head of 16 bytes
         left -= size
     shutil.rmtree(folder)
     return journal

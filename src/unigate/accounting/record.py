@@ -9,7 +9,7 @@ import msgspec
 
 from unigate.usage import Usage
 
-__all__ = ["Entry", "FailedAttempt", "Intent", "Record", "decode_entry", "encode_entry"]
+__all__ = ["Body", "Entry", "FailedAttempt", "Intent", "Record", "decode_entry", "encode_entry"]
 
 
 class Intent(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="i"):
@@ -76,7 +76,21 @@ class Record(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="r"):
     flags: tuple[str, ...] = ()
 
 
-Entry = Intent | Record
+class Body(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="b"):
+    """What was said in a call, as far as its key lets it be kept: `request`, `answer`, `sent` or `received`."""
+
+    call: str
+    kind: str
+    content: bytes
+    # Whether secrets and personal data must be blackened before anyone reads it.
+    redact: bool = False
+    # How long it was; what the content lacks was cut off, or lost.
+    size: int = 0
+    # The side file that holds the content, in the folder of this journal.
+    file: str = ""
+
+
+Entry = Intent | Record | Body
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[Entry] = msgspec.msgpack.Decoder(Entry)

@@ -188,7 +188,7 @@ class Carrier:
         for entry, payload in entries:
             if isinstance(entry, Intent):
                 self._open[entry.id] = OpenIntent(entry.id, life, payload)
-            else:
+            elif isinstance(entry, Record):
                 self._open.pop(entry.id, None)
 
     def _move(self, place: Place) -> None:
