@@ -12,8 +12,8 @@ import pytest
 from unigate.errors import Refusal, StorageError
 from unigate.snapshot import Stored
 from unigate.storage.schema import STEPS
-from unigate.storage.sqlite import Database, check_version
-from unigate.storage.store import OpenIntent, Place, Progress, Store
+from unigate.storage.sqlite import Sqlite, check_version
+from unigate.storage.store import Store
 
 
 @pytest.fixture
@@ -97,16 +97,6 @@ def test_the_version_grows_only_when_something_changed(store: Store) -> None:
     assert (changes, store.stored()) == ([True, False, True], Stored(2, (), {"p": ()}))
 
 
-def test_progress_is_kept_whole(store: Store) -> None:
-    intents = [OpenIntent("req_1", "door-0-aa", b"\x00one"), OpenIntent("req_2", "door-0-aa", b"two")]
-    places = [Place("door-0-aa", "00000001.segment", 10), Place("door-0-bb", "00000003.segment", 0)]
-    store.save_progress(Progress(places=places, opened=intents, mark="7:100"))
-    moved = Place("door-0-aa", "00000002.segment", 5)
-    store.save_progress(Progress(places=[moved], gone=["door-0-bb"], closed=["req_1"], mark="7:200"))
-
-    assert store.progress() == Progress(places=[moved], opened=intents[1:], mark="7:200")
-
-
 def test_only_the_owner_can_read_the_files(store: Store, path: Path) -> None:
     store.add_key("team-a", "client", None)
     modes = {file.name: file.stat().st_mode & 0o777 for file in path.parent.iterdir()}
@@ -136,7 +126,7 @@ def test_a_database_of_a_newer_version_is_refused(path: Path) -> None:
 
 
 def test_two_may_open_a_new_database_at_once(path: Path) -> None:
-    first, second = Database(path), Database(path)
+    first, second = Sqlite(path), Sqlite(path)
     first.close()
     second.close()
     stores = [Store.open(path), Store.open(path)]

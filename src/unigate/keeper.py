@@ -27,6 +27,8 @@ from unigate.sinks import ProxyLog, Sinks, Terminal
 from unigate.snapshot import Settings, Stored, build_snapshot
 from unigate.snapshot_file import SnapshotFile
 from unigate.storage.carrier import Carrier
+from unigate.storage.ledger import Ledger
+from unigate.storage.opening import gateway_id, open_database
 from unigate.storage.registry import Registry
 from unigate.storage.store import Store
 from unigate.target import Provider
@@ -43,7 +45,9 @@ _NICENESS = 10
 _LONGEST_SOCKET_PATH = 100  # the systems' own limits are 104 and 108 bytes
 _TURN = 0.2
 _BREATH = 0.001
-_SAVE = 1.0
+_PUBLISH = 1.0
+_SIGN_OF_LIFE = 5.0
+_AFTER_A_REFUSAL = 1.0
 _AFTER_A_DEFECT = 5.0
 _LAST_DRAIN = 1.3
 _FIRST_LISTS = 1.0
@@ -54,7 +58,7 @@ _KEEP_ALIVE = 120  # doors keep an idle connection for 55 s, and this side must 
 
 
 class Keeper:
-    """Everything the keeper holds, and its life from ready to the last save."""
+    """Everything the keeper holds, and its life from ready to the last turn."""
 
     def __init__(self, birth: Birth) -> None:
         self._birth = birth
@@ -79,18 +83,20 @@ class Keeper:
         loop.add_signal_handler(signal.SIGTERM, self._stop.set)
         watch_parent(loop, self._stop.set)
         lock = await self._take_over()
-        store = Store.open(self._data / "unigate.db")
+        database = open_database(None, self._data)
+        store = Store(database, wall)
         sockets = (self._data / "keeper.sock", self._data / "cli.sock")
         try:
             registry = Registry(store, SnapshotFile(self._data / "snapshot.json"), self._settings.keys)
-            carrying = _Carrying(Carrier(self._data / "journal", store, _sinks(self._settings)))
+            ledger = Ledger(database, gateway_id(self._data))
+            carrying = _Carrying(Carrier(self._data / "journal", ledger, _sinks(self._settings)), ledger)
             app = build_app(registry, _Keyrings(registry, self._settings).current)
             servers = (_Server(app, _listen(sockets[0])), _Server(OperatorOnly(app), _listen(sockets[1])))
             await self._work(servers, registry, carrying)
         finally:
             for path in sockets:
                 path.unlink(missing_ok=True)
-            store.close()
+            database.close()
             os.close(lock)
 
     async def _take_over(self) -> int:
@@ -131,7 +137,7 @@ class Keeper:
                     await asyncio.to_thread(registry.publish)
                 except StorageError as error:
                     log.error("snapshot.unwritable reason=%s", error)
-            await self._rest(_SAVE)
+            await self._rest(_PUBLISH)
 
     async def _follow_lists(self, registry: Registry) -> None:
         """Asks each provider for its models, now and then."""
@@ -172,23 +178,24 @@ class Keeper:
 
 
 class _Carrying:
-    """Turns of carrying and the saves between them; a defect ends one turn, never the keeper. Blocking: one thread."""
+    """Turns of carrying, and now and then a sign of life; a defect ends one turn, never the keeper. One thread."""
 
-    def __init__(self, carrier: Carrier) -> None:
+    def __init__(self, carrier: Carrier, ledger: Ledger) -> None:
         self._carrier = carrier
-        self._saved_at = time.monotonic()
+        self._ledger = ledger
+        self._shown_at = -_SIGN_OF_LIFE
         self._trouble = ""
 
     def turn(self) -> float:
         """Carries what is there; the seconds to rest before the next turn."""
         try:
             has_more = self._carrier.turn()
-            if time.monotonic() - self._saved_at >= _SAVE:
-                self._saved_at = time.monotonic()
-                self._carrier.save()
+            if time.monotonic() - self._shown_at >= _SIGN_OF_LIFE:
+                self._ledger.show_life()
+                self._shown_at = time.monotonic()
         except (StorageError, OSError) as error:
             self._report(str(error))
-            return _SAVE
+            return _AFTER_A_REFUSAL
         except Exception:
             log.exception("carrying.broke")
             return _AFTER_A_DEFECT
@@ -196,15 +203,10 @@ class _Carrying:
         return _BREATH if has_more else _TURN
 
     def finish(self, seconds: float) -> None:
-        """The last turns and the last save; what does not fit into the time is carried after the next start."""
+        """The last turns; what does not fit into the time is carried after the next start."""
         deadline = time.monotonic() + seconds
-        self._saved_at = deadline  # no save before the last one
         while self.turn() == _BREATH and time.monotonic() < deadline:
             pass
-        try:
-            self._carrier.save()
-        except (StorageError, OSError) as error:
-            self._report(str(error))
 
     def _report(self, trouble: str) -> None:
         """Says that something began to fail, or stopped failing; not how often it failed between."""

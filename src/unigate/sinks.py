@@ -55,6 +55,10 @@ class Sinks:
         """What came in after `mark` will come again and is then left out."""
         self._log.resume(mark)
 
+    def expect(self, records: Sequence[Record]) -> None:
+        """These were taken and come again; they are then left out."""
+        self._log.expect(records)
+
     def is_due(self) -> bool:
         """Whether a new file should be begun."""
         return self._log.is_due()
@@ -114,6 +118,10 @@ class ProxyLog:
             log.debug("log.not_there reason=%s", error)
             return
         self._known = frozenset(id.decode("ascii") for id in ids)
+
+    def expect(self, records: Sequence[Record]) -> None:
+        """Remembers that these are in the file: they come again."""
+        self._known = self._known.union(record.id for record in records)
 
     def is_due(self) -> bool:
         """Whether the day is over or the file is large."""

@@ -1,6 +1,6 @@
-"""Carries what the doors wrote in their journals to the sinks: each record once, through the death of anyone involved.
+"""Carries what the doors wrote in their journals to the ledger and the log: each record once, whoever dies.
 
-Open intents are kept in the database beside the offsets, so a segment may go as soon as it is read, however long a
+Open intents are kept in the database beside the places, so a segment may go as soon as it is read, however long a
 call in it still runs; after a restart one SELECT brings them back.
 """
 
@@ -15,24 +15,25 @@ from typing import Protocol
 
 import msgspec
 
-from unigate.accounting.record import Entry, Intent, Record, decode_entry
+from unigate.accounting.record import Body, Entry, Intent, Record, decode_entry, encode_entry
 from unigate.errors import StorageError
 from unigate.journal import read_frames, segments_of, take_lock
 from unigate.manners import unhurried
-from unigate.storage.store import OpenIntent, Place, Progress, Store
+from unigate.storage.ledger import Batch, Ledger, OpenIntent, Place
 
 __all__ = ["Carrier", "Outbox"]
 
 log = logging.getLogger("unigate.keeper")
 
 _BLOCK = 256 * 1024
-# While the log cannot be written, this much waits in the journals; beyond it the doors' disk matters more.
-_MOST_HELD = 256 * 1024 * 1024
+# While the log cannot be written, its lines wait in the database; beyond this many they are given up.
+_MOST_OWED = 200_000
+_OWED_AT_ONCE = 1000
 _STILLBORN_AFTER = 60.0
 
 
 class Outbox(Protocol):
-    """Where records go."""
+    """Where records go besides the ledger."""
 
     def take(self, records: Sequence[Record]) -> None:
         """Takes all of them or none. Raises StorageError."""
@@ -46,134 +47,110 @@ class Outbox(Protocol):
         """Called once, before anything is taken: what came in after `mark` will come again and is then left out."""
         ...
 
+    def expect(self, records: Sequence[Record]) -> None:
+        """These were taken and come again; they are then left out."""
+        ...
+
     def is_due(self) -> bool:
         """Whether a new file should be begun."""
         ...
 
     def turn_over(self) -> None:
-        """Begins a new file; everything taken so far has been saved. Raises StorageError."""
+        """Begins a new file; everything taken so far has been kept. Raises StorageError."""
         ...
 
 
 class Carrier:
-    """Reads journals from where the last save left them; its state is what was carried since. Blocking: one thread."""
+    """Reads journals from where the ledger says; changes its own state only after the ledger. Blocking: one thread."""
 
-    def __init__(self, folder: Path, store: Store, sinks: Outbox, *, most_held: int = _MOST_HELD) -> None:
+    def __init__(self, folder: Path, ledger: Ledger, sinks: Outbox, *, most_owed: int = _MOST_OWED) -> None:
         self._folder = folder
-        self._store = store
+        self._ledger = ledger
         self._sinks = sinks
-        self._most_held = most_held
-        progress = store.progress()
+        self._most_owed = most_owed
+        progress = ledger.progress()
         sinks.resume(progress.mark)
-        self._places = {place.folder: place for place in progress.places if (folder / place.folder).is_dir()}
-        self._gone = [place.folder for place in progress.places if place.folder not in self._places]
-        self._open = {intent.id: intent for intent in progress.opened}
-        self._kept = dict(self._open)
-        self._ended: list[str] = []
-        self._is_dirty = bool(self._gone)
+        self._places = {place.folder: place for place in progress.places}
+        self._open = {(intent.folder, intent.id): intent for intent in progress.opened}
+        self._owed = progress.unlogged
+        self._is_repeating = False
         self._is_stuck = False
         self.undecodable = 0
         self.lost = 0
 
     def turn(self) -> bool:
         """Carries a block of each life's journal; whether more is waiting. Raises StorageError, and can be repeated."""
-        if self._sinks.is_due():
+        if self._sinks.is_due() and not self._is_repeating:
             self._turn_over()
         lives = sorted(path.name for path in self._folder.iterdir() if path.is_dir()) if self._folder.is_dir() else []
-        for life in {intent.folder for intent in self._open.values()}.difference(lives):
-            self._interrupt(life)
-        return sum(self._carry(life) for life in lives) > 0
+        batch = Batch()
+        more = [self._read_life(life, batch) for life in lives]
+        for life in {folder for folder, _ in self._open}.union(self._places).difference(lives):
+            self._end(life, batch)
+            batch.gone.append(life)
+        if not batch.is_empty():
+            self._keep(batch)
+        return self._pay_lines() or any(more)
 
-    def save(self) -> None:
-        """Keeps how far everything got, then removes what was carried whole. Raises StorageError."""
-        if not self._is_dirty:
-            return
-        progress = Progress(
-            mark=self._sinks.settle(),
-            places=tuple(self._places.values()),
-            gone=tuple(self._gone),
-            opened=[intent for intent in self._open.values() if self._kept.get(intent.id) is not intent],
-            closed=[id for id in self._kept if id not in self._open],
-        )
-        self._store.save_progress(progress)
-        self._kept = dict(self._open)
-        self._gone = []
-        self._is_dirty = False
-        self._remove_carried()
+    # --- the ledger and the log
 
-    # --- one life
-
-    def _carry(self, life: str) -> bool:
-        folder = self._folder / life
-        if not segments_of(folder):
-            _clear_if_stillborn(folder)
-            return False
-        lock = take_lock(folder / "lock")  # a door locks before its first segment, so this never comes before it
+    def _keep(self, batch: Batch) -> None:
+        self._write_lines(batch)
         try:
-            return self._carry_block(life, segments_of(folder), is_over=lock is not None)
-        finally:
-            if lock is not None:
-                os.close(lock)
+            self._ledger.keep(batch)
+        except StorageError:
+            self._is_repeating = True
+            if not batch.unlogged:
+                self._sinks.expect([record for record, _ in batch.records])
+            raise
+        self._is_repeating = False
+        self._owed += len(batch.unlogged)
+        self._places.update(batch.places)
+        for key in batch.closed:
+            self._open.pop(key, None)
+        self._open.update(batch.opened)
+        for life in batch.gone:
+            self._places.pop(life, None)
+        self._remove_carried(batch)
 
-    def _carry_block(self, life: str, segments: list[Path], *, is_over: bool) -> bool:
-        place = self._places.get(life) or Place(life, segments[0].name, 0)
-        segment = next((one for one in segments if one.name >= place.segment), segments[-1])
-        offset = place.offset if segment.name == place.segment else 0
-        later = segments[segments.index(segment) + 1 :]
-        # A door that met a full disk takes a new segment back, so only one with an entry shows that it went on;
-        # asked before reading, so that nothing can be written here in between.
-        went_on = bool(later) and (is_over or _has_frame(later[0], 0))
-        block = self._read(segment, offset)
-        if block.end > offset:
-            if not self._hand_over(block.records):
-                return False
-            self._note(life, block.entries)
-            self._move(Place(life, segment.name, block.end))
-            return is_over or went_on or _has_frame(segment, block.end)
-        if went_on:
-            _report_torn(segment, offset)
-            self._move(Place(life, later[0].name, 0))
-            return True
-        if is_over and life not in self._ended and self._interrupt(life):
-            _report_torn(segment, offset)
-            self._ended.append(life)
-            self._is_dirty = True
-        return False
-
-    def _read(self, segment: Path, offset: int) -> _Block:
-        block = _Block(offset)
-        if not _has_frame(segment, offset):
-            return block
-        for payload, end in unhurried(read_frames(segment, offset, _BLOCK)):
-            block.end = end
-            try:
-                block.entries.append((decode_entry(payload), payload))
-            except msgspec.DecodeError:
-                self.undecodable += 1
-                log.warning("journal.undecodable segment=%s count=%d", segment, self.undecodable)
-        block.records = [entry for entry, _ in block.entries if isinstance(entry, Record)]
-        return block
-
-    def _hand_over(self, records: Sequence[Record]) -> bool:
-        """Whether the records are out of our hands: taken, or given up because too much is waiting."""
+    def _write_lines(self, batch: Batch) -> None:
+        """Writes the lines before the ledger has the rows, so that none is missing; or keeps them as a debt."""
+        records = [record for record, _ in batch.records]
         if not records:
-            return True
+            return
         try:
             self._sinks.take(records)
+            batch.mark = self._sinks.settle()
+            self._flows_again()
         except StorageError as error:
             self._stuck(error)
-            if self._held() < self._most_held:
-                return False
-            self.lost += len(records)
-            return True
-        if self._is_stuck:
-            log.warning("log.written_again lost=%d", self.lost)
-        self._is_stuck = False
-        return True
+            room = max(self._most_owed - self._owed, 0)
+            self.lost += len(records[room:])
+            batch.unlogged = [(record.id, encode_entry(record)) for record in records[:room]]
+
+    def _pay_lines(self) -> bool:
+        """Gives the log some of the lines it still lacks; whether more are waiting that it would take."""
+        if not self._owed:
+            return False
+        owed = self._ledger.unlogged(_OWED_AT_ONCE)
+        records = [entry for _, payload in owed if isinstance(entry := decode_entry(payload), Record)]
+        try:
+            self._sinks.take(records)
+            mark = self._sinks.settle()
+        except StorageError as error:
+            self._stuck(error)
+            return False
+        try:
+            self._ledger.logged([id for id, _ in owed], mark)
+        except StorageError:
+            self._sinks.expect(records)
+            raise
+        self._owed = self._owed - len(owed) if len(owed) == _OWED_AT_ONCE else 0
+        self._flows_again()
+        return self._owed > 0
 
     def _turn_over(self) -> None:
         try:
-            self.save()
             self._sinks.turn_over()
         except StorageError as error:
             self._stuck(error)
@@ -184,55 +161,91 @@ class Carrier:
             log.error("log.unwritable reason=%s", error)
         self._is_stuck = True
 
-    def _note(self, life: str, entries: Sequence[tuple[Entry, bytes]]) -> None:
-        for entry, payload in entries:
-            if isinstance(entry, Intent):
-                self._open[entry.id] = OpenIntent(entry.id, life, payload)
-            elif isinstance(entry, Record):
-                self._open.pop(entry.id, None)
+    def _flows_again(self) -> None:
+        if self._is_stuck:
+            log.warning("log.written_again waiting=%d lost=%d", self._owed, self.lost)
+        self._is_stuck = False
 
-    def _move(self, place: Place) -> None:
-        self._places[place.folder] = place
-        self._is_dirty = True
+    # --- one life
 
-    def _interrupt(self, life: str) -> bool:
-        """Makes records of the attempts that a dead door left without one; whether they are out of our hands."""
-        left = [intent for intent in self._open.values() if intent.folder == life]
-        if not self._hand_over([_interrupted(decode_entry(intent.entry)) for intent in left]):
+    def _read_life(self, life: str, batch: Batch) -> bool:
+        """Adds a block of a life to the batch; whether more is waiting behind it."""
+        folder = self._folder / life
+        if not segments_of(folder):
+            _clear_if_stillborn(folder)
             return False
-        for intent in left:
-            del self._open[intent.id]
-        self._is_dirty = self._is_dirty or bool(left)
-        return True
+        lock = take_lock(folder / "lock")  # a door locks before its first segment, so this never comes before it
+        try:
+            return self._read_block(life, segments_of(folder), batch, is_over=lock is not None)
+        finally:
+            if lock is not None:
+                os.close(lock)
+
+    def _read_block(self, life: str, segments: list[Path], batch: Batch, *, is_over: bool) -> bool:
+        place = self._places.get(life) or Place(life, segments[0].name, 0)
+        segment = next((one for one in segments if one.name >= place.segment), segments[-1])
+        offset = place.offset if segment.name == place.segment else 0
+        later = segments[segments.index(segment) + 1 :]
+        # A door that met a full disk takes a new segment back, so only one with an entry shows that it went on;
+        # asked before reading, so that nothing can be written here in between.
+        went_on = bool(later) and (is_over or _has_frame(later[0], 0))
+        end = self._read(segment, offset, life, batch)
+        if end > offset:
+            batch.places[life] = Place(life, segment.name, end)
+            return is_over or went_on or _has_frame(segment, end)
+        if went_on:
+            _report_torn(segment, offset)
+            batch.places[life] = Place(life, later[0].name, 0)
+            return True
+        if is_over:
+            _report_torn(segment, offset)
+            self._end(life, batch)
+        return False
+
+    def _read(self, segment: Path, offset: int, life: str, batch: Batch) -> int:
+        """Adds the entries of one block to the batch; where it ends."""
+        if not _has_frame(segment, offset):
+            return offset
+        end = offset
+        for payload, behind in unhurried(read_frames(segment, offset, _BLOCK)):
+            end = behind
+            try:
+                self._note(decode_entry(payload), payload, life, batch)
+            except msgspec.DecodeError:
+                self.undecodable += 1
+                log.warning("journal.undecodable segment=%s count=%d", segment, self.undecodable)
+        return end
+
+    def _note(self, entry: Entry, payload: bytes, life: str, batch: Batch) -> None:
+        match entry:
+            case Intent():
+                batch.opened[life, entry.id] = OpenIntent(entry.id, life, payload)
+            case Record():
+                batch.records.append((entry, life))
+                batch.opened.pop((life, entry.id), None)
+                if (life, entry.id) in self._open:
+                    batch.closed.append((life, entry.id))
+            case Body():
+                batch.bodies.append((entry, life))
+
+    def _end(self, life: str, batch: Batch) -> None:
+        """Ends a dead door's life: its attempts without a record get one, and its leases end with it."""
+        for key, intent in self._open.items():
+            if key[0] == life:
+                batch.records.append((_interrupted(decode_entry(intent.entry)), life))
+                batch.closed.append(key)
+        batch.ended.append(life)
 
     # --- the disk
 
-    def _held(self) -> int:
-        return sum(segment.stat().st_size for segment in self._folder.glob("*/*.segment"))
-
-    def _remove_carried(self) -> None:
-        """Only what a save has confirmed: were the computer to stop now, nothing would be missed."""
-        for place in self._places.values():
+    def _remove_carried(self, batch: Batch) -> None:
+        """Only what the ledger has confirmed: were the computer to stop now, nothing would be missed."""
+        for place in batch.places.values():
             for segment in segments_of(self._folder / place.folder):
                 if segment.name < place.segment:
                     segment.unlink()
-        for life in self._ended:
-            _remove_life(self._folder / life)
-            self._places.pop(life, None)
-            self._gone.append(life)
-            self._is_dirty = True
-        self._ended = []
-
-
-class _Block:
-    """What one reading found; grows while it is read."""
-
-    __slots__ = ("end", "entries", "records")
-
-    def __init__(self, offset: int) -> None:
-        self.end = offset
-        self.entries: list[tuple[Entry, bytes]] = []
-        self.records: list[Record] = []
+        for life in set(batch.ended).difference(batch.gone):
+            _remove_life(self._folder / life)  # its place goes with the next turn, which finds the folder gone
 
 
 def _has_frame(segment: Path, offset: int) -> bool:
@@ -247,7 +260,7 @@ def _report_torn(segment: Path, offset: int) -> None:
 
 
 def _interrupted(entry: Entry) -> Record:
-    """The record of an attempt whose door died: what was intended is known, how it went is not."""
+    """The record of an attempt whose door died: what was intended is known, how it went is not, so all of its hold."""
     assert isinstance(entry, Intent), "only intents are kept open"
     return Record(
         id=entry.id,
@@ -261,6 +274,11 @@ def _interrupted(entry: Entry) -> Record:
         model=entry.model,
         provider=entry.provider,
         target=entry.target,
+        project=entry.project,
+        organisation=entry.organisation,
+        cost=entry.held,
+        held=entry.held,
+        flags=("estimated",) if entry.held is not None else (),
     )
 
 

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from unigate.errors import StorageError
+from unigate.storage.database import Database
 from unigate.storage.schema import STEPS
-from unigate.storage.sqlite import Database, Rows
 
 __all__ = ["migrate"]
 
+# A step may have to go through every row there is.
+_LONGEST_STEP = 3600.0
 
-def migrate(database: Database, path: Path) -> None:
-    """Takes the steps that are missing. Raises StorageError if a newer Unigate made this database."""
+
+def migrate(database: Database, steps: tuple[str, ...] = STEPS) -> None:
+    """Takes the steps that are missing, whoever else does so too. Raises StorageError if a newer Unigate was here."""
     version = -1
-    while version != len(STEPS):
-        with database.transaction() as run:
-            version = _version(run)
-            if version > len(STEPS):
+    while version != len(steps):
+        with database.transaction(_LONGEST_STEP) as run:
+            run.lock("schema")
+            version = database.version(run)
+            if version > len(steps):
                 raise StorageError(
-                    f"The database {path} was made by a newer Unigate (its schema is {version}, this one knows "
-                    f"{len(STEPS)}). Run that version, or put back the backup made before the upgrade."
+                    f"The database {database.name} was made by a newer Unigate (its schema is {version}, this one "
+                    f"knows {len(steps)}). Run that version, or put back the backup made before the upgrade."
                 )
-            if version < len(STEPS):
-                run(STEPS[version])
-
-
-def _version(run: Rows) -> int:
-    return int(str(run("PRAGMA user_version")[0][0]))
+            if version < len(steps):
+                database.step(run, steps[version], version + 1)

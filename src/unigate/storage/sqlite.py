@@ -1,10 +1,11 @@
-"""SQLite as this project uses it: one connection, WAL, every commit durable, its errors as ours."""
+"""SQLite as this project uses it: one writer, one reader, WAL, every commit durable, its errors as ours."""
 
 from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Generator, Sequence
+import time
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -13,32 +14,32 @@ from typing import Protocol
 import apsw
 
 from unigate.errors import StorageError
+from unigate.storage.database import PATIENCE, Row, Rows, Value
 
-__all__ = ["Database", "Rows", "Value", "check_version"]
-
-Value = str | int | bytes | None
+__all__ = ["Sqlite", "check_version"]
 
 # Before it, a WAL reset racing with a checkpoint could lose a commit: https://sqlite.org/wal.html#walresetbug
 _OLDEST = (3, 51, 3)
-_BUSY_MS = 5000
-
-
-class Rows(Protocol):
-    """What runs statements inside one transaction."""
-
-    def __call__(self, statement: str, values: Sequence[Value] = ()) -> Sequence[Sequence[object]]:
-        """The rows of one statement. Raises StorageError."""
-        ...
+_OPENING = """
+PRAGMA journal_mode = wal;
+PRAGMA synchronous = full;
+PRAGMA journal_size_limit = 67108864;
+PRAGMA cache_size = -16384;
+"""
 
 
 class _Cursor(Protocol):
-    def fetchall(self) -> Sequence[Sequence[object]]: ...
+    def fetchall(self) -> Sequence[Row]: ...
 
 
 class _Connection(Protocol):
     """The few calls of apsw's connection that are used here (its own types need Python 3.12)."""
 
     def execute(self, statements: str, bindings: Sequence[Value] | None = None) -> _Cursor: ...
+
+    def executemany(self, statements: str, sequenceofbindings: Iterable[Sequence[Value]]) -> _Cursor: ...
+
+    def set_busy_timeout(self, milliseconds: int) -> None: ...
 
     def close(self, force: bool = False) -> None: ...
 
@@ -49,42 +50,111 @@ class _Connection(Protocol):
     ) -> bool | None: ...
 
 
-class Database:
-    """One open file; threads take turns."""
+class Sqlite:
+    """One open file, with a connection that writes and one that reads; threads take turns at each."""
 
     def __init__(self, path: Path) -> None:
         check_version(apsw.sqlite_lib_version())
-        self._lock = threading.Lock()
+        self._path = path
+        self._writing = threading.Lock()
+        self._looking = threading.Lock()
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             # SQLite gives its side files the rights of this one.
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-            connection = apsw.Connection(os.fspath(path), flags=apsw.SQLITE_OPEN_READWRITE)
-            connection.set_busy_timeout(_BUSY_MS)
-            connection.transaction_mode = "IMMEDIATE"  # two writers take turns from the start of a transaction
-            self._connection: _Connection = connection
-            self._run("PRAGMA journal_mode = wal")
-            self._run("PRAGMA synchronous = full")  # a key that was shown survives a power cut
+            self._writer = _open(path, "IMMEDIATE")  # writers take turns from the start of a transaction
+            self._reader = _open(path, "DEFERRED")
+            _prepare(self._writer)
+            _prepare(self._reader)
+            self._reader.execute("PRAGMA query_only = on")
         except (apsw.Error, OSError) as error:
             raise StorageError(f"The database {path} cannot be opened: {error}.") from error
 
+    @property
+    def name(self) -> str:
+        """The file's path."""
+        return str(self._path)
+
     @contextmanager
-    def transaction(self) -> Generator[Rows]:
+    def transaction(self, patience: float = PATIENCE) -> Generator[Rows]:
         """One transaction, kept whole or not at all. Raises StorageError for what SQLite cannot do."""
-        with self._lock:
-            try:
-                with self._connection:
-                    yield self._run
-            except apsw.Error as error:
-                raise StorageError(f"The database did not take it: {error}.") from error
+        with self._turn(self._writer, self._writing, patience) as rows:
+            yield rows
+
+    @contextmanager
+    def reading(self, patience: float = PATIENCE) -> Generator[Rows]:
+        """One unchanging view of everything; never in the way of a transaction. Raises StorageError."""
+        with self._turn(self._reader, self._looking, patience) as rows:
+            yield rows
+
+    def now_ns(self) -> int:
+        """The host's time: this database has only one host."""
+        return time.time_ns()
+
+    def version(self, run: Rows) -> int:
+        """How many steps of the schema were taken."""
+        return int(str(run("PRAGMA user_version")[0][0]))
+
+    def step(self, run: Rows, text: str, number: int) -> None:
+        """Takes one more step, whose last statement leaves its number."""
+        run(text)
+
+    def tidy(self) -> None:
+        """Lets SQLite look at what its indexes hold, so that it chooses well between them."""
+        with self._turn(self._writer, self._writing, PATIENCE, begin=False) as run:
+            run("PRAGMA analysis_limit = 400; PRAGMA optimize = 0x10002")
+
+    def size(self) -> int:
+        """Bytes of the pages in use."""
+        with self.reading() as run:
+            statement = (
+                "SELECT (page_count - freelist_count) * page_size "
+                "FROM pragma_page_count, pragma_freelist_count, pragma_page_size"
+            )
+            return int(str(run(statement)[0][0]))
 
     def close(self) -> None:
         """Gives the file back."""
-        with self._lock:
-            self._connection.close()
+        with self._writing, self._looking:
+            self._reader.close()
+            self._writer.close()
 
-    def _run(self, statement: str, values: Sequence[Value] = ()) -> Sequence[Sequence[object]]:
+    @contextmanager
+    def _turn(
+        self, connection: _Connection, lock: threading.Lock, patience: float, *, begin: bool = True
+    ) -> Generator[Rows]:
+        if not lock.acquire(timeout=patience):
+            raise StorageError("The database is busy; nothing was changed.")
+        try:
+            connection.set_busy_timeout(int(patience * 1000))
+            if begin:
+                with connection:
+                    yield _SqliteRows(connection)
+            else:
+                yield _SqliteRows(connection)
+        except apsw.Error as error:
+            raise StorageError(f"The database did not take it: {error}.") from error
+        finally:
+            lock.release()
+
+
+class _SqliteRows:
+    """Statements on one connection."""
+
+    def __init__(self, connection: _Connection) -> None:
+        self._connection = connection
+
+    def __call__(self, statement: str, values: Sequence[Value] = ()) -> Sequence[Row]:
         return self._connection.execute(statement, values).fetchall()
+
+    def many(self, statement: str, rows: Iterable[Sequence[Value]]) -> Sequence[Row]:
+        return self._connection.executemany(statement, rows).fetchall()
+
+    def lock(self, name: str) -> None:
+        """A transaction that writes is the only one anyway."""
+
+    def now_ns(self) -> int:
+        return time.time_ns()
 
 
 def check_version(version: str) -> None:
@@ -94,3 +164,14 @@ def check_version(version: str) -> None:
         raise StorageError(
             f"SQLite {version} can lose a commit in WAL mode; {wanted} or newer is needed. Upgrade the package 'apsw'."
         )
+
+
+def _open(path: Path, mode: str) -> _Connection:
+    connection = apsw.Connection(os.fspath(path), flags=apsw.SQLITE_OPEN_READWRITE)
+    connection.transaction_mode = mode
+    return connection
+
+
+def _prepare(connection: _Connection) -> None:
+    connection.set_busy_timeout(int(PATIENCE * 1000))
+    connection.execute(_OPENING).fetchall()

@@ -1,4 +1,4 @@
-"""What one gateway keeps: its keys, its providers' lists of models, and how far each journal was carried."""
+"""What one gateway keeps besides its calls: its keys and its providers' lists of models."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from unigate.admission.keys import hash_key, new_key
 from unigate.clock import Wall, wall
 from unigate.errors import Refusal
 from unigate.snapshot import KeyEntry, Stored
-from unigate.storage.migrations import migrate
-from unigate.storage.sqlite import Database, Rows
+from unigate.storage.database import Database, Rows
+from unigate.storage.opening import open_database
 
-__all__ = ["OpenIntent", "Place", "Progress", "Store", "StoredKey"]
+__all__ = ["Store", "StoredKey"]
 
 _ANY_KEY = "SELECT 1 FROM keys LIMIT 1"
 _ADD_KEY = "INSERT INTO keys (id, name, hash, role, models, created_ns) VALUES (?, ?, ?, ?, ?, ?)"
@@ -33,15 +33,6 @@ _SET_LIST = (
 )
 _META = "SELECT value FROM meta WHERE name = ?"
 _SET_META = "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
-_OFFSETS = "SELECT folder, segment, offset FROM journal_offsets"
-_SET_OFFSET = (
-    "INSERT INTO journal_offsets (folder, segment, offset) VALUES (?, ?, ?) "
-    "ON CONFLICT (folder) DO UPDATE SET segment = excluded.segment, offset = excluded.offset"
-)
-_DROP_OFFSET = "DELETE FROM journal_offsets WHERE folder = ?"
-_INTENTS = "SELECT id, folder, entry FROM open_intents"
-_SET_INTENT = "INSERT OR REPLACE INTO open_intents (id, folder, entry) VALUES (?, ?, ?)"
-_DROP_INTENT = "DELETE FROM open_intents WHERE id = ?"
 
 
 class StoredKey(msgspec.Struct, frozen=True, array_like=True):
@@ -61,32 +52,6 @@ class StoredKey(msgspec.Struct, frozen=True, array_like=True):
         return KeyEntry(self.id, self.name, self.hash, self.role, models)
 
 
-class Place(msgspec.Struct, frozen=True, array_like=True):
-    """How far a life's journal was carried: all older segments, and this one up to `offset`."""
-
-    folder: str
-    segment: str
-    offset: int
-
-
-class OpenIntent(msgspec.Struct, frozen=True, array_like=True):
-    """An attempt without a record yet: its call's id, the life that wrote it, and the entry's bytes."""
-
-    id: str
-    folder: str
-    entry: bytes
-
-
-class Progress(msgspec.Struct, frozen=True, kw_only=True):
-    """What carrying changed since the last save; `mark` is how far the sinks got, in their own words."""
-
-    places: Sequence[Place]
-    gone: Sequence[str] = ()
-    opened: Sequence[OpenIntent] = ()
-    closed: Sequence[str] = ()
-    mark: str
-
-
 class Store:
     """One open database; each method is one transaction and may be called from any thread."""
 
@@ -97,9 +62,7 @@ class Store:
     @classmethod
     def open(cls, path: Path, clock: Wall = wall) -> Store:
         """The database at `path`, made if need be, at the newest schema. Raises StorageError."""
-        database = Database(path)
-        migrate(database, path)
-        return cls(database, clock)
+        return cls(open_database(f"sqlite:///{path}", path.parent), clock)
 
     def close(self) -> None:
         """Gives the file back."""
@@ -164,30 +127,6 @@ class Store:
             lists = {str(provider): _names(str(models)) for provider, models in run(_LISTS)}
             version = int(_meta(run, "version") or "0")
             return Stored(version, tuple(key.entry for key in _keys(run)), lists)
-
-    # --- the journal
-
-    def progress(self) -> Progress:
-        """All that is left of earlier saves: places, open intents, and the sinks' mark."""
-        with self._database.transaction() as run:
-            return Progress(
-                places=msgspec.convert(run(_OFFSETS), list[Place]),
-                opened=msgspec.convert(run(_INTENTS), list[OpenIntent]),
-                mark=_meta(run, "mark") or "",
-            )
-
-    def save_progress(self, progress: Progress) -> None:
-        """Keeps how far carrying got, all of it or nothing. Raises StorageError."""
-        with self._database.transaction() as run:
-            for place in progress.places:
-                run(_SET_OFFSET, (place.folder, place.segment, place.offset))
-            for folder in progress.gone:
-                run(_DROP_OFFSET, (folder,))
-            for id in progress.closed:
-                run(_DROP_INTENT, (id,))
-            for intent in progress.opened:
-                run(_SET_INTENT, (intent.id, intent.folder, intent.entry))
-            run(_SET_META, ("mark", progress.mark))
 
 
 def _keys(run: Rows) -> tuple[StoredKey, ...]:

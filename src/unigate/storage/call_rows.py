@@ -1,0 +1,196 @@
+"""A record as the database keeps it: the call's row, its failed attempts, and what it adds to each counter."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+
+from unigate.accounting.record import Record
+from unigate.storage.database import Value
+from unigate.tenancy import QuotaKind
+
+__all__ = [
+    "ADD_ATTEMPT",
+    "ADD_CALL",
+    "ADD_SPEND",
+    "ADD_USAGE",
+    "SHRINK_LEASE",
+    "Sums",
+    "attempt_rows",
+    "call_row",
+    "sums_of",
+]
+
+ADD_CALL = (
+    'INSERT INTO calls (id, at_ns, ended_ns, operation, status, "end", key, name, project, organisation, model, '
+    "provider, target, streamed, demo, total_us, first_byte_us, overhead_us, input_tokens, output_tokens, "
+    "cached_tokens, reasoning_tokens, cache_write_tokens, audio_input_tokens, audio_output_tokens, estimated, "
+    "cost_nano, price, held_nano, flags, error, peer, client_request_id, upstream_request_id, dropped, gateway, life) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+    "?, ?) ON CONFLICT (id) DO NOTHING RETURNING id"
+)
+ADD_ATTEMPT = (
+    'INSERT INTO failed_attempts (call, number, provider, target, "end", us) VALUES (?, ?, ?, ?, ?, ?) '
+    "ON CONFLICT (call, number) DO NOTHING"
+)
+ADD_SPEND = (
+    'INSERT INTO spend (scope, "window", nano, calls, tokens) VALUES (?, ?, ?, ?, ?) '
+    'ON CONFLICT (scope, "window") DO UPDATE SET nano = spend.nano + excluded.nano, '
+    "calls = spend.calls + excluded.calls, tokens = spend.tokens + excluded.tokens"
+)
+ADD_USAGE = (
+    "INSERT INTO usage_hours (hour_ns, key, project, organisation, model, provider, status, calls, unpriced, nano, "
+    "input_tokens, output_tokens, cached_tokens, total_us) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+    "ON CONFLICT (hour_ns, key, project, organisation, model, provider, status) DO UPDATE SET "
+    "calls = usage_hours.calls + excluded.calls, unpriced = usage_hours.unpriced + excluded.unpriced, "
+    "nano = usage_hours.nano + excluded.nano, input_tokens = usage_hours.input_tokens + excluded.input_tokens, "
+    "output_tokens = usage_hours.output_tokens + excluded.output_tokens, "
+    "cached_tokens = usage_hours.cached_tokens + excluded.cached_tokens, "
+    "total_us = usage_hours.total_us + excluded.total_us"
+)
+SHRINK_LEASE = 'UPDATE leases SET amount = amount - ? WHERE life = ? AND scope = ? AND kind = ? AND "window" = ?'
+
+_HOUR_NS = 3_600_000_000_000
+# Beyond these a number is no count but a defect, and a sum of them must not stop the rows behind it.
+_MOST_TOKENS = 10**12
+_MOST_NANO = 10**16
+
+
+def call_row(record: Record, gateway: str, life: str) -> tuple[Value, ...]:
+    """The values of ADD_CALL."""
+    usage = record.usage
+    return (
+        record.id,
+        record.at_ns,
+        record.at_ns + record.total_us * 1000,
+        record.operation,
+        record.status,
+        record.end,
+        _text(record.key),
+        _text(record.name),
+        _text(record.project),
+        _text(record.organisation),
+        _text(record.model),
+        _text(record.provider),
+        _text(record.target),
+        int(record.streamed),
+        int(record.demo),
+        record.total_us,
+        record.first_byte_us,
+        record.overhead_us,
+        _tokens(usage.input_tokens),
+        _tokens(usage.output_tokens),
+        _tokens(usage.cached_tokens),
+        _tokens(usage.reasoning_tokens),
+        _tokens(usage.cache_write_tokens),
+        _tokens(usage.audio_input_tokens),
+        _tokens(usage.audio_output_tokens),
+        int(usage.estimated),
+        _nano(record.cost),
+        _text(record.price),
+        _nano(record.held),
+        " ".join(record.flags),
+        _text(record.error),
+        _text(record.peer),
+        _text(record.client_request_id),
+        _text(record.upstream_request_id),
+        "\n".join(record.dropped).replace("\0", "\ufffd"),
+        gateway,
+        life,
+    )
+
+
+def attempt_rows(record: Record) -> Iterator[tuple[Value, ...]]:
+    """The values of ADD_ATTEMPT, for each attempt that failed."""
+    for number, one in enumerate(record.attempts, 1):
+        yield record.id, number, one.provider, _text(one.target), one.end, one.us
+
+
+class Sums:
+    """What many records add to the counters, each counter once; in one order everywhere, so that no two deadlock."""
+
+    def __init__(self) -> None:
+        self._nano: Counter[tuple[str, str]] = Counter()
+        self._calls: Counter[tuple[str, str]] = Counter()
+        self._tokens: Counter[tuple[str, str]] = Counter()
+        self._leased: Counter[tuple[str, str, str, str]] = Counter()
+        self._hours: dict[tuple[Value, ...], list[int]] = {}
+
+    def add(self, record: Record, life: str) -> None:
+        """One call more."""
+        usage = record.usage
+        cost = _nano(record.cost) or 0
+        come = _tokens(usage.input_tokens) or 0
+        gone = _tokens(usage.output_tokens) or 0
+        for scope in (record.key, record.project, record.organisation):
+            if scope is None:
+                continue
+            for kind, window in _windows(record.at_ns // 1_000_000_000):
+                self._nano[scope, window] += cost
+                self._calls[scope, window] += 1
+                self._tokens[scope, window] += come + gone
+                if cost and record.held is not None:
+                    self._leased[life, scope, kind, window] += cost
+        sums = self._hours.setdefault(_hour(record), [0] * 7)
+        cached = _tokens(usage.cached_tokens) or 0
+        is_unpriced = record.cost is None and record.provider is not None
+        for index, value in enumerate((1, is_unpriced, cost, come, gone, cached, record.total_us)):
+            sums[index] += value
+
+    def spend(self) -> Sequence[tuple[Value, ...]]:
+        """The values of ADD_SPEND."""
+        return [(*place, self._nano[place], calls, self._tokens[place]) for place, calls in sorted(self._calls.items())]
+
+    def leased(self) -> Sequence[tuple[Value, ...]]:
+        """The values of SHRINK_LEASE."""
+        return [(nano, *place) for place, nano in sorted(self._leased.items())]
+
+    def usage(self) -> Sequence[tuple[Value, ...]]:
+        """The values of ADD_USAGE."""
+        return [(*place, *sums) for place, sums in sorted(self._hours.items(), key=lambda item: str(item[0]))]
+
+
+def sums_of(records: Iterable[tuple[Record, str]]) -> Sums:
+    """The sums of records, each with the life it belongs to."""
+    sums = Sums()
+    for record, life in records:
+        sums.add(record, life)
+    return sums
+
+
+def _hour(record: Record) -> tuple[Value, ...]:
+    """Where a call is counted; a name that led nowhere is the client's own invention, and not a model."""
+    return (
+        record.at_ns // _HOUR_NS * _HOUR_NS,
+        _text(record.key) or "",
+        _text(record.project) or "",
+        _text(record.organisation) or "",
+        (_text(record.model) or "") if record.provider is not None else "",
+        _text(record.provider) or "",
+        record.status,
+    )
+
+
+@lru_cache(maxsize=64)
+def _windows(second: int) -> tuple[tuple[str, str], ...]:
+    day = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%d")
+    return (
+        (QuotaKind.USD_DAY.value, day),
+        (QuotaKind.USD_MONTH.value, day[:7]),
+        (QuotaKind.USD_TOTAL.value, "total"),
+    )
+
+
+def _text(text: str | None) -> str | None:
+    """A text that both databases can keep: PostgreSQL's have no NUL."""
+    return text if text is None or "\0" not in text else text.replace("\0", "\ufffd")
+
+
+def _tokens(count: int | None) -> int | None:
+    return None if count is None else min(max(count, 0), _MOST_TOKENS)
+
+
+def _nano(amount: int | None) -> int | None:
+    return None if amount is None else min(max(amount, 0), _MOST_NANO)

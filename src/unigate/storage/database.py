@@ -1,0 +1,76 @@
+"""What a database is to the rest of the keeper: whole transactions of static statements, on SQLite or PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+__all__ = ["PATIENCE", "Database", "Row", "Rows", "Value"]
+
+Value = str | int | bytes | None
+Row = Sequence[object]
+
+PATIENCE = 5.0
+"""Seconds that a transaction may wait for others, or for an answer, before it fails."""
+
+
+class Rows(Protocol):
+    """What runs statements inside one transaction; `?` stands for a value in both databases."""
+
+    def __call__(self, statement: str, values: Sequence[Value] = ()) -> Sequence[Row]:
+        """The rows of one statement. Raises StorageError."""
+        ...
+
+    def many(self, statement: str, rows: Iterable[Sequence[Value]]) -> Sequence[Row]:
+        """Runs one statement for each of many rows, fast; all that it returned. Raises StorageError."""
+        ...
+
+    def lock(self, name: str) -> None:
+        """Waits until no other transaction, on any machine, holds this name; held to the end. Raises StorageError."""
+        ...
+
+    def now_ns(self) -> int:
+        """The store's own time, which all gateways share: nanoseconds since 1970 UTC. Raises StorageError."""
+        ...
+
+
+class Database(Protocol):
+    """One open database; threads take turns, and nothing in it waits for ever."""
+
+    @property
+    def name(self) -> str:
+        """What people call it, without user or password."""
+        ...
+
+    def transaction(self, patience: float = PATIENCE) -> AbstractContextManager[Rows]:
+        """One transaction, kept whole or not at all. Raises StorageError for what the database cannot do."""
+        ...
+
+    def reading(self, patience: float = PATIENCE) -> AbstractContextManager[Rows]:
+        """One unchanging view of everything, for pages and exports; never in the way of a transaction."""
+        ...
+
+    def now_ns(self) -> int:
+        """The store's own time. Raises StorageError."""
+        ...
+
+    def version(self, run: Rows) -> int:
+        """How many steps of the schema were taken."""
+        ...
+
+    def step(self, run: Rows, text: str, number: int) -> None:
+        """Takes one more step of the schema, written in SQLite's words."""
+        ...
+
+    def tidy(self) -> None:
+        """What helps it to stay fast; called now and then. Raises StorageError."""
+        ...
+
+    def size(self) -> int:
+        """Bytes that our tables take. Raises StorageError."""
+        ...
+
+    def close(self) -> None:
+        """Gives files and connections back."""
+        ...

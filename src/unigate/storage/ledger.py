@@ -1,0 +1,181 @@
+"""The ledger: takes what was carried from the journals, each time as one transaction, and each call only once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from unigate.accounting.record import Body, Record
+from unigate.storage.call_rows import (
+    ADD_ATTEMPT,
+    ADD_CALL,
+    ADD_SPEND,
+    ADD_USAGE,
+    SHRINK_LEASE,
+    attempt_rows,
+    call_row,
+    sums_of,
+)
+from unigate.storage.database import Database, Rows
+
+__all__ = ["Batch", "Ledger", "OpenIntent", "Place", "Progress"]
+
+_ADOPT = (
+    "UPDATE journal_offsets SET gateway = ? WHERE gateway = ''",
+    "UPDATE open_intents SET gateway = ? WHERE gateway = ''",
+    "UPDATE log_marks SET gateway = ? WHERE gateway = ''",
+)
+_PLACES = "SELECT folder, segment, reached FROM journal_offsets WHERE gateway = ? ORDER BY folder"
+_INTENTS = "SELECT id, folder, entry FROM open_intents WHERE gateway = ?"
+_MARK = "SELECT mark FROM log_marks WHERE gateway = ?"
+_UNLOGGED_COUNT = "SELECT count(*) FROM unlogged WHERE gateway = ?"
+_UNLOGGED = "SELECT id, entry FROM unlogged WHERE gateway = ? ORDER BY id LIMIT ?"
+_SET_PLACE = (
+    "INSERT INTO journal_offsets (gateway, folder, segment, reached) VALUES (?, ?, ?, ?) "
+    "ON CONFLICT (gateway, folder) DO UPDATE SET segment = excluded.segment, reached = excluded.reached"
+)
+_DROP_PLACE = "DELETE FROM journal_offsets WHERE gateway = ? AND folder = ?"
+_SET_INTENT = (
+    "INSERT INTO open_intents (gateway, folder, id, entry) VALUES (?, ?, ?, ?) "
+    "ON CONFLICT (gateway, folder, id) DO UPDATE SET entry = excluded.entry"
+)
+_DROP_INTENT = "DELETE FROM open_intents WHERE gateway = ? AND folder = ? AND id = ?"
+_SET_MARK = (
+    "INSERT INTO log_marks (gateway, mark) VALUES (?, ?) ON CONFLICT (gateway) DO UPDATE SET mark = excluded.mark"
+)
+_OWE_LINE = "INSERT INTO unlogged (gateway, id, entry) VALUES (?, ?, ?) ON CONFLICT (gateway, id) DO NOTHING"
+_DROP_LINE = "DELETE FROM unlogged WHERE gateway = ? AND id = ?"
+_END_LEASES = "DELETE FROM leases WHERE life = ?"
+_END_LIFE = "DELETE FROM lives WHERE life = ?"
+_SEEN = "INSERT INTO gateways (id, seen_ns) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET seen_ns = excluded.seen_ns"
+# What is limited by the minute or at once comes back by itself; money stays reserved, its journal may hold spend.
+_SWEEP = (
+    "DELETE FROM leases WHERE kind IN ('requests', 'tokens', 'slots') AND life IN (SELECT life FROM lives "
+    "WHERE gateway IN (SELECT id FROM gateways WHERE seen_ns < ?))"
+)
+_UNSEEN_NS = 60_000_000_000
+
+
+class Place(msgspec.Struct, frozen=True, array_like=True):
+    """How far a life's journal was carried: all older segments, and this one up to `offset`."""
+
+    folder: str
+    segment: str
+    offset: int
+
+
+class OpenIntent(msgspec.Struct, frozen=True, array_like=True):
+    """An attempt without a record yet: its call's id, the life that wrote it, and the entry's bytes."""
+
+    id: str
+    folder: str
+    entry: bytes
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a keeper goes on: `mark` is how far the log got, in its own words, `unlogged` the lines it still lacks."""
+
+    places: Sequence[Place] = ()
+    opened: Sequence[OpenIntent] = ()
+    mark: str = ""
+    unlogged: int = 0
+
+
+@dataclass(slots=True)
+class Batch:
+    """What one turn carried; grows until it is kept."""
+
+    places: dict[str, Place] = field(default_factory=dict[str, Place])
+    records: list[tuple[Record, str]] = field(default_factory=list[tuple[Record, str]])
+    # What was said in calls, each with the life whose folder may have its side file.
+    bodies: list[tuple[Body, str]] = field(default_factory=list[tuple[Body, str]])
+    opened: dict[tuple[str, str], OpenIntent] = field(default_factory=dict[tuple[str, str], OpenIntent])
+    closed: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    # Lives that are over, and those whose journal is gone from the disk.
+    ended: list[str] = field(default_factory=list[str])
+    gone: list[str] = field(default_factory=list[str])
+    # Records that the log did not take, by id.
+    unlogged: list[tuple[str, bytes]] = field(default_factory=list[tuple[str, bytes]])
+    mark: str | None = None
+
+    def is_empty(self) -> bool:
+        """Whether there is nothing to keep."""
+        return not (self.places or self.records or self.ended or self.gone or self.closed)
+
+
+class Ledger:
+    """One gateway's side of the books. Blocking; each method is one transaction. Raises StorageError."""
+
+    def __init__(self, database: Database, gateway: str) -> None:
+        self._database = database
+        self.gateway = gateway
+
+    def progress(self) -> Progress:
+        """All that is left of earlier turns."""
+        mine = (self.gateway,)
+        with self._database.transaction() as run:
+            for statement in _ADOPT:
+                run(statement, mine)
+            marks = run(_MARK, mine)
+            return Progress(
+                places=msgspec.convert(run(_PLACES, mine), list[Place]),
+                opened=msgspec.convert(run(_INTENTS, mine), list[OpenIntent]),
+                mark=str(marks[0][0]) if marks else "",
+                unlogged=int(str(run(_UNLOGGED_COUNT, mine)[0][0])),
+            )
+
+    def keep(self, batch: Batch) -> None:
+        """Rows, counters, leases and places together; calls that are known already count for nothing."""
+        mine = self.gateway
+        with self._database.transaction() as run:
+            if batch.records:
+                self._add_records(run, batch.records)
+            _many(run, _DROP_INTENT, ((mine, *one) for one in batch.closed))
+            _many(run, _SET_INTENT, ((mine, one.folder, one.id, one.entry) for one in batch.opened.values()))
+            _many(run, _OWE_LINE, ((mine, *one) for one in batch.unlogged))
+            _many(run, _SET_PLACE, ((mine, one.folder, one.segment, one.offset) for one in batch.places.values()))
+            _many(run, _END_LEASES, ((life,) for life in batch.ended))
+            _many(run, _END_LIFE, ((life,) for life in batch.ended))
+            _many(run, _DROP_PLACE, ((mine, life) for life in batch.gone))
+            if batch.mark is not None:
+                run(_SET_MARK, (mine, batch.mark))
+
+    def _add_records(self, run: Rows, records: Sequence[tuple[Record, str]]) -> None:
+        added = run.many(ADD_CALL, (call_row(record, self.gateway, life) for record, life in records))
+        ids = {str(row[0]) for row in added}
+        fresh: list[tuple[Record, str]] = []
+        for record, life in records:  # an id that came twice counts once
+            if record.id in ids:
+                ids.discard(record.id)
+                fresh.append((record, life))
+        _many(run, ADD_ATTEMPT, (row for record, _ in fresh for row in attempt_rows(record)))
+        sums = sums_of(fresh)
+        _many(run, ADD_SPEND, sums.spend())
+        _many(run, ADD_USAGE, sums.usage())
+        _many(run, SHRINK_LEASE, sums.leased())
+
+    def unlogged(self, most: int) -> Sequence[tuple[str, bytes]]:
+        """Records that the log still lacks."""
+        with self._database.transaction() as run:
+            return msgspec.convert(run(_UNLOGGED, (self.gateway, most)), list[tuple[str, bytes]])
+
+    def logged(self, ids: Iterable[str], mark: str) -> None:
+        """The log has them now, and is as long as `mark` says."""
+        with self._database.transaction() as run:
+            _many(run, _DROP_LINE, ((self.gateway, id) for id in ids))
+            run(_SET_MARK, (self.gateway, mark))
+
+    def show_life(self) -> None:
+        """Says that this gateway lives; what gateways unseen for a minute had of rates and slots is free again."""
+        with self._database.transaction() as run:
+            now = run.now_ns()
+            run(_SEEN, (self.gateway, now))
+            run(_SWEEP, (now - _UNSEEN_NS,))
+
+
+def _many(run: Rows, statement: str, rows: Iterable[Sequence[str | int | bytes | None]]) -> None:
+    listed = list(rows)
+    if listed:
+        run.many(statement, listed)
