@@ -41,6 +41,7 @@ LAYERS: dict[str, int] = {
     "manners": 4,
     "config_nodes": 4,
     "config_shape": 4,
+    "config_prices": 4,
     "config_checks": 4,
     "config_judge": 4,
     "config_tenants": 4,

@@ -14,13 +14,16 @@ from unigate.secret import Secret
 from unigate.target import Timeouts
 
 __all__ = [
+    "BudgetSettings",
     "Config",
     "KeySettings",
     "LimitSettings",
     "LogSettings",
     "OrganisationSettings",
+    "PriceSettings",
     "ProjectSettings",
     "ProviderSettings",
+    "RateSettings",
     "RouteSettings",
     "ServerSettings",
     "TargetSettings",
@@ -83,6 +86,7 @@ class ProviderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     headers: Annotated[dict[str, str], Meta(description="Fixed headers added to each request.")] = {}
     timeouts: Annotated[Timeouts, Meta(description="Deadlines in seconds.")] = Timeouts()
     max_connections: Annotated[int, Meta(ge=1, description="Connections to keep open at most.")] = 10_000
+    prices: Annotated[str | None, Meta(description="Section of the price table, in place of the row's.")] = None
 
 
 class TargetSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -153,6 +157,44 @@ class KeySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = "metadata"
 
 
+_Rate = Annotated[float, Meta(ge=0, le=1_000_000)]
+_Tokens = Annotated[int, Meta(ge=1, le=1_000_000_000)]
+
+
+class RateSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """US dollars for a million tokens; what is left out costs what the input, or the output, costs."""
+
+    input: Annotated[_Rate, Meta(description="Tokens in.")]
+    output: Annotated[_Rate, Meta(description="Tokens out.")]
+    cached: Annotated[_Rate | None, Meta(description="Tokens in that were read from a cache.")] = None
+    cache_write: Annotated[_Rate | None, Meta(description="Tokens in that were written to a cache.")] = None
+    cache_write_hour: Annotated[_Rate | None, Meta(description="The same, to be kept for an hour.")] = None
+    audio_input: Annotated[_Rate | None, Meta(description="Tokens in that are sound.")] = None
+    audio_output: Annotated[_Rate | None, Meta(description="Tokens out that are sound.")] = None
+    reasoning: Annotated[_Rate | None, Meta(description="Tokens out that were thought and not said.")] = None
+
+
+class PriceSettings(RateSettings, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a model costs, in place of the price table's word."""
+
+    long_from: Annotated[
+        _Tokens | None, Meta(description="From this many tokens in, all of a call costs the `long` rates.")
+    ] = None
+    long: Annotated[RateSettings | None, Meta(description="Rates of a call with a long input.")] = None
+    per_call: Annotated[_Rate, Meta(description="US dollars for each call.")] = 0.0
+    context: Annotated[_Tokens | None, Meta(description="Tokens in, at most.")] = None
+    max_output: Annotated[_Tokens | None, Meta(description="Tokens out, at most.")] = None
+
+
+class BudgetSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How budgets are kept."""
+
+    unpriced_call_usd: Annotated[
+        _Dollars | None,
+        Meta(description="US dollars to hold for a call whose price is unknown; refused if left out."),
+    ] = None
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The whole file."""
 
@@ -163,4 +205,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     organisations: dict[str, OrganisationSettings] = {}
     projects: dict[str, ProjectSettings] = {}
     keys: tuple[KeySettings, ...] = ()
+    prices: Annotated[
+        dict[str, PriceSettings], Meta(description="What models cost, by `provider/model`, where `*` is anything.")
+    ] = {}
+    budgets: BudgetSettings = BudgetSettings()
     log: LogSettings = LogSettings()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from unigate.accounting.prices import PriceTable, own_prices, parse_prices
 from unigate.config import Config, RouteSettings
 from unigate.config_checks import loops
 from unigate.config_judge import judge
@@ -18,7 +19,7 @@ from unigate.routing.table import Table, TableError, build_provider, parse_table
 from unigate.snapshot import RouteEntry, Settings
 from unigate.target import Provider
 
-__all__ = ["json_schema", "load_config", "load_table", "read_config", "resolve"]
+__all__ = ["json_schema", "load_config", "load_prices", "load_table", "read_config", "resolve"]
 
 _REFERENCE = {"type": "string", "pattern": r"^\$\{[A-Za-z_][A-Za-z0-9_]*(:-[^}]*)?\}$"}
 
@@ -27,6 +28,11 @@ def load_table() -> Table:
     """The provider table that comes with the package."""
     text = resources.files("unigate.routing").joinpath("providers.yaml").read_text("utf-8")
     return parse_table(plain(parse_nodes(text, Problems("providers.yaml"))))
+
+
+def load_prices() -> PriceTable:
+    """The table of prices that comes with the package."""
+    return parse_prices(resources.files("unigate.accounting").joinpath("prices.json").read_bytes())
 
 
 def read_config(path: Path, environment: Mapping[str, str]) -> Config:
@@ -81,6 +87,8 @@ def resolve(config: Config, table: Table, *, data: str, logs: str, log_level: st
         logs=logs,
         log_level=log_level,
         log=config.log,
+        prices=load_prices().with_own(own_prices(config.prices)).only(providers),
+        budgets=config.budgets,
     )
 
 

@@ -8,6 +8,7 @@ from functools import partial
 
 from unigate.admission.addresses import network_fault
 from unigate.config import (
+    BudgetSettings,
     Config,
     LogSettings,
     ProviderSettings,
@@ -25,6 +26,7 @@ from unigate.config_checks import (
     origin_fault,
 )
 from unigate.config_nodes import Fields, Items, Leaf, Problems, plain
+from unigate.config_prices import judge_prices
 from unigate.config_shape import check_names, part
 from unigate.config_tenants import judge_keys, judge_organisations, judge_projects
 from unigate.dialects.table import DIALECTS
@@ -49,6 +51,8 @@ def judge(root: Fields, table: Table, problems: Problems) -> Config:
         organisations=dict(judge_organisations(organisations, problems)),
         projects=dict(judge_projects(projects, list(organisations.entries), problems)),
         keys=tuple(judge_keys(root.entries.get("keys"), list(projects.entries), problems)),
+        prices=dict(judge_prices(_section(root, "prices", problems), list(section.entries), problems)),
+        budgets=part(_section(root, "budgets", problems), BudgetSettings, "budgets", problems) or BudgetSettings(),
         log=part(_section(root, "log", problems), LogSettings, "log", problems) or LogSettings(),
     )
 

@@ -9,6 +9,7 @@ import socket
 import msgspec
 
 from unigate.local import Local
+from unigate.price import Price, Rates
 from unigate.routing.catalog import Demo
 from unigate.secret import Secret
 from unigate.target import Endpoint, Provider, Target, Timeouts
@@ -17,6 +18,8 @@ __all__ = ["DemoChild", "DemoPlan", "is_loopback", "plan_demo"]
 
 # A child may still be loading while the first request is there already.
 _TIMEOUTS = Timeouts(connect=20.0, first_byte=300.0, idle=120.0, total=900.0)
+# Nobody sends a bill for it.
+_PRICE = Price(rates=Rates(input=0, output=0), version="demo")
 _ALL = (
     "openai.chat",
     "openai.completions",
@@ -56,13 +59,13 @@ def plan_demo(local: Local) -> DemoPlan:
     if local.chat:
         chat = _child("chat-model", "unigate.local.chat")
         children.append(chat)
-        target = Target(_provider(chat), local.chat_model)
+        target = Target(_provider(chat), local.chat_model, 1, _PRICE)
         by_dialect |= {"openai.chat": target, "openai.completions": target}
     if local.embed:
         embed = _child("embedding-model", "unigate.local.embed")
         children.append(embed)
-        by_dialect["openai.embeddings"] = Target(_provider(embed), local.embed_model)
-    demo = Demo(by_dialect, Target(_provider(script), "unigate-demo"))
+        by_dialect["openai.embeddings"] = Target(_provider(embed), local.embed_model, 1, _PRICE)
+    demo = Demo(by_dialect, Target(_provider(script), "unigate-demo", 1, _PRICE))
     return DemoPlan(tuple(children), demo, local.chat_model if local.chat else None)
 
 

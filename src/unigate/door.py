@@ -11,6 +11,7 @@ import signal
 import socket
 from pathlib import Path
 
+from unigate.accounting.prices import day_of
 from unigate.clock import wall
 from unigate.errors import StorageError
 from unigate.flusher import Flusher
@@ -41,7 +42,7 @@ class Door:
         settings = birth.settings
         data = Path(settings.data)
         self._file = SnapshotFile(data / "snapshot.json")
-        self._snapshot = build_snapshot(settings, self._read_stored() or Stored())
+        self._snapshot = build_snapshot(settings, self._read_stored() or Stored(), wall())
         life = secrets.token_hex(4)
         self._journal = Journal(data / "journal" / f"{birth.name}-{life}")
         self._flusher = Flusher(self._journal, 1.0)
@@ -102,12 +103,16 @@ class Door:
         self._journal.close()
 
     async def _follow_changes(self) -> None:
+        day = day_of(wall())
         while True:
             await asyncio.sleep(_LOOK_FOR_CHANGES)
+            if (today := day_of(wall())) != day:
+                day = today
+                self._file.forget()  # a price may begin today
             self._api.is_current = self._file.is_current(self._loop.time())
             stored = self._read_stored()
             if stored is not None:
-                self._snapshot = build_snapshot(self._birth.settings, stored)
+                self._snapshot = build_snapshot(self._birth.settings, stored, wall())
                 log.debug("snapshot.swapped version=%d", stored.version)
 
 

@@ -17,6 +17,8 @@ class Rates(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     output: int
     cached: int | None = None
     cache_write: int | None = None
+    # Writing what shall be kept for an hour; None is as any other writing.
+    cache_write_hour: int | None = None
     audio_input: int | None = None
     audio_output: int | None = None
     reasoning: int | None = None

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 
 import msgspec
 
+from unigate.accounting.prices import PriceTable
 from unigate.admission.guard import KeyGuard
 from unigate.admission.keys import Keyring
 from unigate.call import Caller
-from unigate.config import LogSettings, ServerSettings
+from unigate.config import BudgetSettings, LogSettings, ServerSettings
+from unigate.price import Price
 from unigate.routing.catalog import Catalog, Demo, Route
 from unigate.secret import Secret
 from unigate.target import Provider, Target
@@ -84,6 +86,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     logs: str = "logs"
     log_level: str = "info"
     log: LogSettings = LogSettings()
+    prices: PriceTable = PriceTable()
+    budgets: BudgetSettings = BudgetSettings()
 
 
 class Stored(msgspec.Struct, frozen=True):
@@ -104,14 +108,21 @@ class Snapshot(msgspec.Struct, frozen=True):
     version: int = 0
 
 
-def build_snapshot(settings: Settings, stored: Stored) -> Snapshot:
-    """The snapshot of a configuration and what the keeper stored last."""
+def build_snapshot(settings: Settings, stored: Stored, at_ns: int = 0) -> Snapshot:
+    """The snapshot of a configuration and what the keeper stored last, with the prices of that day in UTC."""
+
+    def price_of(provider: Provider, model: str) -> Price | None:
+        return settings.prices.find(provider, model, at_ns)
+
     providers = {provider.name: provider for provider in settings.providers}
     routes = {
         entry.name: Route(
             entry.name,
             entry.policy,
-            tuple(Target(providers[provider], model, weight) for provider, model, weight in entry.targets),
+            tuple(
+                Target(providers[provider], model, weight, price_of(providers[provider], model))
+                for provider, model, weight in entry.targets
+            ),
         )
         for entry in settings.routes
     }
@@ -119,7 +130,9 @@ def build_snapshot(settings: Settings, stored: Stored) -> Snapshot:
     groups = {entry.id: entry for entry in (*stored.organisations, *settings.organisations)}
     projects = {entry.id: entry for entry in (*stored.projects, *settings.projects)}
     return Snapshot(
-        _keyring(settings, stored, projects, groups), Catalog(providers, routes, lists, settings.demo), stored.version
+        _keyring(settings, stored, projects, groups),
+        Catalog(providers, routes, lists, settings.demo, price_of),
+        stored.version,
     )
 
 

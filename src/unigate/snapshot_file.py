@@ -40,6 +40,10 @@ class SnapshotFile:
         self._seen = mark
         return stored
 
+    def forget(self) -> None:
+        """What the file holds counts as changed at the next reading."""
+        self._seen = None
+
     def tell_current(self) -> None:
         """Says that the content is what the database has now. Raises StorageError."""
         try:

@@ -79,6 +79,8 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     max_connections: int = 10_000
     # A child of ours may still be loading its model: a refused connection is tried again until the connect deadline.
     patient: bool = False
+    # Which section of the table of prices its models are in; empty: none.
+    prices: str = ""
 
     def endpoint(self, dialect: str) -> Endpoint | None:
         """The address where a dialect is spoken; `openai.audio` stands for all of `openai.audio.…` it does not name.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from random import Random
 
 import msgspec
@@ -10,6 +10,7 @@ import msgspec
 from unigate.dialects.dialect import Dialect
 from unigate.dialects.table import DIALECTS, dialect_for
 from unigate.errors import Refusal
+from unigate.price import Price
 from unigate.routing.policies import POLICIES
 from unigate.routing.table import nearest
 from unigate.target import Provider, Target
@@ -17,7 +18,7 @@ from unigate.target import Provider, Target
 _MOST_REMEMBERED = 4096
 _WHERE = "GET /v1/models lists the names."
 
-__all__ = ["Catalog", "Demo", "Model", "Route", "Way"]
+__all__ = ["Catalog", "Demo", "Model", "PriceOf", "Route", "Way"]
 
 _CHAT = DIALECTS["openai.chat"]
 
@@ -56,10 +57,21 @@ class Demo(msgspec.Struct, frozen=True):
         """The one way of a demo call; every format that can be translated ends at the same model."""
         spoken = _CHAT if dialect.client is not None else self._kin(dialect)
         local = self.by_dialect.get(spoken.name)
-        return Way(local if local is not None and not has_tools else Target(self.script.provider, name), spoken)
+        return Way(local if local is not None and not has_tools else self._scripted(name), spoken)
+
+    def _scripted(self, name: str) -> Target:
+        return Target(self.script.provider, name, 1, self.script.price)
 
     def _kin(self, dialect: Dialect) -> Dialect:
         return dialect_for(self.script.provider, dialect) or dialect
+
+
+PriceOf = Callable[[Provider, str], Price | None]
+"""What a model costs at a provider, as long as the catalog lives."""
+
+
+def _unknown(provider: Provider, model: str) -> None:
+    return None
 
 
 class Catalog:
@@ -71,9 +83,11 @@ class Catalog:
         routes: Mapping[str, Route],
         lists: Mapping[str, tuple[str, ...]],
         demo: Demo | None = None,
+        price_of: PriceOf = _unknown,
     ) -> None:
         self.providers = providers
         self.demo = demo
+        self._price_of = price_of
         self._routes = routes
         self._lists = lists
         self._owners = _owners(lists)
@@ -110,13 +124,16 @@ class Catalog:
     def _lone_target(self, name: str) -> Target:
         first, slash, rest = name.partition("/")
         if slash and rest and first in self.providers:
-            return Target(self.providers[first], rest)
+            return self._target(self.providers[first], rest)
         owners = self._owners.get(name, ())
         if len(owners) == 1:
-            return Target(self.providers[owners[0]], name)
+            return self._target(self.providers[owners[0]], name)
         if len(self.providers) == 1:
-            return Target(next(iter(self.providers.values())), name)
+            return self._target(next(iter(self.providers.values())), name)
         raise self.unknown(name)
+
+    def _target(self, provider: Provider, model: str) -> Target:
+        return Target(provider, model, 1, self._price_of(provider, model))
 
     def unknown(self, name: str) -> Refusal:
         """The 404 for a name nothing answers to."""

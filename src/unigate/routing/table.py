@@ -89,6 +89,8 @@ class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     set: dict[str, str | int | float | bool] = {}
     quirks: Quirks = Quirks()
     stream_usage: bool = True
+    # The section of the table of prices where its models are.
+    prices: str = ""
     example: str | None = None
     local: bool = False
     discover: bool = True
@@ -140,12 +142,21 @@ def build_provider(name: str, settings: ProviderSettings, table: Table) -> Provi
         stream_usage=row.stream_usage,
         timeouts=settings.timeouts,
         max_connections=settings.max_connections,
+        prices=_prices(row, settings),
     )
 
 
 def schemes_of(auth: str | tuple[str, ...]) -> tuple[str, ...]:
     """The schemes of a place, the preferred one first."""
     return (auth,) if isinstance(auth, str) else auth
+
+
+def _prices(row: Row, settings: ProviderSettings) -> str:
+    """Where the prices are: another address than the row's may be anybody's, with prices of its own."""
+    if settings.prices is not None:
+        return settings.prices
+    is_elsewhere = row.base_url is not None and settings.base_url not in (None, row.base_url)
+    return "" if is_elsewhere else row.prices
 
 
 def _given(settings: ProviderSettings) -> dict[str, str]:
