@@ -445,6 +445,15 @@ def test_stalls_until_the_client_gives_up(port: int) -> None:
         assert (call["closed_by"], call["finished"]) == ("client", False)
 
 
+def test_a_paced_answer_is_finished_with_its_last_byte(port: int) -> None:
+    told = json.dumps(chat("script:tokens=1,pace=200,text=last", stream=True)).encode()
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {KEY}\r\n"
+    with closing(socket.create_connection(("127.0.0.1", port), 5)) as sock:
+        sock.sendall(f"{head}content-length: {len(told)}\r\n\r\n".encode() + told)
+        everything(sock, until=b"\r\n0\r\n\r\n")
+    assert last_call(port, "script:tokens=1,pace=200,text=last")["closed_by"] is None
+
+
 def test_pace_and_latency(port: int) -> None:
     begun = time.monotonic()
     told = stream(port, "tokens=4,pace=20,latency=50")

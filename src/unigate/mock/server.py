@@ -41,8 +41,8 @@ class Connection(asyncio.Protocol):
     """One client connection: reads requests in order and carries out one plan at a time."""
 
     __slots__ = (
-        "_body", "_call", "_desk", "_fault", "_headers", "_local", "_parser", "_paused", "_peer", "_plan", "_queue",
-        "_size", "_steps", "_transport", "_url", "_waiting", "_wheel",
+        "_ahead", "_body", "_call", "_desk", "_fault", "_headers", "_local", "_parser", "_paused", "_peer", "_plan",
+        "_queue", "_size", "_steps", "_transport", "_url", "_waiting", "_wheel",
     )  # fmt: skip
 
     def __init__(self, desk: Desk, wheel: Wheel, fault: str) -> None:
@@ -58,6 +58,7 @@ class Connection(asyncio.Protocol):
         self._queue: deque[Request] | None = None
         self._plan: Plan | None = None
         self._steps: Steps | None = None
+        self._ahead: Step | None = None
         self._call: Call | None = None
         self._paused = self._waiting = False
         self._local = False
@@ -219,7 +220,7 @@ class Connection(asyncio.Protocol):
         size = 0
         # A transport that is closing swallows bytes and never pauses again.
         while not self._paused and not transport.is_closing():
-            step = next(steps, None)
+            step, self._ahead = self._ahead or next(steps, None), None
             if step is None:
                 self._write(together)
                 self._finish(plan)
@@ -233,8 +234,11 @@ class Connection(asyncio.Protocol):
                 return
             if plan.script.pace or plan.script.split:
                 self._write(together)
-                self._wait(max(1, plan.script.pace)) if plan.script.pace else self._soon()
-                return
+                together, size = [], 0
+                self._ahead = next(steps, None)
+                if self._ahead is not None:  # after the last one there is nothing to wait for: the answer is out
+                    self._wait(max(1, plan.script.pace)) if plan.script.pace else self._soon()
+                    return
             if size >= JOIN:
                 self._write(together)
                 together, size = [], 0
