@@ -64,7 +64,9 @@ def free_port() -> int:
 
 def clean_environment(**more: str) -> dict[str, str]:
     """The environment without providers' keys and proxies, so that a developer's own settings change nothing."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "VIRTUAL_ENV") if name in os.environ}
+    kept = {
+        name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "VIRTUAL_ENV", "PYTHONPATH") if name in os.environ
+    }
     return {**kept, "LANG": "C.UTF-8", **more}
 
 
