@@ -20,7 +20,8 @@ __all__ = ["Alternation", "Turn", "alternating"]
 
 W = TypeVar("W")
 
-_INSTRUCTIONS = (Role.SYSTEM, Role.DEVELOPER)
+_INSTRUCTIONS = frozenset({Role.SYSTEM, Role.DEVELOPER})
+_ASSISTANT = Role.ASSISTANT
 _WORDS = (Text, Refused)
 
 
@@ -84,9 +85,9 @@ def _opened(messages: tuple[Message, ...]) -> tuple[Message, ...]:
     if not messages:
         return messages
     last = messages[-1]
-    if last.role is Role.ASSISTANT and last.blocks and isinstance(last.blocks[-1], Text):
+    if last.role == _ASSISTANT and last.blocks and isinstance(last.blocks[-1], Text):
         text = msgspec.structs.replace(last.blocks[-1], text=last.blocks[-1].text.rstrip())
         return (*messages[:-1], msgspec.structs.replace(last, blocks=(*last.blocks[:-1], text)))
-    if all(message.role in _INSTRUCTIONS for message in messages):
+    if last.role in _INSTRUCTIONS and all(message.role in _INSTRUCTIONS for message in messages):
         return (*messages[:-1], msgspec.structs.replace(last, role=Role.USER))
     return messages

@@ -19,7 +19,7 @@ from unigate.dialects.losses import Losses
 from unigate.parts import Part
 from unigate.wire.typed import TypedDecoder
 
-__all__ = ["Thoughts", "samplers_for", "thinking_field", "thinks_first", "thoughts_for"]
+__all__ = ["Thoughts", "samplers_for", "thinking_field", "thoughts_for"]
 
 W = TypeVar("W")
 
@@ -27,6 +27,9 @@ _LEAST = 1024
 # What every model that takes a budget can answer at length.
 _ROOMY = 32_000
 _LOWEST_TOP_P = 0.95
+
+# Under names of the module: an enumeration's members are slow to look up.
+_TEMPERATURE, _TOP_P, _TOP_K = Part.TEMPERATURE, Part.TOP_P, Part.TOP_K
 
 _temperature = TypedDecoder(float, "temperature")
 _top_p = TypedDecoder(float, "top_p")
@@ -48,7 +51,7 @@ class Thoughts(msgspec.Struct, frozen=True):
         return self.budget is not None or self.is_adaptive
 
 
-def thinks_first(turns: Iterable[Turn[W]]) -> bool:
+def _may_think(turns: Iterable[Turn[W]]) -> bool:
     """Whether a budget for thinking may be set: not in a round of tools that began without thoughts.
 
     https://platform.claude.com/docs/en/build-with-claude/extended-thinking#preserving-thinking-blocks
@@ -71,12 +74,13 @@ def thinking_field(thoughts: Thoughts, *, is_shown: bool | None) -> dict[str, ob
     return {"type": "adaptive", "display": "summarized" if is_shown else "omitted"}
 
 
-def thoughts_for(ask: Ask, generation: Generation, most: int, *, may_think: bool, losses: Losses) -> Thoughts:
+def thoughts_for(ask: Ask, generation: Generation, most: int, *, turns: Iterable[Turn[W]], losses: Losses) -> Thoughts:
     """What to ask for; `most` is the limit where the client set none. Raises Refusal (422) through the losses."""
     limit = ask.max_tokens if ask.max_tokens is not None else most
     plain = Thoughts(limit)
     if ask.effort is None and ask.thinking_budget is None:
         return plain
+    may_think = _may_think(turns)
     part = Part.THINKING_BUDGET if ask.effort is None else Part.EFFORT
     budget = _budget(ask)
     if budget == 0:
@@ -119,22 +123,23 @@ _WORDS = {"minimal": "low", "low": "low", "medium": "medium", "high": "high"}
 def samplers_for(ask: Ask, generation: Generation, losses: Losses, *, thinks: bool) -> dict[Part, float | msgspec.Raw]:
     """Temperature, top_p and top_k as far as the model takes them; its own default of 1 needs no saying."""
     found: dict[Part, float | msgspec.Raw] = {}
-    if Part.TEMPERATURE in ask.settings:
-        temperature = _temperature.decode(ask.settings[Part.TEMPERATURE])[0]
+    settings = ask.settings
+    if _TEMPERATURE in settings:
+        temperature = _temperature.decode(settings[_TEMPERATURE])[0]
         if temperature > 1 or (temperature != 1 and (thinks or not generation.samplers)):
-            losses.cannot(Part.TEMPERATURE)
+            losses.cannot(_TEMPERATURE)
         elif generation.samplers:
-            found[Part.TEMPERATURE] = temperature
-    if Part.TOP_P in ask.settings:
-        top_p = _top_p.decode(ask.settings[Part.TOP_P])[0]
+            found[_TEMPERATURE] = temperature
+    if _TOP_P in settings:
+        top_p = _top_p.decode(settings[_TOP_P])[0]
         is_one_too_many = generation.samplers - len(found) < 1
         if top_p != 1 and (is_one_too_many or (thinks and top_p < _LOWEST_TOP_P)):
-            losses.cannot(Part.TOP_P)
+            losses.cannot(_TOP_P)
         elif not is_one_too_many:
-            found[Part.TOP_P] = top_p
-    if Part.TOP_K in ask.settings:
+            found[_TOP_P] = top_p
+    if _TOP_K in settings:
         if thinks or not generation.samplers:
-            losses.cannot(Part.TOP_K)
+            losses.cannot(_TOP_K)
         else:
-            found[Part.TOP_K] = ask.settings[Part.TOP_K]
+            found[_TOP_K] = settings[_TOP_K]
     return found

@@ -59,6 +59,6 @@ def usage_of(counts: Counts | None) -> Usage | None:
     beside = (counts.total_tokens or 0) - (inputs or 0) - (outputs or 0)
     if beside > 0 and inputs is not None and outputs is not None and reasoning in (None, beside):
         outputs, reasoning = outputs + beside, beside
-    caches = (fed.cached_tokens, counts.prompt_cache_hit_tokens, counts.num_cached_tokens)
-    cached = next((count for count in caches if count is not None), None)
+    cached = fed.cached_tokens if fed.cached_tokens is not None else counts.prompt_cache_hit_tokens
+    cached = cached if cached is not None else counts.num_cached_tokens
     return Usage(inputs, outputs, cached, reasoning, False, fed.cache_write_tokens, fed.audio_tokens, made.audio_tokens)

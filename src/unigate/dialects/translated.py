@@ -19,6 +19,7 @@ __all__ = ["Translated"]
 
 # Each unknown one is noted by name; whoever makes up thousands keeps the door busy for nothing.
 _MOST_FIELDS = 500
+_NO_TOOLS: frozenset[str] = frozenset()
 _LARGEST_WHOLE = 64 * 1024 * 1024
 # A client's flags for features of its own provider, which mean nothing to another.
 _FLAGS = ((b"anthropic-beta", "anthropic-beta"), (b"openai-beta", "openai-beta"))
@@ -140,12 +141,13 @@ class Translated:
 
 
 def _asked(ask: Ask, call: Call, target: Target) -> Asked:
+    tools = ask.tools
     return Asked(
         call.id,
         target.model,
         call.started_ns // 1_000_000_000,
-        frozenset(tool.name for tool in ask.tools if tool.custom) if ask.tools else frozenset(),
+        frozenset(tool.name for tool in tools if tool.custom) if tools else _NO_TOOLS,
         call.wants_usage,
-        {tool.name: tool.space for tool in ask.tools if tool.space is not None},
+        {tool.name: tool.space for tool in tools if tool.space is not None} if tools else {},
         ask.echo,
     )

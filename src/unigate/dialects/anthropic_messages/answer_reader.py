@@ -112,7 +112,7 @@ class MessagesReader:
         whole = decode_whole(content)
         if whole.content is None:
             raise fault_in(content)
-        blocks: list[Block] = [block_of(raw, self._spare_id(index)) for index, raw in enumerate(whole.content)]
+        blocks: list[Block] = [block_of(raw, self._asked.id, index) for index, raw in enumerate(whole.content)]
         if whole.stop_details is not None and whole.stop_details.explanation:
             blocks.append(Refused(whole.stop_details.explanation))
         self._seen = len(blocks)
@@ -120,9 +120,6 @@ class MessagesReader:
         has_calls = any(isinstance(block, ToolUse) for block in blocks)
         reason = reason_of(whole.stop_reason, has_calls=has_calls)
         return Answer(whole.id or "", whole.model or "", tuple(blocks), reason, whole.stop_sequence, self.usage)
-
-    def _spare_id(self, index: int) -> str:
-        return f"call_{self._asked.id[-12:]}{index}"
 
     # --- one event
 
@@ -164,7 +161,7 @@ class MessagesReader:
     # --- blocks
 
     def _open_block(self, at: int, raw: msgspec.Raw, found: list[Event]) -> None:
-        block = block_of(raw, self._spare_id(self._index))
+        block = block_of(raw, self._asked.id, self._index)
         growing = self._growing[at] = _Growing(self._index, block, raw.copy())
         if isinstance(block, Foreign):
             return

@@ -57,6 +57,7 @@ _END = (
     b'"stop_details":%b},"usage":%b}\n\nevent: message_stop\ndata: {"type":"message_stop"}\n\n'
 )
 _NO_ENDING = (b"null", b"null", b"null")
+_STOPPED = (b'"end_turn"', b"null", b"null")
 _AFTER_DELTA = b"}}\n\n"
 _THOUGHT = b'{"type":"thinking","thinking":"","signature":""}'
 _TEXT = b'text_delta","text'
@@ -148,15 +149,13 @@ class MessagesWriter:
 
     def whole(self, answer: Answer) -> bytes:
         """See `AnswerWriter.whole`."""
-        blocks = _without_late_thoughts([block for block in answer.blocks if _is_known(block)])
-        content = [written for block in blocks if (written := _written(block)) is not None]
-        refusal = "".join(block.text for block in answer.blocks if isinstance(block, Refused))
+        content, refusal = _content(answer.blocks)
         ending = _ending(answer.reason, answer.stop_sequence, refusal)
-        return self._message(Begin(answer.id, answer.model), b"[" + b",".join(content) + b"]", ending, answer.usage)
+        return self._message(answer, content, ending, answer.usage)
 
-    def _message(self, begin: Begin, content: bytes, ending: tuple[bytes, bytes, bytes], usage: Usage) -> bytes:
-        id = begin.id or f"msg_{self._asked.id}"
-        model = begin.model or self._asked.model
+    def _message(self, told: Begin | Answer, content: bytes, ending: tuple[bytes, bytes, bytes], usage: Usage) -> bytes:
+        id = told.id or f"msg_{self._asked.id}"
+        model = told.model or self._asked.model
         return _MESSAGE % (_encode(id), _encode(model), content, *ending, written_usage(usage))
 
     def _take(self, event: Event, out: list[bytes]) -> None:
@@ -276,8 +275,20 @@ def _slot(signature: str, origin: str) -> str:
     return signature if origin == OWN else wrap(signature, origin)
 
 
+def _content(blocks: tuple[Block, ...]) -> tuple[bytes, str]:
+    """The blocks of a whole answer, most of which are one plain text, and the words of a refusal."""
+    only = blocks[0] if len(blocks) == 1 else None
+    if isinstance(only, Text) and not only.citations:
+        return b'[{"type":"text","text":%b}]' % _encode(only.text), ""
+    kept = _without_late_thoughts([block for block in blocks if _is_known(block)])
+    content = [written for block in kept if (written := _written(block)) is not None]
+    return b"[%b]" % b",".join(content), "".join(block.text for block in blocks if isinstance(block, Refused))
+
+
 def _ending(reason: Reason, sequence: str | None, refusal: str) -> tuple[bytes, bytes, bytes]:
     """Why an answer ended: the word, the sequence that ended it, and the words of a refusal."""
+    if reason is Reason.STOP and sequence is None and not refusal:
+        return _STOPPED
     word = "refusal" if refusal and reason is Reason.STOP else _REASONS[reason]
     details = {"type": "refusal", "category": None, "explanation": refusal} if refusal else None
     return _encode(word), _encode(sequence), _encode(details)

@@ -70,6 +70,8 @@ class Blocks:
 
     def write(self, block: Block, role: Role) -> list[Written]:
         """The block as a list of one, or of none where it cannot be said."""
+        if isinstance(block, Text):  # most are no more than that
+            return [TextBlock(block.text, cache_of(block.cache))]
         written = self._block(block, role)
         return [] if written is None else [written]
 

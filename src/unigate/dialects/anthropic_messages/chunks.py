@@ -115,8 +115,8 @@ def decode_whole(content: bytes) -> Whole:
     return whole
 
 
-def block_of(raw: msgspec.Raw, spare_id: str) -> Block:
-    """A block with all it holds; `spare_id` is for a call without an id. Raises Fault if it is no block."""
+def block_of(raw: msgspec.Raw, answer_id: str, index: int) -> Block:
+    """A block with all it holds; a call without an id is given one. Raises Fault if it is no block."""
     try:
         block = _content.decode(raw)
     except FAILURES as error:
@@ -133,7 +133,11 @@ def block_of(raw: msgspec.Raw, spare_id: str) -> Block:
             return Thinking("", block.data, OWN, redacted=True)
         case "tool_use":
             arguments = bytes(block.input).decode("utf-8", "replace")
-            return ToolUse(block.id or spare_id, block.name or "", "{}" if arguments == "null" else arguments)
+            return ToolUse(
+                block.id or f"call_{answer_id[-12:]}{index}",
+                block.name or "",
+                "{}" if arguments == "null" else arguments,
+            )
         case kind:
             # Copied: what it is a part of need not live as long.
             return Foreign(OWN, kind, raw.copy())

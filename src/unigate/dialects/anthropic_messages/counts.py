@@ -40,7 +40,8 @@ class _Counts(msgspec.Struct):
 
 
 _decoder = msgspec.json.Decoder(_Counts | None)
-_encode = msgspec.json.Encoder().encode
+_USAGE = b'{"input_tokens":%d,"cache_creation_input_tokens":%d,"cache_read_input_tokens":%d,"output_tokens":%d%b}'
+_THOUGHTS = b',"output_tokens_details":{"thinking_tokens":%d}'
 
 
 class Tally:
@@ -109,12 +110,6 @@ def _newer(told: int | None, before: int | None) -> int | None:
 def written_usage(usage: Usage) -> bytes:
     """The `usage` object of a message; a count that nobody told is 0, since the SDKs demand a number."""
     read, written = usage.cached_tokens or 0, usage.cache_write_tokens or 0
-    told: dict[str, object] = {
-        "input_tokens": max((usage.input_tokens or 0) - read - written, 0),
-        "cache_creation_input_tokens": written,
-        "cache_read_input_tokens": read,
-        "output_tokens": usage.output_tokens or 0,
-    }
-    if usage.reasoning_tokens is not None:
-        told["output_tokens_details"] = {"thinking_tokens": usage.reasoning_tokens}
-    return _encode(told)
+    fed = max((usage.input_tokens or 0) - read - written, 0)
+    thoughts = b"" if usage.reasoning_tokens is None else _THOUGHTS % usage.reasoning_tokens
+    return _USAGE % (fed, written, read, usage.output_tokens or 0, thoughts)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from unigate.conversation import Ask, Block, Format, HostedTool, Message, Role, Tool, ToolChoice
+from unigate.conversation import Ask, Block, Format, HostedTool, Message, Role, Text, Tool, ToolChoice
 from unigate.dialects.anthropic_messages.blocks import Cache, TextBlock
 from unigate.dialects.anthropic_messages.content_reader import Content, lifetime_of, read_content, text_block
 from unigate.dialects.anthropic_messages.fields import FIELDS, HANDLED, OWN, SETTINGS
@@ -107,8 +107,9 @@ def read_ask(body: Body, model: str, streamed: bool) -> Ask:
             names += _READ[name](ask, raw)
         else:
             names += (name,)
-    ask.others = tuple(name for name in dict.fromkeys(names) if name in FIELDS)
-    ask.unknown = tuple(name for name in dict.fromkeys(names) if name not in FIELDS)
+    if names:
+        ask.others = tuple(name for name in dict.fromkeys(names) if name in FIELDS)
+        ask.unknown = tuple(name for name in dict.fromkeys(names) if name not in FIELDS)
     return ask
 
 
@@ -119,10 +120,14 @@ def _read_conversation(ask: Ask, body: Body) -> tuple[str, ...]:
     if system is not None and system != _NULL:
         told, names = _system.decode(system)
         blocks = read_content(told, "system")[0] if isinstance(told, str) else [text_block(one) for one in told]
-        turns += [Message(Role.SYSTEM, tuple(blocks))] if blocks else []
+        if blocks:
+            turns.append(Message(Role.SYSTEM, tuple(blocks)))
     messages, unknown = _messages.decode(body["messages"])
     names += unknown
     for index, message in enumerate(messages):
+        if message.content and isinstance(message.content, str):  # most are no more than that
+            turns.append(Message(_ROLES[message.role], (Text(message.content),)))
+            continue
         blocks, unknown = read_content(message.content, f"messages[{index}].content")
         names += unknown
         turns.append(Message(_ROLES[message.role], tuple(blocks)))

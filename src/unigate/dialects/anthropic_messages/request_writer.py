@@ -12,7 +12,7 @@ from unigate.dialects.anthropic_messages.block_writer import Blocks
 from unigate.dialects.anthropic_messages.blocks import cache_of
 from unigate.dialects.anthropic_messages.fields import OWN, SETTINGS
 from unigate.dialects.claude import Generation, generation_of
-from unigate.dialects.claude_thoughts import Thoughts, samplers_for, thinking_field, thinks_first, thoughts_for
+from unigate.dialects.claude_thoughts import Thoughts, samplers_for, thinking_field, thoughts_for
 from unigate.dialects.losses import Losses
 from unigate.dialects.schemas import closed, of_object
 from unigate.parts import Part
@@ -42,17 +42,18 @@ def write_ask(ask: Ask, target: Target, losses: Losses) -> bytes:
         _add_stop(body, ask.stop, losses)
     if ask.user is not None:
         body["metadata"] = {"user_id": ask.user}
-    _add_tools(body, ask, generation, losses)
-    if "tools" not in body and blocks.called:
+    if ask.tools or ask.hosted_tools or ask.tool_choice is not None:
+        _add_tools(body, ask, generation, losses)
+    if blocks.called and "tools" not in body:
         # Earlier calls are refused where no tools are offered.
         body["tools"] = [{"name": name, "input_schema": of_object(None)} for name in blocks.called]
         body["tool_choice"] = {"type": "none"}
-    may_think = thinks_first(told.turns)
-    thoughts = thoughts_for(ask, generation, quirks.default_max_tokens, may_think=may_think, losses=losses)
+    thoughts = thoughts_for(ask, generation, quirks.default_max_tokens, turns=told.turns, losses=losses)
     body["max_tokens"] = thoughts.limit
     if (thinking := thinking_field(thoughts, is_shown=ask.thinking_shown)) is not None:
         body["thinking"] = thinking
-    _add_output(body, ask, thoughts, generation, losses)
+    if ask.format is not None or thoughts.effort is not None:
+        _add_output(body, ask, thoughts, generation, losses)
     _add_settings(body, ask, losses)
     for part, value in samplers_for(ask, generation, losses, thinks=thoughts.are_wanted).items():
         body[_NAMES[part]] = value

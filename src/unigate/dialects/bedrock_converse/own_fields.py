@@ -10,7 +10,7 @@ from unigate.conversation import Ask
 from unigate.dialects.alternating import Turn
 from unigate.dialects.bedrock_converse.families import family_of
 from unigate.dialects.claude import generation_of
-from unigate.dialects.claude_thoughts import samplers_for, thinking_field, thinks_first, thoughts_for
+from unigate.dialects.claude_thoughts import samplers_for, thinking_field, thoughts_for
 from unigate.dialects.effort import effort_for
 from unigate.dialects.losses import Losses
 from unigate.parts import Part
@@ -53,7 +53,7 @@ def _claude(ask: Ask, target: Target, turns: Iterable[Turn[object]], losses: Los
     """https://docs.aws.amazon.com/bedrock/latest/userguide/claude-messages-extended-thinking.html"""
     generation = generation_of(target.model)
     most = target.provider.quirks.default_max_tokens
-    thoughts = thoughts_for(ask, generation, most, may_think=thinks_first(turns), losses=losses)
+    thoughts = thoughts_for(ask, generation, most, turns=turns, losses=losses)
     samplers = samplers_for(ask, generation, losses, thinks=thoughts.are_wanted)
     # Without a limit the model's own holds, unless a budget must be less than it.
     limit = thoughts.limit if thoughts.budget is not None else ask.max_tokens

@@ -129,8 +129,9 @@ class ChatReader:
             reason = "The upstream answered 200 with something that is not a chat completion."
             raise Fault(Kind.INVALID, reason) from error
         self._judge(whole, content)
-        choice = next((one for one in whole.choices or () if one.index in (0, None)), None)
-        if choice is None:
+        choices = whole.choices or ()
+        choice = choices[0] if len(choices) == 1 else next((one for one in choices if not one.index), None)
+        if choice is None or choice.index:
             raise Fault(Kind.INVALID, "The upstream answered 200 without a choice.")
         self._note(whole)
         blocks = self._blocks(choice)

@@ -18,7 +18,8 @@ __all__ = ["read_ask"]
 
 _NULL = b"null"
 _NONE = msgspec.Raw(_NULL)
-_ONE = b"1"
+_ONE = msgspec.Raw(b"1")
+_N = Part.N
 _NO_AUDIO = ["text"]
 
 
@@ -100,11 +101,11 @@ def read_ask(body: Body, model: str, streamed: bool) -> Ask:
     turns, others = read_messages(messages)
     ask = Ask(model=model, messages=turns, settings={}, streamed=streamed, others=others, unknown=unknown)
     for name, raw in body.items():
-        if name in HANDLED or bytes(raw) == _NULL:
+        if name in HANDLED or raw == _NONE:
             continue
         part = SETTINGS.get(name)
         if part is not None:
-            if part is not Part.N or bytes(raw) != _ONE:
+            if part is not _N or raw != _ONE:
                 ask.settings[part] = raw
         elif name in _READ:
             _READ[name](ask, raw)

@@ -44,13 +44,19 @@ def write_ask(ask: Ask, target: Target, losses: Losses) -> bytes:
         body["user"] = ask.user
     if ask.format is not None:
         body["response_format"] = _format(ask.format)
-    _add_tools(body, ask, losses)
-    _add_effort(body, ask, target, losses)
+    if ask.tools or ask.hosted_tools:
+        _add_tools(body, ask, losses)
+    if ask.effort is not None or ask.thinking_budget is not None:
+        _add_effort(body, ask, target, losses)
     if ask.streamed:
-        body["stream"] = True
-        if target.provider.stream_usage:
-            body["stream_options"] = _ASK_USAGE
+        _add_stream(body, target)
     return _encode(body)
+
+
+def _add_stream(body: _Json, target: Target) -> None:
+    body["stream"] = True
+    if target.provider.stream_usage:
+        body["stream_options"] = _ASK_USAGE
 
 
 def _add_tools(body: _Json, ask: Ask, losses: Losses) -> None:

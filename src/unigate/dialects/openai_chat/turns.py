@@ -54,20 +54,16 @@ class _Turns:
         self._losses = losses
 
     def add(self, message: Message) -> None:
-        match message:
-            case Message(role, (Text(text, None),), None):  # most are no more than that
-                self.messages.append({"role": self._word(role), "content": text})
-            case _:
-                self._add_rich(message)
+        only = message.blocks[0] if len(message.blocks) == 1 and message.name is None else None
+        if isinstance(only, Text) and only.cache is None:  # most are no more than that
+            self.messages.append({"role": self._word(message.role), "content": only.text})
+        else:
+            self._add_rich(message)
 
     def _word(self, role: Role) -> str:
-        match role:
-            case Role.SYSTEM:
-                return self._quirks.system_role
-            case Role.DEVELOPER:
-                return "developer" if self._quirks.system_role == "developer" else "system"
-            case _:
-                return role.value
+        if role is Role.SYSTEM:
+            return self._quirks.system_role
+        return "system" if role is Role.DEVELOPER and self._quirks.system_role != "developer" else role
 
     def _add_rich(self, message: Message) -> None:
         written: _Json
