@@ -258,4 +258,26 @@ CREATE TABLE unlogged (
 PRAGMA user_version = 2;
 """
 
-STEPS: tuple[str, ...] = (_FIRST, _LEDGER)
+_ADMINISTRATION = """
+ALTER TABLE keys ADD COLUMN scopes TEXT;
+ALTER TABLE keys ADD COLUMN confined TEXT;
+ALTER TABLE keys ADD COLUMN old_hash TEXT;
+ALTER TABLE keys ADD COLUMN old_until_ns INTEGER;
+CREATE INDEX audit_by_target ON audit (target, number);
+
+CREATE TABLE provider_entries (
+    name TEXT PRIMARY KEY,
+    content TEXT NOT NULL,
+    created_ns INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE route_entries (
+    name TEXT PRIMARY KEY,
+    content TEXT NOT NULL,
+    created_ns INTEGER NOT NULL
+) STRICT;
+
+PRAGMA user_version = 3;
+"""
+
+STEPS: tuple[str, ...] = (_FIRST, _LEDGER, _ADMINISTRATION)
