@@ -244,11 +244,14 @@ keys:
         ("keys: {a: b}", "1: keys: expected a list, each item with 'name' and 'key'"),
         ("keys: [a]", "1: keys[0]: expected a mapping of names to values"),
         ("keys: [{key: sk-ug-9f3KqWm27ZtRbV5x}]", "1: keys[0]: 'name' is missing"),
-        ("database: postgresql://u:p@h/d",
-         "1: database: this version keeps its records in SQLite only; write sqlite:///./data/unigate.db"),
-        ("database: sqlite:////elsewhere.db",
-         "1: database: this version keeps its records in 'unigate.db' in the data folder; "
-         "remove this and choose the folder with --data"),
+        ("database: mysql://u:p@h/d", "1: database: must be sqlite:///path or postgresql://user:password@host/name"),
+        ("database: sqlite:///", "1: database: must name a file, such as sqlite:///./data/unigate.db"),
+        ("database: postgresql://u:p@h",
+         "1: database: must end with the database's name, as in postgresql://user:password@host/name"),
+        ("database: postgresql://u:p/w@h:5432/d",
+         "1: database: must name a host, as in postgresql://user:password@host:5432/name; "
+         "write '@', '/' in a password as %40, %2F"),
+        ("retention: {days: 0}", "1: retention.days: expected a whole number from 1 to 36500"),
     ],
 )  # fmt: skip
 def test_a_wrong_value_is_named_with_what_is_expected(text: str, problem: str) -> None:
@@ -432,7 +435,7 @@ def test_no_secret_stands_in_a_problem() -> None:
   c: {{kind: "{secret}", api_key: "{secret}"}}
 models: {{m: "${{SECRET}}/x", n: "${{SECRET}}"}}
 keys: [{{name: k, key: "${{SECRET}} {secret}"}}, {{name: "${{SECRET}}", key: ["{secret}"]}}]
-database: postgresql://u:{secret}@h/d
+database: postgresql://u:{secret}@h
 """
     problems = refused(text, SECRET="hunter3-hunter3-hunter3")
     assert len(problems) >= 10

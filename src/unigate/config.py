@@ -63,6 +63,16 @@ class LogSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rotate_mb: Annotated[int, Meta(ge=1, le=65536, description="Size at which a new log file is begun, in MiB.")] = 64
 
 
+class RetentionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How long calls are kept in the database; what was spent is kept for ever."""
+
+    days: Annotated[int, Meta(ge=1, le=36500, description="Days after which a call's rows are removed.")] = 90
+    max_gb: Annotated[
+        Annotated[float, Meta(ge=0.05)] | None,
+        Meta(description="Size, in GiB, at which the oldest calls are removed earlier."),
+    ] = None
+
+
 class ProviderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One provider: usually its key is all it needs."""
 
@@ -199,7 +209,11 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The whole file."""
 
     server: ServerSettings = ServerSettings()
-    database: Annotated[str, Meta(description="Where records and keys are kept.")] = "sqlite:///./data/unigate.db"
+    database: Annotated[
+        Secret | None,
+        Meta(description="`sqlite:///path` or `postgresql://…`; `unigate.db` in the data folder if left out."),
+    ] = None
+    retention: RetentionSettings = RetentionSettings()
     providers: dict[str, ProviderSettings] = {}
     models: dict[str, str | RouteSettings] = {}
     organisations: dict[str, OrganisationSettings] = {}

@@ -14,6 +14,7 @@ __all__ = [
     "address_fault",
     "credential_fault",
     "credentials_file_fault",
+    "database_fault",
     "fact_fault",
     "header_fault",
     "is_name",
@@ -50,6 +51,7 @@ _FRAMING_HEADERS = frozenset(
     ]
 )
 _PRINTABLE = re.compile(r"[\x21-\x7e]+")
+_HOST_AND_PORT = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?")
 _USUAL_PORTS: Mapping[str, int] = {"http": 80, "https": 443}
 _SHORTEST_KEY = 16
 _KEY_PREFIX = re.compile(r"sk-(ug-)?(admin-)?(proj-)?", re.IGNORECASE)
@@ -102,6 +104,19 @@ def address_fault(url: str, *, bare: bool = False) -> str | None:
     if "?" in url or "#" in url:
         return "must have no '?' or '#'"
     return "must end after the host and port" if bare and parts.path not in ("", "/") else None
+
+
+def database_fault(url: str) -> str | None:
+    """What keeps a text from naming a database; never says any of it, for it may hold a password."""
+    scheme, mark, rest = url.partition("://")
+    if not _PRINTABLE.fullmatch(url) or not mark or scheme not in ("sqlite", "postgresql", "postgres"):
+        return "must be sqlite:///path or postgresql://user:password@host/name"
+    if scheme == "sqlite":
+        return None if len(rest) > 1 and rest[0] == "/" else "must name a file, such as sqlite:///./data/unigate.db"
+    hosts, slash, name = rest.partition("?")[0].rpartition("@")[2].partition("/")
+    if not all(_HOST_AND_PORT.fullmatch(one) for one in hosts.split(",")):
+        return "must name a host, as in postgresql://user:password@host:5432/name; write '@', '/' in a password as %40, %2F"
+    return None if slash and name else "must end with the database's name, as in postgresql://user:password@host/name"
 
 
 def origin_fault(origin: str) -> str | None:
