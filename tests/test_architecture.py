@@ -32,6 +32,8 @@ LAYERS: dict[str, int] = {
     "snapshot": 3,
     "upstream": 4,
     "journal": 4,
+    "side_files": 4,
+    "flusher": 4,
     "snapshot_file": 4,
     "storage": 4,
     "lifeline": 4,

@@ -11,6 +11,7 @@ import pytest
 
 from harness import answer_ok, chat, provider, raw_upstream
 from unigate.call import Call, Caller
+from unigate.capture import Books, Shelf
 from unigate.clock import wall
 from unigate.config import ServerSettings
 from unigate.dialects.table import DIALECTS
@@ -59,7 +60,8 @@ def heard(folder: Path, room: int) -> str:
         snapshot = build_snapshot(settings, Stored())
         upstream = Upstream()
         journal = full_journal(folder, room)
-        pipeline = Pipeline(lambda: snapshot, upstream, journal, wall=wall, heartbeat=15.0)
+        books = Books(journal, Shelf(journal, folder, most=1024))
+        pipeline = Pipeline(lambda: snapshot, upstream, books, wall=wall, heartbeat=15.0)
         call = Call("req_1", "openai.chat", Caller("k", "n", "client", None), {}, peer="", started_ns=1)
         call.content = chat("m")
         client = Client()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from functools import lru_cache
 from urllib.parse import quote
 
 from unigate.call import Call
+from unigate.capture import Watched
 from unigate.dialects.converted import Crossing, convert
 from unigate.dialects.crossing import Straight
 from unigate.dialects.dialect import Dialect
@@ -28,7 +30,8 @@ class Attempt:
         self.dialect = way.dialect
         self.target = way.target
         self.fresh = fresh
-        self.crossing = _crossing(call, asked, way)
+        crossing = _crossing(call, asked, way)
+        self.crossing = crossing if ledger.capturing is None else Watched(crossing, ledger.capturing)
         self._ledger = ledger
 
     @property
@@ -54,9 +57,9 @@ class Attempt:
             *divmod(self.call.times.overhead_ns(time.perf_counter_ns()) // 1000, 1000),
         )
 
-    def settle(self, status: int) -> None:
-        """Writes down that the answer came to its end. Raises StorageError."""
-        self._ledger.settle(status, "ok")
+    def settle(self, status: int) -> asyncio.Future[None] | None:
+        """Writes down that the answer came to its end; what to wait for, if anything. Raises StorageError."""
+        return self._ledger.settle(status, "ok")
 
 
 def _crossing(call: Call, asked: Dialect, way: Way) -> Crossing:

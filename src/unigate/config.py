@@ -15,7 +15,9 @@ from unigate.target import Timeouts
 
 __all__ = [
     "BudgetSettings",
+    "CaptureSettings",
     "Config",
+    "JournalSettings",
     "KeySettings",
     "LimitSettings",
     "LogSettings",
@@ -61,6 +63,25 @@ class LogSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     keep_days: Annotated[int, Meta(ge=1, le=36500, description="Days after which a log file is removed.")] = 30
     rotate_mb: Annotated[int, Meta(ge=1, le=65536, description="Size at which a new log file is begun, in MiB.")] = 64
+
+
+class JournalSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """When what happened reaches the disk itself, and how much of it may wait to be carried into the database."""
+
+    fsync: Annotated[
+        Literal["interval", "always"],
+        Meta(description="`interval`: a power cut loses the last moment; `always`: no answer ends before it is safe."),
+    ] = "interval"
+    interval_s: Annotated[float, Meta(gt=0, le=60, description="Seconds between two syncs.")] = 1.0
+    max_gb: Annotated[
+        float, Meta(ge=0.05, description="Size, in GiB, at which new calls are refused until the database takes rows.")
+    ] = 4.0
+
+
+class CaptureSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How much is kept of the bodies of calls whose keys have their bodies kept."""
+
+    max_kb: Annotated[int, Meta(ge=1, le=4096, description="Largest part of one body that is kept, in KiB.")] = 256
 
 
 class RetentionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -224,3 +245,5 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = {}
     budgets: BudgetSettings = BudgetSettings()
     log: LogSettings = LogSettings()
+    journal: JournalSettings = JournalSettings()
+    capture: CaptureSettings = CaptureSettings()

@@ -12,9 +12,10 @@ import socket
 from pathlib import Path
 
 from unigate.accounting.prices import day_of
+from unigate.capture import Books, Shelf
 from unigate.clock import wall
 from unigate.errors import StorageError
-from unigate.flusher import Flusher
+from unigate.flusher import Confirmed, Flusher
 from unigate.http.client_api import ClientApi
 from unigate.http.house import House, Limits
 from unigate.http.keeper_relay import KeeperRelay
@@ -31,6 +32,7 @@ __all__ = ["Door"]
 log = logging.getLogger("unigate.door")
 
 _LOOK_FOR_CHANGES = 0.5
+_LAST_BODIES = 2.0
 
 
 class Door:
@@ -44,11 +46,15 @@ class Door:
         self._file = SnapshotFile(data / "snapshot.json")
         self._snapshot = build_snapshot(settings, self._read_stored() or Stored(), wall())
         life = secrets.token_hex(4)
-        self._journal = Journal(data / "journal" / f"{birth.name}-{life}")
-        self._flusher = Flusher(self._journal, 1.0)
+        folder = data / "journal" / f"{birth.name}-{life}"
+        self._journal = Journal(folder, most=int(settings.journal.max_gb * 1024**3))
+        self._flusher = Flusher(self._journal, settings.journal.interval_s)
+        self._shelf = Shelf(self._journal, folder, most=settings.capture.max_kb * 1024)
+        is_confirmed = settings.journal.fsync == "always"
+        books = Books(Confirmed(self._journal, self._flusher) if is_confirmed else self._journal, self._shelf)
         self._upstream = Upstream()
         server = settings.server
-        pipeline = Pipeline(self._current, self._upstream, self._journal, wall=wall, heartbeat=server.heartbeat)
+        pipeline = Pipeline(self._current, self._upstream, books, wall=wall, heartbeat=server.heartbeat)
         self._api = ClientApi(
             self._current,
             pipeline,
@@ -97,6 +103,7 @@ class Door:
             self._api.is_ready = False
             server.close()
             await self._house.drain(self._birth.settings.server.drain)
+            await self._shelf.close(_LAST_BODIES)
             for chore in chores:
                 chore.cancel()
         self._upstream.close()

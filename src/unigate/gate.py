@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 import msgspec
 
 from unigate.accounting.record import FailedAttempt, Intent, Record, encode_entry
 from unigate.call import Call
+from unigate.capture import Books, Watched
 from unigate.clock import Wall
 from unigate.dialects.converted import Crossing
 from unigate.dialects.dialect import Dialect
 from unigate.errors import Refusal, StorageError
-from unigate.journal import Journal
 from unigate.target import Target
+from unigate.tenancy import Capture
 from unigate.usage import Usage
 from unigate.wire import multipart
 from unigate.wire.body import decode_body, flag_of, text_of
@@ -22,6 +24,7 @@ __all__ = ["Gate", "Ledger"]
 
 _LONGEST_NAME = 1000  # it is written down with each attempt, and remembered with each prepared head
 _EMPTY = (b"null", b"[]")
+_NONE = Capture.NONE
 
 
 class _StreamOptions(msgspec.Struct):
@@ -95,28 +98,32 @@ class Ledger:
         "_attempts",
         "_call",
         "_crossing",
-        "_journal",
+        "_is_begun",
+        "_scribe",
         "_sent_ns",
         "_target",
         "_wall",
+        "capturing",
         "is_demo",
         "is_settled",
         "upstream_request_id",
     )
 
-    def __init__(self, call: Call, journal: Journal, wall: Wall, *, demo: bool) -> None:
+    def __init__(self, call: Call, books: Books, wall: Wall, *, demo: bool) -> None:
         self._call = call
-        self._journal = journal
+        self._scribe = books.journal
+        self.capturing = books.shelf.capturing(call)
         self._wall = wall
         self._attempts: list[FailedAttempt] = []
         self._target: Target | None = None
-        self._crossing: Crossing | None = None
+        self._crossing: Crossing | Watched | None = None
         self._sent_ns = 0
+        self._is_begun = False
         self.is_demo = demo
         self.is_settled = False
         self.upstream_request_id = b""
 
-    def intend(self, target: Target, crossing: Crossing) -> None:
+    def intend(self, target: Target, crossing: Crossing | Watched) -> asyncio.Future[None] | None:
         """Notes that an attempt is about to be sent. Raises Refusal (503) if it cannot be written down."""
         call = self._call
         self._target = target
@@ -138,9 +145,11 @@ class Ledger:
             call.caller.standing.organisation,
         )
         try:
-            self._journal.append(encode_entry(intent))
+            written = self._scribe.begin(encode_entry(intent))
         except StorageError as error:
             raise Refusal(503, "storage_full", f"The call was not sent: {error}", type="server_error") from error
+        self._is_begun = True
+        return written
 
     def attempt_failed(self, end: str) -> None:
         """Notes how the attempt failed: the kind of fault."""
@@ -148,18 +157,22 @@ class Ledger:
             took_us = (time.perf_counter_ns() - self._sent_ns) // 1000
             self._attempts.append(FailedAttempt(self._target.provider.name, self._target.model, end, took_us))
 
-    def settle(self, status: int, end: str, error: str | None = None) -> None:
+    def settle(self, status: int, end: str, error: str | None = None) -> asyncio.Future[None] | None:
         """Writes the call's record, once; the client has not seen the end yet. Raises StorageError."""
         if self.is_settled:
-            return
+            return None
         self.is_settled = True
-        self._journal.append(encode_entry(self._record(status, end, error)))
+        flags = self.capturing.put_away() if self.capturing is not None else ()
+        # Where nothing was begun, the room that is kept for running calls is not ours.
+        write = self._scribe.append if self._is_begun else self._scribe.begin
+        return write(encode_entry(self._record(status, end, error, flags)))
 
-    def _record(self, status: int, end: str, error: str | None) -> Record:
+    def _record(self, status: int, end: str, error: str | None, flags: tuple[str, ...]) -> Record:
         call, times, target = self._call, self._call.times, self._target
         now = time.perf_counter_ns()
         answered = times.answered
-        client_id = call.headers.get(b"x-request-id")
+        is_private = call.caller.standing.capture is _NONE
+        client_id = call.headers.get(b"x-request-id") if not is_private else None
         # In the order of the fields: msgspec takes seven times as long to match them by name.
         return Record(
             call.id,
@@ -179,11 +192,15 @@ class Ledger:
             self._crossing.usage if self._crossing and answered else Usage(),
             tuple(self._attempts) if self._attempts else (),
             error,
-            call.peer,
+            call.peer if not is_private else None,
             client_id[:200].decode("latin-1") if client_id else None,
             self.upstream_request_id[:200].decode("latin-1") or None,
             self.is_demo,
-            self._crossing.dropped if self._crossing else (),
+            self._crossing.dropped if self._crossing and not is_private else (),
             call.caller.standing.project,
             call.caller.standing.organisation,
+            None,
+            None,
+            None,
+            flags,
         )

@@ -10,11 +10,12 @@ from dataclasses import replace
 
 from unigate.attempt import Attempt
 from unigate.call import Call
+from unigate.capture import Books
 from unigate.clock import Wall
 from unigate.dialects.dialect import Dialect
 from unigate.errors import Fault, Kind, Refusal, StorageError, Told
+from unigate.flusher import confirmed
 from unigate.gate import Gate, Ledger
-from unigate.journal import Journal
 from unigate.relay import relay
 from unigate.reply import Reply, write_error
 from unigate.routing.catalog import Way
@@ -44,11 +45,11 @@ class Pipeline:
     """Carries calls; the snapshot it judges by is whatever `snapshot()` gives at that moment."""
 
     def __init__(
-        self, snapshot: Callable[[], Snapshot], upstream: Upstream, journal: Journal, *, wall: Wall, heartbeat: float
+        self, snapshot: Callable[[], Snapshot], upstream: Upstream, books: Books, *, wall: Wall, heartbeat: float
     ) -> None:
         self._snapshot = snapshot
         self._upstream = upstream
-        self._journal = journal
+        self._books = books
         self._wall = wall
         self._heartbeat = heartbeat
         self._gate = Gate()
@@ -57,7 +58,7 @@ class Pipeline:
     async def carry(self, call: Call, dialect: Dialect, path_model: str | None, reply: Reply) -> None:
         """Answers one call, whatever happens to it, and leaves its record."""
         catalog = self._snapshot().catalog
-        ledger = Ledger(call, self._journal, self._wall, demo=catalog.demo is not None)
+        ledger = Ledger(call, self._books, self._wall, demo=catalog.demo is not None)
         try:
             self._gate.admit(call, dialect, path_model)
             if call.streamed and dialect.comments:
@@ -66,7 +67,7 @@ class Pipeline:
             if ways:
                 await self._try_each(call, dialect, ways, reply, ledger)
             else:
-                _estimate(call, dialect, reply, ledger)
+                await _estimate(call, dialect, reply, ledger)
         except Refusal as refusal:
             _end(call, dialect, reply, ledger, (refusal.told, "refused"))
         except Fault as fault:
@@ -88,7 +89,9 @@ class Pipeline:
         number, fresh = 0, False
         for attempts_left in reversed(range(_MOST_ATTEMPTS)):
             attempt = Attempt(call, dialect, ways[number], ledger, fresh=fresh)
-            ledger.intend(attempt.target, attempt.crossing)
+            written = ledger.intend(attempt.target, attempt.crossing)
+            if written is not None:
+                await _confirmed_intent(written)
             try:
                 await relay(call, attempt, self._upstream, reply)
                 return
@@ -110,11 +113,23 @@ class Pipeline:
                     raise
 
 
-def _estimate(call: Call, dialect: Dialect, reply: Reply, ledger: Ledger) -> None:
+async def _confirmed_intent(written: asyncio.Future[None]) -> None:
+    """Waits until the disk has the intent. Raises Refusal (503): nothing was sent yet."""
+    try:
+        await confirmed(written)
+    except StorageError as error:
+        raise Refusal(503, "storage_full", f"The call was not sent: {error}", type="server_error") from error
+
+
+async def _estimate(call: Call, dialect: Dialect, reply: Reply, ledger: Ledger) -> None:
     """Answers with the dialect's own estimate. Raises Refusal if the call makes no sense."""
     assert dialect.estimate is not None and call.body is not None, "only such a dialect is left without a way"
     content = dialect.estimate(call.body, call.model)
-    ledger.settle(200, "ok")
+    if ledger.capturing is not None:
+        ledger.capturing.answer.add(content)
+    written = ledger.settle(200, "ok")
+    if written is not None:
+        await confirmed(written)
     reply.whole(200, b"content-type: application/json\r\nx-unigate-estimated: true\r\n", content)
 
 
@@ -137,6 +152,8 @@ def _end(call: Call, dialect: Dialect, reply: Reply, ledger: Ledger, how: tuple[
     told, end = how
     if ledger.is_settled:
         return  # the answer was complete, only its last bytes did not get out
+    if ledger.capturing is not None and not reply.is_gone:
+        ledger.capturing.answer.add(_words(call, dialect, reply, told))
     try:
         ledger.settle(reply.status if reply.is_open else told.status, end, told.code)
     except StorageError as error:
@@ -150,3 +167,10 @@ def _end(call: Call, dialect: Dialect, reply: Reply, ledger: Ledger, how: tuple[
         reply.fail(dialect.errors.event(told))
     else:
         reply.break_off()
+
+
+def _words(call: Call, dialect: Dialect, reply: Reply, told: Told) -> bytes:
+    """What the client is going to read of an error."""
+    if not reply.is_open:
+        return dialect.errors.body(told)
+    return dialect.errors.event(told) if call.streamed else b""

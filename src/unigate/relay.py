@@ -8,6 +8,7 @@ import time
 from unigate.attempt import Attempt
 from unigate.call import Call
 from unigate.errors import Fault, Kind
+from unigate.flusher import confirmed
 from unigate.reply import Reply
 from unigate.upstream.client import Upstream
 from unigate.upstream.connection import Connection
@@ -42,7 +43,9 @@ async def relay(call: Call, attempt: Attempt, upstream: Upstream, reply: Reply) 
 
         await answer.pour(pass_on)
         last = crossing.close()
-        attempt.settle(answer.status)  # in the journal before the client can see the end
+        written = attempt.settle(answer.status)  # in the journal before the client can see the end
+        if written is not None:
+            await confirmed(written)
         reply.finish(last)
 
 

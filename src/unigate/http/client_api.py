@@ -193,7 +193,7 @@ class ClientApi:
             peer=request.peer,
         )
         try:
-            self._journal.append(encode_entry(record))
+            self._journal.begin(encode_entry(record))
         except StorageError as error:
             log.warning("record.lost request_id=%s reason=%s", record.id, error)
 
