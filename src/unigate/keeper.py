@@ -11,13 +11,16 @@ import socket
 import sys
 import time
 from collections.abc import Generator
+from functools import partial
 from pathlib import Path
 
 import uvicorn
 import uvloop
 from starlette.types import ASGIApp
 
+from unigate.admission.book import MemoryBook
 from unigate.admission.keys import Keyring
+from unigate.bank_desk import BankDesk, living_in
 from unigate.clock import wall
 from unigate.errors import Fault, StorageError, UnigateError
 from unigate.http.admin_api import OperatorOnly, build_app
@@ -26,6 +29,7 @@ from unigate.lifeline import Birth, tell_ready, watch_parent
 from unigate.sinks import ProxyLog, Sinks, Terminal
 from unigate.snapshot import Settings, Stored, build_snapshot
 from unigate.snapshot_file import SnapshotFile
+from unigate.storage.bank import Bank
 from unigate.storage.carrier import Carrier
 from unigate.storage.ledger import Ledger
 from unigate.storage.opening import gateway_id, open_database
@@ -92,7 +96,10 @@ class Keeper:
             carrying = _Carrying(Carrier(self._data / "journal", ledger, _sinks(self._settings)), ledger)
             app = build_app(registry, _Keyrings(registry, self._settings).current)
             servers = (_Server(app, _listen(sockets[0])), _Server(OperatorOnly(app), _listen(sockets[1])))
-            await self._work(servers, registry, carrying)
+            bank = Bank(database, MemoryBook(lambda: int(time.monotonic())))
+            living = partial(living_in, self._data / "journal")
+            desk = BankDesk(self._data / "bank.sock", bank, living, lambda: registry.stored.version)
+            await self._work(servers, registry, carrying, desk)
         finally:
             for path in sockets:
                 path.unlink(missing_ok=True)
@@ -109,10 +116,13 @@ class Keeper:
             await self._rest(0.05)
         return lock
 
-    async def _work(self, servers: tuple[_Server, ...], registry: Registry, carrying: _Carrying) -> None:
+    async def _work(
+        self, servers: tuple[_Server, ...], registry: Registry, carrying: _Carrying, desk: BankDesk
+    ) -> None:
         async with asyncio.TaskGroup() as tasks:
             serving = [tasks.create_task(server.live()) for server in servers]
             chores = [tasks.create_task(self._publish(registry)), tasks.create_task(self._follow_lists(registry))]
+            chores.append(tasks.create_task(desk.live()))
             tasks.create_task(self._carry(carrying))
             for server in servers:
                 await server.is_up.wait()

@@ -25,11 +25,12 @@ class Allowance:
         "drawn",
         "drawn_at",
         "free",
+        "gone",
         "held",
         "key",
         "kind",
         "left",
-        "most",
+        "limit",
         "refused_until",
         "spent",
         "taken",
@@ -44,14 +45,15 @@ class Allowance:
         self.cooling = Cooling() if self.kind in _COOLS else None
         # How many calls wait for some of it; those that come later must not pass them.
         self.awaited = 0
-        # What was taken since it was drawn last, and when that was: how large the next slice should be.
+        # What was taken for good since it was drawn last, and when that was: how large the next slice should be.
         self.taken = 0
         self.drawn_at = self.used_at = second
         self.wanted = False
-        # What the bank told last: how much is left for anyone; and how much can be had at most in this window.
-        self.left = 0
-        self.most: tuple[int, int] | None = None
-        self.refused_until = 0
+        self.limit = 0
+        # What the bank told last: how much of it is left for anyone, and how much is gone for good.
+        self.left = self.gone = 0
+        # Of a limit of this size nothing can be had before this second.
+        self.refused_until: tuple[int, int] = (0, 0)
 
     def lend(self, amount: int, second: int) -> None:
         """Lends to a call; the caller has seen that there is enough. A request is used up as it is admitted."""
@@ -68,6 +70,7 @@ class Allowance:
         """Takes back what a call held, less what it really took; more than it held leaves less for the next."""
         self.held -= held
         self.free += held - real
+        self.taken -= held - real
         if self.cooling is not None:
             self.cooling.use(real, second)
         else:
@@ -77,6 +80,11 @@ class Allowance:
         """Frees what has counted long enough."""
         if self.cooling is not None:
             self.free += self.cooling.thaw(second)
+
+    def void(self, second: int) -> None:
+        """Loses what is free: the bank has lent it to others by now."""
+        self.thaw(second)
+        self.give_back()
 
     def grant(self, amount: int, second: int) -> None:
         """Adds a slice."""

@@ -83,14 +83,15 @@ class Back(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Grant(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What the bank gives of one limit; `left` is what anyone could still have, `most` what could ever be had."""
+    """What the bank gives of one limit, and of that limit: what is left for anyone, and what is gone for good."""
 
     scope: str
     kind: str
     window: str
     amount: int
+    limit: int
     left: int
-    most: int
+    gone: int = 0
     verdict: Verdict = Verdict.GRANTED
     # Seconds until it may be worth to ask again; 0 is unknown.
     wait: int = 0

@@ -50,7 +50,7 @@ class _Purse:
     def __init__(self, quotas: tuple[Quota, ...], parts: tuple[Part, ...], span: Span) -> None:
         self.quotas = quotas
         self.parts = parts
-        self.rates = tuple(part.allowance for part in parts if part.allowance.cooling is not None)
+        self.rates = tuple(part.allowance for part in parts if part.place)
         self.starts_ns = span.starts_ns
         self.ends_ns = span.ends_ns
         self.second = -1
@@ -105,6 +105,8 @@ class Wallet:
         self._low = low
         self._purses: dict[int, _Purse] = {}
         self.allowances: dict[Key, Allowance] = {}
+        # The bank believes a door that has not been heard of for longer to be dead, and lends its share to others.
+        self.rates_until = 0
 
     @property
     def second(self) -> int:
@@ -133,6 +135,13 @@ class Wallet:
         """The limits in the windows of this moment, with what is there of each."""
         return self._purse(quotas, at_ns, self.second).parts
 
+    def allowance(self, key: Key) -> Allowance:
+        """What there is of one limit."""
+        found = self.allowances.get(key)
+        if found is None:
+            found = self.allowances[key] = Allowance(key, self.second)
+        return found
+
     def forget(self) -> None:
         """Other quotas hold from now on."""
         self._purses.clear()
@@ -154,25 +163,23 @@ class Wallet:
     def _purse(self, quotas: tuple[Quota, ...], at_ns: int, second: int) -> _Purse:
         purse = self._purses.get(id(quotas))  # the purse holds the quotas, so their identity stays taken
         if purse is None or not purse.starts_ns <= at_ns < purse.ends_ns:
-            purse = self._open(quotas, at_ns, second)
+            purse = self._open(quotas, at_ns)
         if purse.second != second:
             purse.second = second
             for allowance in purse.rates:
-                allowance.thaw(second)
+                if second < self.rates_until:
+                    allowance.thaw(second)
+                else:
+                    allowance.void(second)
         return purse
 
-    def _open(self, quotas: tuple[Quota, ...], at_ns: int, second: int) -> _Purse:
+    def _open(self, quotas: tuple[Quota, ...], at_ns: int) -> _Purse:
         span = span_of(at_ns)
-        parts = tuple(
-            Part(self._allowance((quota.scope, quota.kind.value, span.window(quota.kind)), second),
-                 _PLACES.get(quota.kind, 0), quota)
-            for quota in quotas
-        )  # fmt: skip
+        parts = tuple(self._part(quota, span) for quota in quotas)
         purse = self._purses[id(quotas)] = _Purse(quotas, parts, span)
         return purse
 
-    def _allowance(self, key: Key, second: int) -> Allowance:
-        found = self.allowances.get(key)
-        if found is None:
-            found = self.allowances[key] = Allowance(key, second)
-        return found
+    def _part(self, quota: Quota, span: Span) -> Part:
+        allowance = self.allowance((quota.scope, quota.kind.value, span.window(quota.kind)))
+        allowance.limit = quota.limit
+        return Part(allowance, _PLACES.get(quota.kind, 0), quota)

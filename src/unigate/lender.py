@@ -1,0 +1,362 @@
+"""A door's line to the bank: draws slices ahead of need, gives back what is idle, and lets calls wait near the end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import cast
+
+from unigate.admission.allowance import Allowance, Key
+from unigate.admission.bank_words import (
+    Asked,
+    Back,
+    Draw,
+    Frames,
+    FromBank,
+    FromDoor,
+    Grant,
+    Granted,
+    Hello,
+    Holding,
+    Recall,
+    Returned,
+    Tick,
+    Verdict,
+    Want,
+    encode_word,
+    read_from_bank,
+)
+from unigate.admission.refusals import refusal_for, unavailable
+from unigate.admission.wallet import Need, Part, Permit, Wallet
+from unigate.clock import StoreClock
+from unigate.tenancy import Quota, QuotaKind
+
+__all__ = ["Lender"]
+
+log = logging.getLogger("unigate.door")
+
+_LINE = 0.3
+_WITH_RECALL = 1.0
+_NO_LINE = 0.1
+_RECONNECT = 0.1
+_SWEEP = 2.0
+_IDLE = 10
+_FORGOTTEN = 70
+_LASTING = 50
+# A provider needs a moment to notice that an exchange was broken off.
+_NOTICE = 0.25
+
+
+class _Waiter:
+    """A call that waits for the bank."""
+
+    __slots__ = ("at_ns", "future", "need", "quotas", "short")
+
+    def __init__(self, quotas: tuple[Quota, ...], need: Need, at_ns: int, future: asyncio.Future[Permit]) -> None:
+        self.quotas = quotas
+        self.need = need
+        self.at_ns = at_ns
+        self.future = future
+        self.short: tuple[Part, ...] = ()
+
+
+class Lender:
+    """Gives calls their permits: from the wallet at once, or after asking the bank, first come first served."""
+
+    def __init__(self, path: Path, life: str, clock: StoreClock, changed: Callable[[int], None]) -> None:
+        self.wallet = Wallet(time.monotonic_ns, self._is_low)
+        self._path = path
+        self._life = life
+        self._clock = clock
+        self._changed = changed
+        self._line: _Line | None = None
+        self._number = 0
+        # The calls whose draw is under way, and those of the next one.
+        self._asking: list[_Waiter] = []
+        self._asking_number = 0
+        self._queue: list[_Waiter] = []
+        self._low: dict[Key, Allowance] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._version = -1
+
+    # --- for calls
+
+    async def permit(self, quotas: tuple[Quota, ...], need: Need, at_ns: int) -> Permit:
+        """Everything a call needs of its limits. Raises Refusal: which of them says no, and why."""
+        taken = self.wallet.take(quotas, need, at_ns)
+        if isinstance(taken, Permit):
+            return taken
+        for part in taken.parts:
+            _refuse_known(part, need, at_ns, self.wallet.second)
+        waiter = _Waiter(quotas, need, at_ns, asyncio.get_running_loop().create_future())
+        self._await(waiter, taken.parts)
+        self._queue.append(waiter)
+        self._ask()
+        try:
+            return await waiter.future
+        except asyncio.CancelledError:
+            if waiter.future.done() and not waiter.future.cancelled() and waiter.future.exception() is None:
+                self.release(waiter.future.result())
+            raise
+        finally:
+            self._await(waiter, ())
+            for line in (self._queue, self._asking):
+                if waiter in line:
+                    line.remove(waiter)
+
+    def release(self, permit: Permit) -> None:
+        """Gives back a permit that was not used."""
+        permit.settle(0, 0)
+        permit.leave()
+
+    def leave_later(self, permit: Permit) -> None:
+        """Gives slots back once the provider has noticed that its exchange was broken off."""
+        if not permit.has_left:
+            asyncio.get_running_loop().call_later(_NOTICE, permit.leave)
+
+    # --- the line
+
+    async def live(self) -> None:
+        """Keeps the line up; to be cancelled."""
+        loop = asyncio.get_running_loop()
+        sweeping = loop.create_task(self._sweep_often())
+        try:
+            while True:
+                try:
+                    _, line = await loop.create_unix_connection(lambda: _Line(self._hear), str(self._path))
+                except OSError:
+                    await asyncio.sleep(_RECONNECT)
+                    continue
+                self._greet(line)
+                await line.lost
+                self._line = None
+                self._fail(self._asking)
+                await asyncio.sleep(_RECONNECT)
+        finally:
+            sweeping.cancel()
+            if self._line is not None:
+                self._line.close()
+
+    def _greet(self, line: _Line) -> None:
+        self._line = line
+        holdings = [Holding(*one.key, one.drawn) for one in self.wallet.allowances.values() if one.drawn]
+        self._say(Hello(self._life, tuple(holdings)))
+        self.wallet.rates_until = self.wallet.second + _LASTING
+        self._ask()
+
+    def _say(self, word: FromDoor) -> None:
+        if self._line is not None:
+            self._line.say(word)
+
+    def _hear(self, word: FromBank) -> None:
+        match word:
+            case Granted():
+                self._take(word)
+            case Asked():
+                if word.number == self._asking_number:
+                    self._expect(_WITH_RECALL)
+            case Recall():
+                self._give_back(word)
+            case Tick():
+                self.wallet.rates_until = self.wallet.second + _LASTING
+                if word.answers:
+                    self._clock.set(word.now_ns)
+                if word.version != self._version:
+                    self._version = word.version
+                    self._changed(word.version)
+
+    # --- waiting calls
+
+    def _ask(self) -> None:
+        """Sends the wishes of those who wait, unless others' are under way."""
+        if self._asking or not self._queue:
+            return
+        if self._line is None:
+            if self._timer is None:
+                self._expect(_NO_LINE)
+            return
+        self._asking, self._queue = self._queue, []
+        self._number += 1
+        self._asking_number = self._number
+        self._say(Draw(self._number, tuple(self._wants(self._asking))))
+        self._expect(_LINE)
+
+    def _wants(self, waiters: list[_Waiter]) -> Iterable[Want]:
+        """One wish for each limit that somebody has too little of, with the needs of all who need of it."""
+        needs: dict[Key, list[int]] = {}
+        quotas: dict[Key, Quota] = {}
+        short: set[Key] = set()
+        for waiter in waiters:
+            for allowance, _, quota in self.wallet.parts(waiter.quotas, waiter.at_ns):
+                mine = needs.setdefault(allowance.key, [])
+                mine.append(waiter.need.of(quota.kind))
+                quotas[allowance.key] = quota
+                if sum(mine) > allowance.free:
+                    short.add(allowance.key)
+        for key in short:
+            allowance, quota = self.wallet.allowances[key], quotas[key]
+            spare = max(4 * max(needs[key]), 2 * allowance.taken)
+            yield Want(*key, quota.limit, allowance.give_back(), tuple(needs[key]), spare)
+
+    def _take(self, word: Granted) -> None:
+        """Puts slices into the wallet and serves those who waited for them, before anyone else can come."""
+        second = self.wallet.second
+        told: dict[Key, Grant] = {}
+        for grant in word.grants:
+            key = (grant.scope, grant.kind, grant.window)
+            allowance = self.wallet.allowance(key)
+            allowance.grant(grant.amount, second)
+            allowance.left = grant.left
+            allowance.gone = grant.gone
+            if grant.kind == QuotaKind.REQUESTS and grant.verdict is Verdict.RESERVED:
+                allowance.refused_until = (grant.limit, second + grant.wait)
+            told[key] = grant
+        if word.number == self._asking_number and self._asking:
+            waiters, self._asking = self._asking, []
+            self._stop_timer()
+            self._queue[:0] = [waiter for waiter in waiters if not self._serve(waiter, told)]
+            self._ask()
+
+    def _serve(self, waiter: _Waiter, told: dict[Key, Grant]) -> bool:
+        """Whether a call got its permit or its refusal; if not, there is something that was not asked for yet."""
+        if waiter.future.done():
+            return True
+        taken = self.wallet.take_awaited(waiter.quotas, waiter.need, waiter.at_ns)
+        if isinstance(taken, Permit):
+            waiter.future.set_result(taken)
+            return True
+        for allowance, _, quota in taken.parts:
+            grant = told.get(allowance.key)
+            if grant is None or grant.verdict is Verdict.GRANTED:
+                continue
+            need = waiter.need.of(quota.kind)
+            verdict = Verdict.SPENT if need > grant.limit - grant.gone else grant.verdict
+            waiter.future.set_exception(refusal_for(quota, need, verdict, grant.wait, waiter.at_ns))
+            return True
+        self._await(waiter, taken.parts)
+        return False
+
+    def _await(self, waiter: _Waiter, parts: tuple[Part, ...]) -> None:
+        for part in waiter.short:
+            part.allowance.awaited -= 1
+        waiter.short = parts
+        for part in parts:
+            part.allowance.awaited += 1
+
+    def _expect(self, seconds: float) -> None:
+        self._stop_timer()
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._give_up)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _give_up(self) -> None:
+        """The bank did not answer in time."""
+        self._timer = None
+        self._fail(self._asking or self._queue)
+
+    def _fail(self, waiters: list[_Waiter]) -> None:
+        self._stop_timer()
+        for waiter in waiters:
+            if not waiter.future.done():
+                waiter.future.set_exception(unavailable(waiter.short[0].quota))
+        waiters.clear()
+        self._asking_number = 0
+        self._ask()
+
+    # --- ahead of need, and after it
+
+    def _is_low(self, allowance: Allowance) -> None:
+        """A slice is nearly used up: the next one is drawn as soon as the calls of this moment have been let in."""
+        if allowance.left <= 0 or self._line is None:
+            return
+        if not self._low:
+            asyncio.get_running_loop().call_soon(self._refill)
+        self._low[allowance.key] = allowance
+
+    def _refill(self) -> None:
+        low, self._low = self._low, {}
+        self._number += 1
+        wants = [Want(*one.key, one.limit, 0, (), 2 * max(one.taken, 1)) for one in low.values()]
+        self._say(Draw(self._number, tuple(wants)))
+
+    def _give_back(self, word: Recall) -> None:
+        second = self.wallet.second
+        backs: list[Back] = []
+        for key in word.keys:
+            allowance = self.wallet.allowances.get(key)
+            if allowance is not None:
+                allowance.thaw(second)
+                cooling = allowance.cooling.schedule(second) if allowance.cooling is not None else ()
+                backs.append(Back(*key, allowance.give_back(), False, cooling))
+        self._say(Returned(word.number, tuple(backs)))
+
+    async def _sweep_often(self) -> None:
+        while True:
+            await asyncio.sleep(_SWEEP)
+            if self._line is not None:
+                self._sweep(self.wallet.second)
+
+    def _sweep(self, second: int) -> None:
+        """Gives back what has not been used for a while, and forgets limits that nothing is left of."""
+        backs: list[Back] = []
+        for allowance in tuple(self.wallet.allowances.values()):
+            idle = second - allowance.used_at
+            if idle < _IDLE or allowance.awaited:
+                continue
+            allowance.thaw(second)
+            if allowance.free:
+                backs.append(Back(*allowance.key, allowance.give_back()))
+            elif allowance.is_idle and idle >= _FORGOTTEN:
+                backs.append(Back(*allowance.key, 0, True))
+                self.wallet.drop(allowance)
+        if backs:
+            self._say(Returned(0, tuple(backs)))
+
+
+def _refuse_known(part: Part, need: Need, at_ns: int, second: int) -> None:
+    """Raises the Refusal that needs no asking: what is spent stays spent, and a minute's uses stay for a minute."""
+    allowance, _, quota = part
+    amount = need.of(quota.kind)
+    if amount > quota.limit - allowance.gone:
+        raise refusal_for(quota, amount, Verdict.SPENT, 0, at_ns)
+    limit, until = allowance.refused_until
+    if limit == quota.limit and until > second:
+        raise refusal_for(quota, amount, Verdict.RESERVED, until - second, at_ns)
+
+
+class _Line(asyncio.Protocol):
+    """The socket to the bank."""
+
+    def __init__(self, hear: Callable[[FromBank], None]) -> None:
+        self._hear = hear
+        self._frames = Frames()
+        self._transport: asyncio.Transport | None = None
+        self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        for payload in self._frames.feed(data):
+            self._hear(read_from_bank(payload))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        if not self.lost.done():
+            self.lost.set_result(None)
+
+    def say(self, word: FromDoor) -> None:
+        """Sends one word."""
+        if self._transport is not None:
+            self._transport.write(encode_word(word))
+
+    def close(self) -> None:
+        """Hangs up."""
+        if self._transport is not None:
+            self._transport.close()
