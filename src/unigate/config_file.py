@@ -87,6 +87,8 @@ def resolve(config: Config, table: Table, *, data: str, logs: str, log_level: st
         logs=logs,
         log_level=log_level,
         log=config.log,
+        database=config.database,
+        retention=config.retention,
         journal=config.journal,
         capture=config.capture,
         prices=load_prices().with_own(own_prices(config.prices)).only(providers),

@@ -14,6 +14,7 @@ from unigate.config import (
     JournalSettings,
     LogSettings,
     ProviderSettings,
+    RetentionSettings,
     RouteSettings,
     ServerSettings,
     TargetSettings,
@@ -22,6 +23,7 @@ from unigate.config_checks import (
     address_fault,
     credential_fault,
     credentials_file_fault,
+    database_fault,
     fact_fault,
     header_fault,
     is_name,
@@ -33,6 +35,7 @@ from unigate.config_shape import check_names, part
 from unigate.config_tenants import judge_keys, judge_organisations, judge_projects
 from unigate.dialects.table import DIALECTS
 from unigate.routing.table import Row, Table, TableError, build_provider, nearest
+from unigate.secret import Secret
 
 __all__ = ["judge"]
 
@@ -48,6 +51,8 @@ def judge(root: Fields, table: Table, problems: Problems) -> Config:
     return Config(
         server=_server(root, problems),
         database=_database(root, problems),
+        retention=part(_section(root, "retention", problems), RetentionSettings, "retention", problems)
+        or RetentionSettings(),
         providers=dict(_providers(section, table, problems)),
         models=dict(_models(_section(root, "models", problems), list(section.entries), problems)),
         organisations=dict(judge_organisations(organisations, problems)),
@@ -88,17 +93,13 @@ def _server(root: Fields, problems: Problems) -> ServerSettings:
     return server
 
 
-def _database(root: Fields, problems: Problems) -> str:
+def _database(root: Fields, problems: Problems) -> Secret | None:
     node = root.entries.get("database")
-    usual = Config().database
-    if node is None:
-        return usual
-    database = part(node, str, "database", problems) or usual
-    if not database.startswith("sqlite:///"):
-        problems.add(node.line, f"database: this version keeps its records in SQLite only; write {usual}")
-    elif database != usual:
-        place = "this version keeps its records in 'unigate.db' in the data folder"
-        problems.add(node.line, f"database: {place}; remove this and choose the folder with --data")
+    if node is None or (isinstance(node, Leaf) and node.value is None):
+        return None
+    database = part(node, Secret, "database", problems)
+    if database is not None and (fault := database_fault(database.reveal())):
+        problems.add(node.line, f"database: {fault}")
     return database
 
 

@@ -10,7 +10,7 @@ from unigate.accounting.prices import PriceTable
 from unigate.admission.guard import KeyGuard
 from unigate.admission.keys import Keyring
 from unigate.call import Caller
-from unigate.config import BudgetSettings, CaptureSettings, JournalSettings, LogSettings, ServerSettings
+from unigate.config import BudgetSettings, CaptureSettings, JournalSettings, LogSettings, RetentionSettings, ServerSettings
 from unigate.price import Price
 from unigate.routing.catalog import Catalog, Demo, Route
 from unigate.secret import Secret
@@ -86,6 +86,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     logs: str = "logs"
     log_level: str = "info"
     log: LogSettings = LogSettings()
+    database: Secret | None = None
+    retention: RetentionSettings = RetentionSettings()
     journal: JournalSettings = JournalSettings()
     capture: CaptureSettings = CaptureSettings()
     prices: PriceTable = PriceTable()
