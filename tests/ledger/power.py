@@ -5,13 +5,14 @@ A disk keeps what was synced; of the rest, sector by sector, it keeps what it li
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import apsw
 
-__all__ = ["SECTOR", "CuttableDisk", "sectors_after_a_cut"]
+__all__ = ["SECTOR", "CuttableDisk", "Synced", "sectors_after_a_cut"]
 
 SECTOR = 512
 
@@ -26,6 +27,27 @@ def sectors_after_a_cut(synced: bytes, written: bytes, rng: random.Random) -> by
         if rng.random() < share:
             kept[at : at + SECTOR] = new[at : min(at + SECTOR, size)]
     return bytes(kept)
+
+
+class Synced:
+    """Stands where `os.fsync` is, and remembers what the disk has for sure: contents, and names in folders."""
+
+    def __init__(self) -> None:
+        self.contents: dict[str, bytes] = {}
+        self.names: set[str] = set()
+
+    def __call__(self, fd: int) -> None:
+        path = os.readlink(f"/proc/self/fd/{fd}")
+        if os.path.isdir(path):
+            self.names.update(os.path.join(path, name) for name in os.listdir(path))
+        else:
+            self.contents[path] = Path(path).read_bytes()
+
+    def after_a_cut(self, path: Path, rng: random.Random) -> bytes | None:
+        """The file as a power cut now may leave it; None if no folder names it."""
+        if str(path) not in self.names and rng.random() < 0.5:
+            return None
+        return sectors_after_a_cut(self.contents.get(str(path), b""), path.read_bytes(), rng)
 
 
 class CuttableDisk(apsw.VFS):
