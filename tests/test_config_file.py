@@ -245,7 +245,7 @@ keys:
         ("keys: [a]", "1: keys[0]: expected a mapping of names to values"),
         ("keys: [{key: sk-ug-9f3KqWm27ZtRbV5x}]", "1: keys[0]: 'name' is missing"),
         ("database: mysql://u:p@h/d", "1: database: must be sqlite:///path or postgresql://user:password@host/name"),
-        ("database: sqlite:///", "1: database: must name a file, such as sqlite:///./data/unigate.db"),
+        ("database: sqlite:///", "1: database: must name a file after its three slashes"),
         ("database: postgresql://u:p@h",
          "1: database: must end with the database's name, as in postgresql://user:password@host/name"),
         ("database: postgresql://u:p/w@h:5432/d",

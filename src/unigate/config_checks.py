@@ -112,10 +112,11 @@ def database_fault(url: str) -> str | None:
     if not _PRINTABLE.fullmatch(url) or not mark or scheme not in ("sqlite", "postgresql", "postgres"):
         return "must be sqlite:///path or postgresql://user:password@host/name"
     if scheme == "sqlite":
-        return None if len(rest) > 1 and rest[0] == "/" else "must name a file, such as sqlite:///./data/unigate.db"
+        return None if len(rest) > 1 and rest[0] == "/" else "must name a file after its three slashes"
     authority, slash, name = rest.partition("?")[0].partition("/")
     if not all(_HOST_AND_PORT.fullmatch(one) for one in authority.rpartition("@")[2].split(",")):
-        return "must name a host, as in postgresql://user:password@host:5432/name; write '@', '/' in a password as %40, %2F"
+        usual = "postgresql://user:password@host:5432/name"
+        return f"must name a host, as in {usual}; write '@', '/' in a password as %40, %2F"
     return None if slash and name else "must end with the database's name, as in postgresql://user:password@host/name"
 
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 
 import msgspec
 
+from unigate.clock import wall
+from unigate.errors import StorageError
 from unigate.snapshot_file import SnapshotFile
+from unigate.storage.opening import open_database
 from unigate.storage.store import Store
 
 __all__ = ["FirstKeys", "make_first_keys", "write_first_keys"]
+
+log = logging.getLogger("unigate")
 
 
 class FirstKeys(msgspec.Struct, frozen=True):
@@ -20,9 +26,15 @@ class FirstKeys(msgspec.Struct, frozen=True):
     client: str
 
 
-def make_first_keys(data: Path) -> FirstKeys | None:
-    """The keys of a first start, or None if this folder has been started before. Raises StorageError."""
-    store = Store.open(data / "unigate.db")
+def make_first_keys(data: Path, url: str | None = None) -> FirstKeys | None:
+    """The keys of a first start, or None if this folder or database was used before. Raises StorageError."""
+    try:
+        store = Store(open_database(url, data), wall)
+    except StorageError as error:
+        if not (data / "snapshot.json").exists():
+            raise
+        log.error("database.silent reason=%s", error)  # the doors start from what was stored last
+        return None
     try:
         texts = store.add_first_keys()
         if texts is None:

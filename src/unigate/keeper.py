@@ -87,7 +87,8 @@ class Keeper:
         loop.add_signal_handler(signal.SIGTERM, self._stop.set)
         watch_parent(loop, self._stop.set)
         lock = await self._take_over()
-        database = open_database(None, self._data)
+        url = self._settings.database
+        database = open_database(url.reveal() if url is not None else None, self._data)
         store = Store(database, wall)
         sockets = (self._data / "keeper.sock", self._data / "cli.sock")
         try:

@@ -89,7 +89,7 @@ def _serve(choices: Choices, environment: Mapping[str, str], say: Texts) -> int:
     else:
         (choices.data / "configured").touch()
     listener = _listen(config.server.host, config.server.port, say)
-    keys = make_first_keys(choices.data)
+    keys = make_first_keys(choices.data, config.database.reveal() if config.database is not None else None)
     announcement = _announcement(settings, listener, plan, keys, choices, model=example_model(config, settings))
     supervisor = Supervisor(settings, listener, plan.children if plan else ())
     model = plan.model if plan else None
