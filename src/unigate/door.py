@@ -13,7 +13,7 @@ from pathlib import Path
 
 from unigate.accounting.prices import day_of
 from unigate.capture import Books, Shelf
-from unigate.clock import wall
+from unigate.clock import StoreClock, wall
 from unigate.errors import StorageError
 from unigate.flusher import Confirmed, Flusher
 from unigate.http.client_api import ClientApi
@@ -21,6 +21,7 @@ from unigate.http.house import House, Limits
 from unigate.http.keeper_relay import KeeperRelay
 from unigate.http.server import ClientConnection
 from unigate.journal import Journal
+from unigate.lender import Lender
 from unigate.lifeline import Birth, tell_ready, watch_parent
 from unigate.pipeline import Pipeline
 from unigate.snapshot import Snapshot, Stored, build_snapshot
@@ -52,6 +53,8 @@ class Door:
         self._shelf = Shelf(self._journal, folder, most=settings.capture.max_kb * 1024)
         is_confirmed = settings.journal.fsync == "always"
         books = Books(Confirmed(self._journal, self._flusher) if is_confirmed else self._journal, self._shelf)
+        self._clock = StoreClock()
+        self._lender = Lender(data / "bank.sock", folder.name, self._clock, self._catch_up)
         self._upstream = Upstream()
         server = settings.server
         pipeline = Pipeline(self._current, self._upstream, books, wall=wall, heartbeat=server.heartbeat)
@@ -99,6 +102,7 @@ class Door:
         tell_ready(self._birth)
         async with asyncio.TaskGroup() as tasks:
             chores = [tasks.create_task(self._follow_changes()), tasks.create_task(self._flusher.run())]
+            chores.append(tasks.create_task(self._lender.live()))
             await stop.wait()
             self._api.is_ready = False
             server.close()
@@ -117,10 +121,17 @@ class Door:
                 day = today
                 self._file.forget()  # a price may begin today
             self._api.is_current = self._file.is_current(self._loop.time())
-            stored = self._read_stored()
-            if stored is not None:
-                self._snapshot = build_snapshot(self._birth.settings, stored, wall())
-                log.debug("snapshot.swapped version=%d", stored.version)
+            self._catch_up(-1)
+
+    def _catch_up(self, version: int) -> None:
+        """Reads the snapshot file if there is a newer one than this door has."""
+        if version == self._snapshot.version:
+            return
+        stored = self._read_stored()
+        if stored is not None:
+            self._snapshot = build_snapshot(self._birth.settings, stored, self._clock())
+            self._lender.wallet.forget()
+            log.debug("snapshot.swapped version=%d", stored.version)
 
 
 def _raise_open_files() -> None:
