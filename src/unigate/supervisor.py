@@ -155,6 +155,7 @@ class Supervisor:
 
     def __init__(self, settings: Settings, listener: socket.socket, demo: tuple[DemoChild, ...]) -> None:
         self._drain = settings.server.drain
+        self._listener = listener
         self._doors = [
             _own(f"door-{number}", "door", settings, listener.fileno()) for number in range(settings.server.workers)
         ]
@@ -176,6 +177,7 @@ class Supervisor:
                 await stop.wait()
                 waiting.cancel()
                 stopping()
+            self._listener.close()  # or newcomers would wait, until the last call is over, for doors that are closed
             await self._stop(stop)
             for task in tasks:
                 task.cancel()

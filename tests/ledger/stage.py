@@ -83,7 +83,7 @@ class Stage:
             drain=self.drain,
             workers=self.workers,
             upstream=self.upstream_port or self.mock.port,
-            database=f'database: {{url: "{url}"}}' if url else "",
+            database=f'database: "{url}"' if url else "",
             more=self.more,
         )
         (self.folder / "unigate.yaml").write_text(text)
