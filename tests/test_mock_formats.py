@@ -202,6 +202,17 @@ def test_a_text_stops_where_it_shall(port: int, name: str) -> None:
     assert told(call(port, path, {**body, **more}).json()) == ("Hello! ", reason)
 
 
+def test_a_stream_of_geminis_tells_every_candidate(port: int) -> None:
+    path, body = gemini("script:tokens=2", stream=True)
+    assert isinstance(body, dict)
+    events = call(port, path, {**body, "generationConfig": {"candidateCount": 2}}).events()
+    told = [event["candidates"][0] for event in events]  # type: ignore
+    texts = [(one["index"], part.get("text")) for one in told for part in one["content"]["parts"]]
+    said = {number: "".join(text for index, text in texts if index == number) for number in (0, 1)}
+    ends = [one["index"] for one in told if "finishReason" in one]
+    assert (said, ends) == ({0: "Hello! This", 1: "Hello! This"}, [0, 1])
+
+
 def test_a_mirror_shows_the_request_as_it_came(port: int) -> None:
     asked = {"model": "script:mirror", "messages": USER, "odd": {"number": 1.50}}
     whole = call(port, "/v1/chat/completions", asked).json()

@@ -158,15 +158,17 @@ def _objects(ask: Ask, answer: Answer, scene: Scene) -> Iterator[Event]:
         yield _blocked(answer, scene), 0
         return
     said = scene.script.reasoning
-    for text, field in ((answer.thinking, b',"thought":true'), (answer.text, b"")):
-        for piece in pieces(text):
-            said += 1
-            part = b'{"text":%b%b}' % (encode(piece), field)
-            told = _candidate([part], b"" if field else _likely(ask, piece))
-            yield b'{"candidates":[%b]%b' % (told, _tail(answer, scene, said)), 1
+    for choice in range(ask.choices):
+        for text, field in ((answer.thinking, b',"thought":true'), (answer.text, b"")):
+            for piece in pieces(text):
+                said += 1
+                part = b'{"text":%b%b}' % (encode(piece), field)
+                told = _candidate([part], b"" if field else _likely(ask, piece), choice)
+                yield b'{"candidates":[%b]%b' % (told, _tail(answer, scene, said)), 1
     for _ in range(1 + scene.script.twice):
-        last = _candidate(_last_parts(answer, scene), _ending(ask, answer, scene))
-        yield b'{"candidates":[%b]%b' % (last, _tail(answer, scene, answer.output_tokens)), 0
+        for choice in range(ask.choices):
+            last = _candidate(_last_parts(answer, scene), _ending(ask, answer, scene), choice)
+            yield b'{"candidates":[%b]%b' % (last, _tail(answer, scene, answer.output_tokens * ask.choices)), 0
 
 
 def _last_parts(answer: Answer, scene: Scene) -> list[bytes]:
@@ -177,7 +179,7 @@ def _last_parts(answer: Answer, scene: Scene) -> list[bytes]:
 
 
 def _billed(ask: Ask, answer: Answer, scene: Scene) -> Iterator[Event]:
-    left = answer.output_tokens - scene.script.reasoning
+    left = answer.output_tokens * ask.choices - scene.script.reasoning
     for told, tokens in _objects(ask, answer, scene):
         left -= tokens
         yield told, tokens if tokens else max(left, 0)
