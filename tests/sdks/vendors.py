@@ -108,19 +108,27 @@ CONVERSE_ENDS = {
 }
 
 NO_COUNT = frozenset({"count"})
+# What no hint says outside of OpenAI's formats.
+NO_NAMES = frozenset({"user", "metadata", "cache_key", "cache_mark"})
+RESPONSES_GAPS = NO_COUNT | {"stop", "seed", "n"}
+# Anthropic's libraries no longer know a temperature.
+MESSAGES_GAPS = frozenset({"audio", "temperature", "logprobs", "n", "seed", "metadata", "cache_key"})
+GENERATE_GAPS = NO_NAMES | {"written"}
+OLLAMA_GAPS = NO_COUNT | NO_NAMES | {"tool_name", "tool_none", "cached", "written", "refusal", "citations"}
 CLIENTS = (
     Client("openai.chat", "openai_chat.py", CHAT_ENDS, OPENAI, "APIError", NO_COUNT),
     Client("openai.chat", "openai_chat.mjs", CHAT_ENDS, OPENAI, "APIError", NO_COUNT),
-    Client("openai.responses", "openai_responses.py", RESPONSES_ENDS, OPENAI, "APIError", NO_COUNT | {"stop"}),
-    Client("openai.responses", "openai_responses.mjs", RESPONSES_ENDS, OPENAI, "APIError", NO_COUNT | {"stop"}),
-    Client("anthropic.messages", "anthropic_messages.py", MESSAGES_ENDS, ANTHROPIC, "APIStatusError"),
-    Client("anthropic.messages", "anthropic_messages.mjs", MESSAGES_ENDS, ANTHROPIC, "APIError"),
+    Client("openai.responses", "openai_responses.py", RESPONSES_ENDS, OPENAI, "APIError", RESPONSES_GAPS),
+    Client("openai.responses", "openai_responses.mjs", RESPONSES_ENDS, OPENAI, "APIError", RESPONSES_GAPS),
+    Client("anthropic.messages", "anthropic_messages.py", MESSAGES_ENDS, ANTHROPIC, "APIStatusError", MESSAGES_GAPS),
+    Client("anthropic.messages", "anthropic_messages.mjs", MESSAGES_ENDS, ANTHROPIC, "APIError", MESSAGES_GAPS),
     Client(
         "gemini.generate",
         "gemini_generate.py",
         GENERATE_ENDS,
         by_status({}, "ServerError", "ClientError"),
         "ServerError",
+        GENERATE_GAPS,
         stranger=400,
     ),
     Client(
@@ -129,6 +137,7 @@ CLIENTS = (
         GENERATE_ENDS,
         by_status({}, "ApiError", "ApiError"),
         "ApiError",
+        GENERATE_GAPS,
         stranger=400,
     ),
     Client(
@@ -137,7 +146,7 @@ CLIENTS = (
         OLLAMA_ENDS,
         by_status({}, "ResponseError", "ResponseError"),
         "ResponseError",
-        NO_COUNT | {"tool_name", "tool_none", "cached", "refusal"},
+        OLLAMA_GAPS | {"file", "audio", "n"},
     ),
     # The gateway does not speak these to clients: the libraries judge that the scripted upstream is true to them.
     Client(
@@ -146,7 +155,7 @@ CLIENTS = (
         COHERE_ENDS,
         COHERE,
         "RuntimeError",
-        NO_COUNT | {"models", "tool_name", "cached", "refusal"},
+        NO_COUNT | NO_NAMES | {"models", "tool_name", "cached", "written", "refusal", "file", "audio", "n", "logprobs"},
         served=False,
     ),
     Client(
@@ -155,7 +164,7 @@ CLIENTS = (
         CONVERSE_ENDS,
         BEDROCK,
         "EventStreamError",
-        NO_COUNT | {"models", "schema", "tool_none"},
+        NO_COUNT | {"models", "schema", "tool_none", "user", "cache_key", "seed", "n", "logprobs"},
         stranger=403,
         served=False,
     ),

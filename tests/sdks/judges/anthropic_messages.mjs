@@ -4,9 +4,16 @@ import { converse, same, serve } from './judging.mjs';
 
 function opening(job) {
   const told = (job.history ?? []).map(([role, content]) => ({ role, content }));
-  const picture = { type: 'image', source: { type: 'base64', media_type: 'image/png', data: job.image } };
-  const content = job.image ? [picture, { type: 'text', text: job.prompt }] : job.prompt;
-  return [...told, { role: 'user', content }];
+  const mark = job.cache_mark ? { cache_control: { type: 'ephemeral' } } : {};
+  const parts = [...attached(job), { type: 'text', text: job.prompt, ...mark }];
+  return [...told, { role: 'user', content: parts.length > 1 || job.cache_mark ? parts : job.prompt }];
+}
+
+function attached(job) {
+  const known = [['image', 'image/png', job.image], ['document', 'application/pdf', job.file]];
+  return known.filter(([, , data]) => data).map(([type, media_type, data]) => (
+    { type, source: { type: 'base64', media_type, data } }
+  ));
 }
 
 const CHOICES = { required: { type: 'any' }, auto: { type: 'auto' }, none: { type: 'none' } };
@@ -21,10 +28,20 @@ function settings(job) {
   if (job.tool_choice) told.tool_choice = CHOICES[job.tool_choice] ?? { type: 'tool', name: job.tool_choice };
   if (job.schema) told.output_config = { format: { type: 'json_schema', schema: job.schema } };
   if (job.thinking) told.thinking = { type: 'enabled', budget_tokens: 1024 };
+  if (job.user) told.metadata = { user_id: job.user };
   return told;
 }
 
 const textOf = (message) => message.content.map((block) => block.text ?? '').join('');
+
+function noteCitations(message, verdict) {
+  for (const { url, title, document_title } of message.content.flatMap(({ citations }) => citations ?? [])) {
+    verdict.citations.push([url ?? null, title ?? document_title]);
+    verdict.quoted.push(null);
+  }
+}
+
+const THOUGHTS = ['thinking', 'redacted_thinking'];
 
 async function streamed(client, request, verdict) {
   let text = '';
@@ -45,7 +62,8 @@ async function whole(client, request, verdict) {
 
 function usage(told) {
   const cached = told.cache_read_input_tokens ?? 0;
-  return { input: told.input_tokens + cached, output: told.output_tokens, cached };
+  const read = cached + (told.cache_creation_input_tokens ?? 0);
+  return { input: told.input_tokens + read, output: told.output_tokens, cached };
 }
 
 async function judge(job, verdict, fetch) {
@@ -66,7 +84,10 @@ async function judge(job, verdict, fetch) {
     const answer = await ask(client, { ...settings(job), max_tokens: job.limit || 4096, messages }, verdict);
     verdict.finish = answer.stop_reason;
     verdict.usage = usage(answer.usage);
-    messages.push({ role: 'assistant', content: answer.content });
+    verdict.written = answer.usage.cache_creation_input_tokens;
+    noteCitations(answer, verdict);
+    const kept = answer.content.filter(({ type }) => !(job.forgets && THOUGHTS.includes(type)));
+    messages.push({ role: 'assistant', content: kept });
     return answer.content.filter(({ type }) => type === 'tool_use').map(({ id, name, input }) => (
       { id, name, arguments: input }
     ));

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import anthropic
-from judging import Headers, Job, Verdict, converse, same, serve
+from judging import Headers, Job, Verdict, converse, once, same, serve
 
 
+@once
 def library(job: Job, headers: Headers) -> anthropic.Anthropic:
     """The library as its users set it up, without second tries."""
     heard = anthropic.DefaultHttpxClient(event_hooks={"response": [headers.hear]})
@@ -15,11 +16,21 @@ def library(job: Job, headers: Headers) -> anthropic.Anthropic:
 def opening(job: Job) -> list[dict]:
     """The conversation before the first answer."""
     told = [{"role": role, "content": text} for role, text in job.history]
-    if not job.image:
-        return [*told, {"role": "user", "content": job.prompt}]
-    source = {"type": "base64", "media_type": "image/png", "data": job.image}
-    picture = {"type": "image", "source": source}
-    return [*told, {"role": "user", "content": [picture, {"type": "text", "text": job.prompt}]}]
+    words: dict = {"type": "text", "text": job.prompt}
+    if job.cache_mark:
+        words["cache_control"] = {"type": "ephemeral"}
+    parts = [*attached(job), words]
+    return [*told, {"role": "user", "content": parts if len(parts) > 1 or job.cache_mark else job.prompt}]
+
+
+def attached(job: Job) -> list[dict]:
+    """What goes along with the words."""
+    given = (("image", "image/png", job.image), ("document", "application/pdf", job.file))
+    return [
+        {"type": kind, "source": {"type": "base64", "media_type": media, "data": data}}
+        for kind, media, data in given
+        if data
+    ]
 
 
 def settings(job: Job) -> dict:
@@ -41,6 +52,8 @@ def settings(job: Job) -> dict:
         told["output_config"] = {"format": {"type": "json_schema", "schema": job.schema}}
     if job.thinking:
         told["thinking"] = {"type": "enabled", "budget_tokens": 1024}
+    if job.user:
+        told["metadata"] = {"user_id": job.user}
     return told
 
 
@@ -68,6 +81,23 @@ def note_whole(whole: object, verdict: Verdict) -> None:
             verdict.thinking += block.thinking
 
 
+def note_citations(whole: object, verdict: Verdict) -> None:
+    """What is cited; this format's web citations name no place in the text."""
+    cited = [one for block in whole.content if block.type == "text" for one in block.citations or ()]
+    for one in cited:
+        is_web = one.type == "web_search_result_location"
+        verdict.citations.append([one.url, one.title] if is_web else [None, one.document_title])
+        verdict.quoted.append(None)
+
+
+THOUGHTS = ("thinking", "redacted_thinking")
+
+
+def kept(content: list, job: Job) -> list:
+    """The answer as it goes back."""
+    return [block for block in content if not (job.forgets and block.type in THOUGHTS)]
+
+
 def answers(calls: list[dict]) -> list[dict]:
     """The message that brings the results of tools."""
     results = [{"type": "tool_result", "tool_use_id": call["id"], "content": call["result"]} for call in calls]
@@ -76,7 +106,8 @@ def answers(calls: list[dict]) -> list[dict]:
 
 def usage(told: object) -> dict:
     cached = told.cache_read_input_tokens or 0
-    return {"input": told.input_tokens + cached, "output": told.output_tokens, "cached": cached}
+    read = cached + (told.cache_creation_input_tokens or 0)
+    return {"input": told.input_tokens + read, "output": told.output_tokens, "cached": cached}
 
 
 def judge(job: Job, verdict: Verdict, headers: Headers) -> None:
@@ -98,7 +129,9 @@ def judge(job: Job, verdict: Verdict, headers: Headers) -> None:
             whole = client.messages.create(**request, messages=messages)
             note_whole(whole, verdict)
         verdict.finish, verdict.usage = whole.stop_reason, usage(whole.usage)
-        messages.append({"role": "assistant", "content": whole.content})
+        verdict.written = whole.usage.cache_creation_input_tokens
+        note_citations(whole, verdict)
+        messages.append({"role": "assistant", "content": kept(whole.content, job)})
         return [
             {"id": block.id, "name": block.name, "arguments": block.input}
             for block in whole.content

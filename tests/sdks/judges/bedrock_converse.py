@@ -8,9 +8,10 @@ import json
 import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from judging import Headers, Job, Verdict, converse, serve
+from judging import Headers, Job, Verdict, converse, once, serve
 
 
+@once
 def library(job: Job, headers: Headers) -> object:
     """The library with an access key, without second tries; the upstream checks its signature."""
     once = Config(retries={"total_max_attempts": 1}, read_timeout=20)
@@ -30,6 +31,13 @@ def opening(job: Job) -> list[dict]:
     parts: list[dict] = [{"text": job.prompt}]
     if job.image:
         parts.append({"image": {"format": "png", "source": {"bytes": base64.b64decode(job.image)}}})
+    if job.file:
+        source = {"bytes": base64.b64decode(job.file)}
+        parts.append({"document": {"format": "pdf", "name": "paper", "source": source}})
+    if job.audio:
+        parts.append({"audio": {"format": "wav", "source": {"bytes": base64.b64decode(job.audio)}}})
+    if job.cache_mark:
+        parts.append({"cachePoint": {"type": "default"}})
     return [*told, {"role": "user", "content": parts}]
 
 
@@ -39,6 +47,7 @@ def settings(job: Job) -> dict:
     if job.system:
         told["system"] = [{"text": job.system}]
     inference = {"maxTokens": job.limit, "stopSequences": [job.stop] if job.stop else None}
+    inference["temperature"] = job.temperature
     if any(inference.values()):
         told["inferenceConfig"] = {name: value for name, value in inference.items() if value}
     if job.tools:
@@ -48,6 +57,8 @@ def settings(job: Job) -> dict:
         told["toolConfig"]["toolChoice"] = named.get(job.tool_choice, {"tool": {"name": job.tool_choice}})
     if job.thinking:
         told["additionalModelRequestFields"] = {"thinking": {"type": "enabled", "budget_tokens": 1024}}
+    if job.metadata:
+        told["requestMetadata"] = job.metadata
     return told
 
 
@@ -56,8 +67,8 @@ def specification(tool: dict) -> dict:
 
 
 def usage(told: dict) -> dict:
-    cached = told.get("cacheReadInputTokens") or 0
-    return {"input": told["inputTokens"] + cached, "output": told["outputTokens"], "cached": cached}
+    cached, written = told.get("cacheReadInputTokens") or 0, told.get("cacheWriteInputTokens") or 0
+    return {"input": told["inputTokens"] + cached + written, "output": told["outputTokens"], "cached": cached}
 
 
 def streamed(client: object, request: dict, verdict: Verdict) -> list[dict]:
@@ -72,13 +83,15 @@ def streamed(client: object, request: dict, verdict: Verdict) -> list[dict]:
             case {"messageStop": stop}:
                 verdict.finish = stop["stopReason"]
             case {"metadata": told}:
-                verdict.usage = usage(told["usage"])
+                verdict.usage, verdict.written = usage(told["usage"]), told["usage"].get("cacheWriteInputTokens")
     return [finished(blocks[at]) for at in sorted(blocks)]
 
 
 def grow(block: dict, delta: dict) -> None:
     if "text" in delta:
         block["text"] = block.get("text", "") + delta["text"]
+    if "citation" in delta:
+        block.setdefault("citations", []).append(delta["citation"])
     if "toolUse" in delta:
         block["toolUse"]["input"] += delta["toolUse"]["input"]
     if "redactedContent" in delta.get("reasoningContent", {}):
@@ -91,6 +104,8 @@ def grow(block: dict, delta: dict) -> None:
 
 
 def finished(block: dict) -> dict:
+    if "citations" in block:
+        return {"citationsContent": {"citations": block["citations"], "content": [{"text": block["text"]}]}}
     if "toolUse" not in block:
         return block
     return {"toolUse": {**block["toolUse"], "input": json.loads(block["toolUse"]["input"] or "{}")}}
@@ -98,7 +113,10 @@ def finished(block: dict) -> dict:
 
 def note(blocks: list[dict], verdict: Verdict) -> None:
     for block in blocks:
-        verdict.text += block.get("text", "")
+        cited = block.get("citationsContent", {"citations": [], "content": []})
+        verdict.text += block.get("text", "") + "".join(part["text"] for part in cited["content"])
+        verdict.citations += [[one["location"]["web"]["url"], one["title"]] for one in cited["citations"]]
+        verdict.quoted += [None for _ in cited["citations"]]
         verdict.thinking += block.get("reasoningContent", {}).get("reasoningText", {}).get("text", "")
 
 
@@ -126,9 +144,10 @@ def conversation(job: Job, verdict: Verdict, headers: Headers) -> None:
         else:
             answer = client.converse(**request, messages=messages)
             blocks, verdict.finish = answer["output"]["message"]["content"], answer["stopReason"]
-            verdict.usage = usage(answer["usage"])
+            verdict.usage, verdict.written = usage(answer["usage"]), answer["usage"].get("cacheWriteInputTokens")
         note(blocks, verdict)
-        messages.append({"role": "assistant", "content": blocks})
+        kept = [block for block in blocks if not (job.forgets and "reasoningContent" in block)]
+        messages.append({"role": "assistant", "content": kept})
         uses = [block["toolUse"] for block in blocks if "toolUse" in block]
         return [{"id": use["toolUseId"], "name": use["name"], "arguments": use["input"]} for use in uses]
 

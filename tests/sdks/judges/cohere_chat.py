@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 
 import cohere
 import httpx
-from judging import Headers, Job, Verdict, converse, serve
+from judging import Headers, Job, Verdict, converse, once, serve
 
 
+@once
 def library(job: Job, headers: Headers) -> cohere.ClientV2:
     """The library as its users set it up, without second tries."""
     heard = httpx.Client(event_hooks={"response": [headers.hear]}, timeout=20)
@@ -40,7 +42,8 @@ def settings(job: Job) -> dict:
         told["response_format"] = {"type": "json_object", "json_schema": job.schema}
     if job.thinking:
         told["thinking"] = {"type": "enabled", "token_budget": 1024}
-    return told
+    hints = {"temperature": job.temperature, "seed": job.seed}
+    return told | {name: value for name, value in hints.items() if value is not None}
 
 
 def usage(told: object) -> dict | None:
@@ -49,17 +52,24 @@ def usage(told: object) -> dict | None:
     return {"input": int(told.tokens.input_tokens), "output": int(told.tokens.output_tokens), "cached": 0}
 
 
+def note_citations(cited: Iterable[cohere.Citation], verdict: Verdict) -> None:
+    for one in cited:
+        verdict.citations += [[source.document["url"], source.document["title"]] for source in one.sources]
+        verdict.quoted.append(one.text)
+
+
 def whole(client: cohere.ClientV2, request: dict, verdict: Verdict) -> dict:
     """The answer in one piece, as the next request's message."""
     answer = client.chat(**request)
     verdict.finish, verdict.usage = answer.finish_reason, usage(answer.usage)
+    note_citations(answer.message.citations or (), verdict)
     for part in answer.message.content or ():
         if part.type == "thinking":
             verdict.thinking += part.thinking
         else:
             verdict.text += part.text
     calls = answer.message.tool_calls or ()
-    return {"role": "assistant", "tool_plan": answer.message.tool_plan, "tool_calls": [call.dict() for call in calls]}
+    return {"tool_plan": answer.message.tool_plan, "tool_calls": [call.dict() for call in calls]}
 
 
 def streamed(client: cohere.ClientV2, request: dict, verdict: Verdict) -> dict:
@@ -70,6 +80,8 @@ def streamed(client: cohere.ClientV2, request: dict, verdict: Verdict) -> dict:
             case "content-delta":
                 verdict.text += event.delta.message.content.text or ""
                 verdict.thinking += getattr(event.delta.message.content, "thinking", None) or ""
+            case "citation-start":
+                note_citations([event.delta.message.citations], verdict)
             case "tool-call-start":
                 calls.append(event.delta.message.tool_calls.dict())
             case "tool-call-delta":
@@ -78,7 +90,7 @@ def streamed(client: cohere.ClientV2, request: dict, verdict: Verdict) -> dict:
                 verdict.finish, verdict.usage = event.delta.finish_reason, usage(event.delta.usage)
                 if event.delta.error:
                     raise RuntimeError(event.delta.error)
-    return {"role": "assistant", "tool_calls": calls}
+    return {"tool_calls": calls}
 
 
 def judge(job: Job, verdict: Verdict, headers: Headers) -> None:
@@ -91,8 +103,10 @@ def judge(job: Job, verdict: Verdict, headers: Headers) -> None:
     def turn(answered: list[dict]) -> list[dict]:
         messages.extend({"role": "tool", "tool_call_id": call["id"], "content": call["result"]} for call in answered)
         answer = streamed if job.stream else whole
+        known = len(verdict.thinking)
         message = answer(client, {**request, "messages": messages}, verdict)
-        messages.append(message)
+        thought = [{"type": "thinking", "thinking": verdict.thinking[known:]}] if not job.forgets else []
+        messages.append({"role": "assistant", "content": thought, **message})
         return [
             {
                 "id": call["id"],

@@ -1,6 +1,6 @@
 // Judges generateContent with Google's own library for JavaScript.
 import { GoogleGenAI } from '@google/genai';
-import { converse, serve } from './judging.mjs';
+import { converse, given, passage, serve } from './judging.mjs';
 
 const ROLES = { user: 'user', assistant: 'model' };
 const MODES = { auto: 'AUTO', none: 'NONE', required: 'ANY' };
@@ -8,7 +8,8 @@ const MODES = { auto: 'AUTO', none: 'NONE', required: 'ANY' };
 function opening(job) {
   const told = (job.history ?? []).map(([role, text]) => ({ role: ROLES[role], parts: [{ text }] }));
   const parts = [{ text: job.prompt }];
-  if (job.image) parts.push({ inlineData: { mimeType: 'image/png', data: job.image } });
+  const attached = [['image/png', job.image], ['application/pdf', job.file], ['audio/wav', job.audio]];
+  for (const [mimeType, data] of attached) if (data) parts.push({ inlineData: { mimeType, data } });
   return [...told, { role: 'user', parts }];
 }
 
@@ -29,16 +30,47 @@ function settings(job) {
   }
   if (job.schema) Object.assign(told, { responseMimeType: 'application/json', responseJsonSchema: job.schema });
   if (job.thinking) told.thinkingConfig = { includeThoughts: true, thinkingBudget: 1024 };
-  return told;
+  if (job.logprobs) Object.assign(told, { responseLogprobs: true, logprobs: job.logprobs });
+  return { ...told, ...given({ candidateCount: job.n, temperature: job.temperature, seed: job.seed }) };
+}
+
+function noteChoice({ index, content }, verdict) {
+  const said = (content?.parts ?? []).filter(({ thought }) => !thought).map(({ text }) => text ?? '').join('');
+  verdict.choices[index ?? 0] = (verdict.choices[index ?? 0] ?? '') + said;
+}
+
+/** What stands beside the text. A passage's place is counted in bytes; its sources are told by number. */
+function noteExtras({ groundingMetadata, logprobsResult }, verdict) {
+  for (const { segment, groundingChunkIndices } of groundingMetadata?.groundingSupports ?? []) {
+    for (const number of groundingChunkIndices) {
+      const { web, retrievedContext } = groundingMetadata.groundingChunks[number];
+      const { uri, title } = web ?? retrievedContext;
+      const cited = passage(Buffer.from(verdict.text), segment.startIndex ?? 0, segment.endIndex);
+      verdict.citations.push([uri ?? null, title]);
+      verdict.quoted.push(cited && cited.toString());
+    }
+  }
+  (logprobsResult?.chosenCandidates ?? []).forEach(({ token, logProbability }, number) => {
+    const others = logprobsResult.topCandidates?.[number]?.candidates ?? [];
+    verdict.logprobs.push([token, logProbability, others.length]);
+  });
+}
+
+function kept(part, job) {
+  if (!job.forgets) return [part];
+  const { thoughtSignature, ...rest } = part;
+  return part.thought ? [] : [rest];
 }
 
 function note(answer, parts, verdict) {
-  const candidate = answer.candidates?.[0];
+  for (const one of answer.candidates ?? []) noteChoice(one, verdict);
+  const candidate = answer.candidates?.find(({ index }) => !index);
   for (const part of candidate?.content?.parts ?? []) {
     parts.push(part);
     if (part.thought) verdict.thinking += part.text ?? '';
     else verdict.text += part.text ?? '';
   }
+  if (candidate) noteExtras(candidate, verdict);
   verdict.finish = candidate?.finishReason ?? verdict.finish;
   verdict.usage = answer.usageMetadata ? usage(answer.usageMetadata) : verdict.usage;
 }
@@ -70,7 +102,7 @@ async function judge(job, verdict, fetch) {
     } else {
       note(await client.models.generateContent(request), parts, verdict);
     }
-    contents.push({ role: 'model', parts });
+    contents.push({ role: 'model', parts: parts.flatMap((part) => kept(part, job)) });
     return parts.filter(({ functionCall }) => functionCall).map(({ functionCall: { id, name, args } }) => (
       { id, name, arguments: args }
     ));

@@ -7,11 +7,12 @@ import base64
 import httpx
 from google import genai
 from google.genai import types
-from judging import Headers, Job, Verdict, converse, serve
+from judging import Headers, Job, Verdict, converse, once, passage, serve
 
 ROLES = {"user": "user", "assistant": "model"}
 
 
+@once
 def library(job: Job, headers: Headers) -> genai.Client:
     """The library as its users set it up; it makes no second tries unless told."""
     heard = httpx.Client(event_hooks={"response": [headers.hear]}, timeout=20)
@@ -22,8 +23,8 @@ def opening(job: Job) -> list[types.Content]:
     """The conversation before the first answer."""
     told = [types.Content(role=ROLES[role], parts=[types.Part(text=text)]) for role, text in job.history]
     parts = [types.Part(text=job.prompt)]
-    if job.image:
-        parts.append(types.Part.from_bytes(data=base64.b64decode(job.image), mime_type="image/png"))
+    given = (("image/png", job.image), ("application/pdf", job.file), ("audio/wav", job.audio))
+    parts += [types.Part.from_bytes(data=base64.b64decode(data), mime_type=media) for media, data in given if data]
     return [*told, types.Content(role="user", parts=parts)]
 
 
@@ -50,6 +51,10 @@ def settings(job: Job) -> types.GenerateContentConfig:
         told |= {"response_mime_type": "application/json", "response_json_schema": job.schema}
     if job.thinking:
         told["thinking_config"] = types.ThinkingConfig(include_thoughts=True, thinking_budget=1024)
+    if job.logprobs:
+        told |= {"response_logprobs": True, "logprobs": job.logprobs}
+    hints = {"candidate_count": job.n, "temperature": job.temperature, "seed": job.seed}
+    told |= {name: value for name, value in hints.items() if value is not None}
     return types.GenerateContentConfig(**told)
 
 
@@ -62,7 +67,10 @@ def choice(wanted: str) -> types.FunctionCallingConfig:
 
 def note(answer: types.GenerateContentResponse, parts: list[types.Part], verdict: Verdict) -> None:
     """Takes one answer, or one piece of it, into account."""
-    candidate = answer.candidates[0] if answer.candidates else None
+    for one in answer.candidates or ():
+        note_choice(one, verdict)
+    first = answer.candidates[0] if answer.candidates else None
+    candidate = None if first is None or first.index else first
     for part in (candidate and candidate.content and candidate.content.parts) or ():
         parts.append(part)
         if part.thought:
@@ -71,8 +79,38 @@ def note(answer: types.GenerateContentResponse, parts: list[types.Part], verdict
             verdict.text += part.text or ""
     if candidate and candidate.finish_reason:
         verdict.finish = candidate.finish_reason.value
+    if candidate:
+        note_extras(candidate, verdict)
     if answer.usage_metadata:
         verdict.usage = usage(answer.usage_metadata)
+
+
+def note_choice(candidate: types.Candidate, verdict: Verdict) -> None:
+    """Adds to the text of one of several answers."""
+    at = candidate.index or 0
+    verdict.choices += [""] * (at + 1 - len(verdict.choices))
+    parts = (candidate.content and candidate.content.parts) or ()
+    verdict.choices[at] += "".join(part.text or "" for part in parts if not part.thought)
+
+
+def note_extras(candidate: types.Candidate, verdict: Verdict) -> None:
+    """What stands beside the text. A passage's place is counted in bytes; its sources are told by number."""
+    grounding = candidate.grounding_metadata
+    chunks = (grounding and grounding.grounding_chunks) or []
+    for support in (grounding and grounding.grounding_supports) or ():
+        for number in support.grounding_chunk_indices or ():
+            source = chunks[number].web or chunks[number].retrieved_context
+            verdict.citations.append([source.uri, source.title])
+            verdict.quoted.append(cited(verdict.text, support.segment))
+    told = candidate.logprobs_result
+    others = (told and told.top_candidates) or []
+    for number, token in enumerate((told and told.chosen_candidates) or ()):
+        verdict.logprobs.append([token.token, token.log_probability, len(others[number].candidates or ())])
+
+
+def cited(text: str, segment: types.Segment) -> str | None:
+    whole = passage(text.encode(), segment.start_index or 0, segment.end_index)
+    return whole.decode() if whole else None
 
 
 def usage(told: types.GenerateContentResponseUsageMetadata) -> dict:
@@ -81,6 +119,13 @@ def usage(told: types.GenerateContentResponseUsageMetadata) -> dict:
         "output": (told.candidates_token_count or 0) + (told.thoughts_token_count or 0),
         "cached": told.cached_content_token_count or 0,
     }
+
+
+def kept(part: types.Part, job: Job) -> types.Part | None:
+    """The part as it goes back."""
+    if not job.forgets:
+        return part
+    return None if part.thought else part.model_copy(update={"thought_signature": None})
 
 
 def response(call: dict) -> types.Part:
@@ -107,7 +152,7 @@ def judge(job: Job, verdict: Verdict, headers: Headers) -> None:
                 note(piece, parts, verdict)
         else:
             note(client.models.generate_content(model=job.model, contents=contents, config=config), parts, verdict)
-        contents.append(types.Content(role="model", parts=parts))
+        contents.append(types.Content(role="model", parts=[one for part in parts if (one := kept(part, job))]))
         calls = [part.function_call for part in parts if part.function_call]
         return [{"id": call.id, "name": call.name, "arguments": call.args} for call in calls]
 

@@ -20,6 +20,16 @@ export async function converse(job, verdict, turn) {
   throw new Error(`${MOST_ROUNDS} rounds and still calls`);
 }
 
+/** What a citation says it belongs to, if it says so. */
+export function passage(text, start, end) {
+  return end ? text.slice(start, end) : null;
+}
+
+/** Those of the settings that are set. */
+export function given(settings) {
+  return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined && value !== null));
+}
+
 /** A fetch that remembers what the gateway said it dropped. */
 function listener(dropped) {
   return async (...request) => {
@@ -41,7 +51,8 @@ export async function serve(play) {
   for await (const line of createInterface({ input: process.stdin })) {
     const job = JSON.parse(line);
     const verdict = {
-      text: '', thinking: '', rounds: [], finish: null, usage: null, models: [], tokens: null, dropped: '', error: null,
+      text: '', thinking: '', rounds: [], finish: null, usage: null, written: null, citations: [], quoted: [],
+      logprobs: [], choices: [], models: [], tokens: null, dropped: '', error: null,
     };
     const dropped = [];
     try {

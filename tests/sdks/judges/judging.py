@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from typing import TypeVar
 
 MOST_ROUNDS = 4
 
@@ -23,6 +24,8 @@ class Job:
     system: str | None = None
     history: list[list[str]] = field(default_factory=list)
     image: str | None = None
+    file: str | None = None
+    audio: str | None = None
     tools: list[dict] = field(default_factory=list)
     results: dict[str, str] = field(default_factory=dict)
     tool_choice: str | None = None
@@ -30,6 +33,15 @@ class Job:
     thinking: bool = False
     limit: int | None = None
     stop: str | None = None
+    logprobs: int | None = None
+    n: int | None = None
+    temperature: float | None = None
+    seed: int | None = None
+    user: str | None = None
+    metadata: dict[str, str] | None = None
+    cache_key: str | None = None
+    cache_mark: bool = False
+    forgets: bool = False
 
 
 @dataclass
@@ -41,6 +53,11 @@ class Verdict:
     rounds: list[list[dict]] = field(default_factory=list)
     finish: str | None = None
     usage: dict[str, int | None] | None = None
+    written: int | None = None
+    citations: list[list[str | None]] = field(default_factory=list)
+    quoted: list[str | None] = field(default_factory=list)
+    logprobs: list[list] = field(default_factory=list)
+    choices: list[str] = field(default_factory=list)
     models: list[str] = field(default_factory=list)
     tokens: int | None = None
     dropped: str = ""
@@ -55,6 +72,11 @@ def same(what: str, streamed: object, whole: object) -> None:
     """Whether the pieces of a stream make what the library itself put together."""
     if streamed != whole:
         raise Broken(f"{what}: the pieces say {streamed!r}, the whole says {whole!r}")
+
+
+def passage(text: str, start: int | None, end: int | None) -> str | None:
+    """What a citation says it belongs to, if it says so."""
+    return text[start:end] if end else None
 
 
 class Headers:
@@ -76,6 +98,22 @@ def failure(error: Exception) -> dict:
     return {"kind": type(error).__name__, "status": status, "message": str(error)[:2000]}
 
 
+T = TypeVar("T")
+
+
+def once(make: Callable[[Job, Headers], T]) -> Callable[[Job, Headers], T]:
+    """A library is made once for each address and key, as its users do: making one takes longer than a question."""
+    made: dict[tuple[str, str], T] = {}
+
+    def find(job: Job, headers: Headers) -> T:
+        place = (job.base_url, job.key)
+        if place not in made:
+            made[place] = make(job, headers)
+        return made[place]
+
+    return find
+
+
 Play = Callable[[Job, Verdict, Headers], None]
 
 
@@ -94,8 +132,10 @@ def converse(job: Job, verdict: Verdict, turn: Callable[[list[dict]], list[dict]
 
 def serve(play: Play) -> None:
     """Does the jobs one after the other until there are no more."""
+    headers = Headers()
     for line in sys.stdin:
-        verdict, headers = Verdict(), Headers()
+        verdict = Verdict()
+        headers.dropped.clear()
         try:
             play(Job(**json.loads(line)), verdict, headers)
         except Exception as error:  # whatever the library raises is the verdict

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ollama
-from judging import Headers, Job, Verdict, converse, serve
+from judging import Headers, Job, Verdict, converse, once, serve
 
 
+@once
 def library(job: Job, headers: Headers) -> ollama.Client:
     """The library as its users set it up; its key goes into a header."""
     return ollama.Client(
@@ -27,6 +28,7 @@ def settings(job: Job) -> dict:
     """All of the request but the conversation."""
     told: dict = {"model": job.model}
     options = {"num_predict": job.limit, "stop": [job.stop] if job.stop else None}
+    options |= {"temperature": job.temperature, "seed": job.seed}
     if any(options.values()):
         told["options"] = {name: value for name, value in options.items() if value}
     if job.tools:
@@ -35,6 +37,8 @@ def settings(job: Job) -> dict:
         told["format"] = job.schema
     if job.thinking:
         told["think"] = True
+    if job.logprobs:
+        told |= {"logprobs": True, "top_logprobs": job.logprobs}
     return told
 
 
@@ -57,11 +61,15 @@ def judge(job: Job, verdict: Verdict, headers: Headers) -> None:
             message["content"] += piece.message.content or ""
             message["thinking"] += piece.message.thinking or ""
             message["tool_calls"] += piece.message.tool_calls or ()
+            for token in piece.logprobs or ():
+                verdict.logprobs.append([token.token, token.logprob, len(token.top_logprobs or ())])
             if piece.done:
                 verdict.finish = piece.done_reason
                 verdict.usage = {"input": piece.prompt_eval_count, "output": piece.eval_count, "cached": 0}
         verdict.text += message["content"]
         verdict.thinking += message["thinking"]
+        if job.forgets:
+            message["thinking"] = ""
         messages.append({name: value for name, value in message.items() if value or name == "content"})
         calls = [call.function for call in message["tool_calls"]]
         return [{"name": call.name, "arguments": dict(call.arguments)} for call in calls]

@@ -1,13 +1,24 @@
 // Judges chat completions with OpenAI's own library for JavaScript.
 import OpenAI from 'openai';
-import { converse, same, serve } from './judging.mjs';
+import { converse, given, passage, same, serve } from './judging.mjs';
 
 function opening(job) {
   const told = job.system ? [{ role: 'system', content: job.system }] : [];
   told.push(...(job.history ?? []).map(([role, content]) => ({ role, content })));
-  const picture = { type: 'image_url', image_url: { url: `data:image/png;base64,${job.image}` } };
-  const content = job.image ? [{ type: 'text', text: job.prompt }, picture] : job.prompt;
-  return [...told, { role: 'user', content }];
+  const mark = job.cache_mark ? { prompt_cache_breakpoint: { mode: 'explicit' } } : {};
+  const parts = [{ type: 'text', text: job.prompt, ...mark }, ...attached(job)];
+  return [...told, { role: 'user', content: parts.length > 1 || job.cache_mark ? parts : job.prompt }];
+}
+
+function attached(job) {
+  const parts = [];
+  if (job.image) parts.push({ type: 'image_url', image_url: { url: `data:image/png;base64,${job.image}` } });
+  if (job.file) {
+    const paper = { filename: 'paper.pdf', file_data: `data:application/pdf;base64,${job.file}` };
+    parts.push({ type: 'file', file: paper });
+  }
+  if (job.audio) parts.push({ type: 'input_audio', input_audio: { data: job.audio, format: 'wav' } });
+  return parts;
 }
 
 function choice(wanted) {
@@ -24,16 +35,38 @@ function settings(job) {
     told.response_format = { type: 'json_schema', json_schema: { name: 'answer', schema: job.schema, strict: true } };
   }
   if (job.thinking) told.reasoning_effort = 'low';
-  return told;
+  if (job.logprobs) Object.assign(told, { logprobs: true, top_logprobs: job.logprobs });
+  const { n, temperature, seed, user, metadata, cache_key } = job;
+  return { ...told, ...given({ n, temperature, seed, user, metadata, prompt_cache_key: cache_key }) };
+}
+
+function noteExtras(answer, verdict) {
+  const [{ message, logprobs }] = answer.choices;
+  for (const { url_citation, document_citation } of message.annotations ?? []) {
+    const cited = url_citation ?? document_citation;
+    verdict.citations.push([cited.url ?? null, cited.title]);
+    verdict.quoted.push(passage(message.content, cited.start_index, cited.end_index));
+  }
+  for (const { token, logprob, top_logprobs } of logprobs?.content ?? []) {
+    verdict.logprobs.push([token, logprob, top_logprobs.length]);
+  }
+  verdict.choices = answer.choices.map((choice) => choice.message.content ?? '');
+}
+
+function kept({ parsed, ...said }, job) {
+  if (!job.forgets) return said;
+  const { reasoning_content, reasoning_details, ...rest } = said;
+  return rest;
 }
 
 async function streamed(client, request, verdict) {
   let text = '';
   const stream = client.chat.completions.stream({ ...request, stream_options: { include_usage: true } });
   for await (const chunk of stream) {
-    verdict.thinking += chunk.choices[0]?.delta.reasoning_content ?? '';
-    text += chunk.choices[0]?.delta.content ?? '';
-    verdict.text += chunk.choices[0]?.delta.content ?? '';
+    const first = chunk.choices.find(({ index }) => index === 0);
+    verdict.thinking += first?.delta.reasoning_content ?? '';
+    text += first?.delta.content ?? '';
+    verdict.text += first?.delta.content ?? '';
   }
   const whole = await stream.finalChatCompletion();
   same('text', text, whole.choices[0].message.content ?? '');
@@ -69,8 +102,9 @@ async function judge(job, verdict, fetch) {
     verdict.text += message.refusal ?? '';
     verdict.finish = answer.choices[0].finish_reason;
     verdict.usage = usage(answer.usage);
-    const { parsed, ...said } = message;
-    messages.push(said);
+    verdict.written = answer.usage?.prompt_tokens_details?.cache_write_tokens ?? null;
+    noteExtras(answer, verdict);
+    messages.push(kept(message, job));
     return (message.tool_calls ?? []).map(({ id, function: { name, arguments: told } }) => (
       { id, name, arguments: JSON.parse(told) }
     ));

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import openai
-from judging import Headers, Job, Verdict, converse, same, serve
+from judging import Headers, Job, Verdict, converse, once, passage, same, serve
 
 
+@once
 def library(job: Job, headers: Headers) -> openai.OpenAI:
     """The library as its users set it up, without second tries."""
     heard = openai.DefaultHttpxClient(event_hooks={"response": [headers.hear]})
@@ -18,10 +20,23 @@ def opening(job: Job) -> list[dict]:
     """The conversation before the first answer."""
     told = [{"role": "system", "content": job.system}] if job.system else []
     told += [{"role": role, "content": text} for role, text in job.history]
-    if not job.image:
-        return [*told, {"role": "user", "content": job.prompt}]
-    picture = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{job.image}"}}
-    return [*told, {"role": "user", "content": [{"type": "text", "text": job.prompt}, picture]}]
+    parts = [{"type": "text", "text": job.prompt}, *attached(job)]
+    if job.cache_mark:
+        parts[0]["prompt_cache_breakpoint"] = {"mode": "explicit"}
+    return [*told, {"role": "user", "content": parts if len(parts) > 1 or job.cache_mark else job.prompt}]
+
+
+def attached(job: Job) -> list[dict]:
+    """What goes along with the words."""
+    parts = []
+    if job.image:
+        parts.append({"type": "image_url", "image_url": {"url": f"data:image/png;base64,{job.image}"}})
+    if job.file:
+        paper = {"filename": "paper.pdf", "file_data": f"data:application/pdf;base64,{job.file}"}
+        parts.append({"type": "file", "file": paper})
+    if job.audio:
+        parts.append({"type": "input_audio", "input_audio": {"data": job.audio, "format": "wav"}})
+    return parts
 
 
 def settings(job: Job) -> dict:
@@ -44,7 +59,29 @@ def settings(job: Job) -> dict:
         }
     if job.thinking:
         told["reasoning_effort"] = "low"
-    return told
+    if job.logprobs:
+        told |= {"logprobs": True, "top_logprobs": job.logprobs}
+    hints = {"prompt_cache_key": job.cache_key}
+    hints |= {name: getattr(job, name) for name in ("n", "temperature", "seed", "user", "metadata")}
+    return told | {name: value for name, value in hints.items() if value is not None}
+
+
+def note_extras(whole: object, verdict: Verdict) -> None:
+    """Of a whole answer what stands beside its text."""
+    choice = whole.choices[0]
+    for cited in choice.message.annotations or ():
+        place = cited.url_citation or SimpleNamespace(**cited.document_citation, url=None, start_index=0, end_index=0)
+        verdict.citations.append([place.url, place.title])
+        verdict.quoted.append(passage(choice.message.content or "", place.start_index, place.end_index))
+    for token in (choice.logprobs and choice.logprobs.content) or ():
+        verdict.logprobs.append([token.token, token.logprob, len(token.top_logprobs)])
+    verdict.choices = [one.message.content or "" for one in whole.choices]
+
+
+def kept(message: object, job: Job) -> dict:
+    """The message as it goes back."""
+    thoughts = {"reasoning_content", "reasoning_details"} if job.forgets else set()
+    return message.model_dump(exclude_none=True, exclude={"parsed", *thoughts})
 
 
 def streamed(client: openai.OpenAI, request: dict, verdict: Verdict) -> object:
@@ -55,14 +92,16 @@ def streamed(client: openai.OpenAI, request: dict, verdict: Verdict) -> object:
             for event in events:
                 if event.type == "content.delta":
                     text += event.delta
-                if event.type == "chunk" and event.chunk.choices:
-                    verdict.thinking += getattr(event.chunk.choices[0].delta, "reasoning_content", None) or ""
-                    verdict.text += event.chunk.choices[0].delta.content or ""
+                first = [one for one in event.chunk.choices if not one.index] if event.type == "chunk" else []
+                for choice in first:
+                    verdict.thinking += getattr(choice.delta, "reasoning_content", None) or ""
+                    verdict.text += choice.delta.content or ""
             whole = events.get_final_completion()
         # This library raises for two finish reasons, and shows what came only where it is asked for it.
         except (openai.LengthFinishReasonError, openai.ContentFilterFinishReasonError):
             whole = events.current_completion_snapshot
-    same("text", text, whole.choices[0].message.content or "")
+    # The library tells the pieces of several answers under one name.
+    same("text", text if len(whole.choices) == 1 else verdict.text, whole.choices[0].message.content or "")
     return whole
 
 
@@ -72,6 +111,10 @@ def usage(told: object) -> dict | None:
     details = told.prompt_tokens_details
     cached = details.cached_tokens if details else None
     return {"input": told.prompt_tokens, "output": told.completion_tokens, "cached": cached or 0}
+
+
+def written(told: object) -> int | None:
+    return told.prompt_tokens_details.cache_write_tokens if told and told.prompt_tokens_details else None
 
 
 def judge(job: Job, verdict: Verdict, headers: Headers) -> None:
@@ -91,8 +134,9 @@ def judge(job: Job, verdict: Verdict, headers: Headers) -> None:
             verdict.thinking += getattr(whole.choices[0].message, "reasoning_content", None) or ""
         message, verdict.finish = whole.choices[0].message, whole.choices[0].finish_reason
         verdict.text += getattr(message, "refusal", None) or ""
-        verdict.usage = usage(whole.usage)
-        messages.append(message.model_dump(exclude_none=True, exclude={"parsed"}))
+        verdict.usage, verdict.written = usage(whole.usage), written(whole.usage)
+        note_extras(whole, verdict)
+        messages.append(kept(message, job))
         return [
             {"id": call.id, "name": call.function.name, "arguments": json.loads(call.function.arguments)}
             for call in message.tool_calls or ()

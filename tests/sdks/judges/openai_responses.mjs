@@ -1,14 +1,25 @@
 // Judges responses with OpenAI's own library for JavaScript.
 import OpenAI from 'openai';
-import { converse, same, serve } from './judging.mjs';
+import { converse, given, passage, same, serve } from './judging.mjs';
 
 const THOUGHTS = ['response.reasoning_summary_text.delta', 'response.reasoning_text.delta'];
 
 function opening(job) {
   const told = (job.history ?? []).map(([role, content]) => ({ role, content }));
-  const picture = { type: 'input_image', image_url: `data:image/png;base64,${job.image}`, detail: 'auto' };
-  const content = job.image ? [{ type: 'input_text', text: job.prompt }, picture] : job.prompt;
-  return [...told, { role: 'user', content }];
+  const mark = job.cache_mark ? { prompt_cache_breakpoint: { mode: 'explicit' } } : {};
+  const parts = [{ type: 'input_text', text: job.prompt, ...mark }, ...attached(job)];
+  return [...told, { role: 'user', content: parts.length > 1 || job.cache_mark ? parts : job.prompt }];
+}
+
+function attached(job) {
+  const parts = [];
+  if (job.image) parts.push({ type: 'input_image', image_url: `data:image/png;base64,${job.image}`, detail: 'auto' });
+  if (job.file) {
+    const data = `data:application/pdf;base64,${job.file}`;
+    parts.push({ type: 'input_file', filename: 'paper.pdf', file_data: data });
+  }
+  if (job.audio) parts.push({ type: 'input_audio', input_audio: { data: job.audio, format: 'wav' } });
+  return parts;
 }
 
 function settings(job) {
@@ -27,7 +38,9 @@ function settings(job) {
     told.reasoning = { effort: 'low', summary: 'auto' };
     told.include = ['reasoning.encrypted_content'];
   }
-  return told;
+  if (job.logprobs) Object.assign(told, { top_logprobs: job.logprobs, include: ['message.output_text.logprobs'] });
+  const { temperature, user, metadata, cache_key } = job;
+  return { ...told, ...given({ temperature, user, metadata, prompt_cache_key: cache_key }) };
 }
 
 async function streamed(client, request, verdict) {
@@ -57,6 +70,19 @@ function refusals(answer) {
   return parts.map((part) => part.refusal ?? '').join('');
 }
 
+function noteExtras(answer, verdict) {
+  const parts = answer.output.flatMap((item) => (item.type === 'message' ? item.content : []));
+  for (const { text, annotations, logprobs } of parts.filter(({ type }) => type === 'output_text')) {
+    for (const cited of annotations) {
+      verdict.citations.push([cited.url ?? null, cited.title ?? cited.filename]);
+      verdict.quoted.push(passage(text, cited.start_index, cited.end_index));
+    }
+    for (const { token, logprob, top_logprobs } of logprobs ?? []) {
+      verdict.logprobs.push([token, logprob, top_logprobs.length]);
+    }
+  }
+}
+
 function usage(told) {
   if (!told) return null;
   return { input: told.input_tokens, output: told.output_tokens, cached: told.input_tokens_details.cached_tokens };
@@ -78,7 +104,10 @@ async function judge(job, verdict, fetch) {
     verdict.text += refusals(answer);
     verdict.finish = answer.incomplete_details?.reason ?? answer.status;
     verdict.usage = usage(answer.usage);
-    input.push(...answer.output.map(({ parsed_arguments, ...item }) => item));
+    verdict.written = answer.usage?.input_tokens_details.cache_write_tokens ?? null;
+    noteExtras(answer, verdict);
+    const kept = answer.output.filter(({ type }) => !(job.forgets && type === 'reasoning'));
+    input.push(...kept.map(({ parsed_arguments, ...item }) => item));
     return answer.output.filter(({ type }) => type === 'function_call').map((item) => (
       { id: item.call_id, name: item.name, arguments: JSON.parse(item.arguments) }
     ));

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 
 import openai
-from judging import Headers, Job, Verdict, converse, same, serve
+from judging import Headers, Job, Verdict, converse, once, passage, same, serve
 
 
+@once
 def library(job: Job, headers: Headers) -> openai.OpenAI:
     """The library as its users set it up, without second tries."""
     heard = openai.DefaultHttpxClient(event_hooks={"response": [headers.hear]})
@@ -17,10 +18,23 @@ def library(job: Job, headers: Headers) -> openai.OpenAI:
 def opening(job: Job) -> list[dict]:
     """The conversation before the first answer."""
     told = [{"role": role, "content": text} for role, text in job.history]
-    if not job.image:
-        return [*told, {"role": "user", "content": job.prompt}]
-    picture = {"type": "input_image", "image_url": f"data:image/png;base64,{job.image}", "detail": "auto"}
-    return [*told, {"role": "user", "content": [{"type": "input_text", "text": job.prompt}, picture]}]
+    parts = [{"type": "input_text", "text": job.prompt}, *attached(job)]
+    if job.cache_mark:
+        parts[0]["prompt_cache_breakpoint"] = {"mode": "explicit"}
+    return [*told, {"role": "user", "content": parts if len(parts) > 1 or job.cache_mark else job.prompt}]
+
+
+def attached(job: Job) -> list[dict]:
+    """What goes along with the words."""
+    parts = []
+    if job.image:
+        parts.append({"type": "input_image", "image_url": f"data:image/png;base64,{job.image}", "detail": "auto"})
+    if job.file:
+        data = f"data:application/pdf;base64,{job.file}"
+        parts.append({"type": "input_file", "filename": "paper.pdf", "file_data": data})
+    if job.audio:
+        parts.append({"type": "input_audio", "input_audio": {"data": job.audio, "format": "wav"}})
+    return parts
 
 
 def settings(job: Job) -> dict:
@@ -41,7 +55,11 @@ def settings(job: Job) -> dict:
     if job.thinking:
         told["reasoning"] = {"effort": "low", "summary": "auto"}
         told["include"] = ["reasoning.encrypted_content"]
-    return told
+    if job.logprobs:
+        told |= {"top_logprobs": job.logprobs, "include": ["message.output_text.logprobs"]}
+    hints = {"prompt_cache_key": job.cache_key}
+    hints |= {name: getattr(job, name) for name in ("temperature", "user", "metadata")}
+    return told | {name: value for name, value in hints.items() if value is not None}
 
 
 THOUGHTS = ("response.reasoning_summary_text.delta", "response.reasoning_text.delta")
@@ -76,6 +94,19 @@ def note_whole(whole: object, verdict: Verdict) -> None:
     for item in whole.output:
         if item.type == "reasoning":
             verdict.thinking += "".join(part.text for part in [*item.summary, *(item.content or ())])
+
+
+def note_extras(whole: object, verdict: Verdict) -> None:
+    """Of a whole answer what stands beside its text."""
+    parts = [part for item in whole.output if item.type == "message" for part in item.content]
+    for part in parts:
+        if part.type == "output_text":
+            for one in part.annotations:
+                is_web = one.type == "url_citation"
+                verdict.citations.append([one.url, one.title] if is_web else [None, one.filename])
+                verdict.quoted.append(passage(part.text, one.start_index, one.end_index) if is_web else None)
+            likely = part.logprobs or ()
+            verdict.logprobs += [[one.token, one.logprob, len(one.top_logprobs)] for one in likely]
 
 
 def usage(told: object) -> dict | None:
@@ -114,8 +145,12 @@ def judge(job: Job, verdict: Verdict, headers: Headers) -> None:
         verdict.text += refusals(whole)
         reason = whole.incomplete_details and whole.incomplete_details.reason
         verdict.finish, verdict.usage = reason or whole.status, usage(whole.usage)
+        verdict.written = whole.usage and whole.usage.input_tokens_details.cache_write_tokens
+        note_extras(whole, verdict)
         items.extend(
-            item.model_dump(exclude_none=True, exclude={"parsed_arguments", "parsed"}) for item in whole.output
+            item.model_dump(exclude_none=True, exclude={"parsed_arguments", "parsed"})
+            for item in whole.output
+            if not (job.forgets and item.type == "reasoning")
         )
         return [
             {"id": item.call_id, "name": item.name, "arguments": json.loads(item.arguments)}
