@@ -125,6 +125,7 @@ CREATE INDEX calls_by_provider ON calls (provider, at_ns, id);
 CREATE INDEX calls_by_status ON calls (status, at_ns, id);
 CREATE INDEX calls_by_end ON calls ("end", at_ns, id);
 CREATE INDEX calls_by_clients_id ON calls (client_request_id) WHERE client_request_id IS NOT NULL;
+CREATE INDEX calls_by_upstreams_id ON calls (upstream_request_id) WHERE upstream_request_id IS NOT NULL;
 
 CREATE TABLE failed_attempts (
     call TEXT NOT NULL,
