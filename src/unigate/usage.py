@@ -22,3 +22,7 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     cache_write_tokens: int | None = None
     audio_input_tokens: int | None = None
     audio_output_tokens: int | None = None
+    # The part of what was written to a cache that shall be kept there for an hour.
+    cache_write_hour_tokens: int | None = None
+    # Something was told that no count can be.
+    rejected: bool = False
