@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 
 from unigate.accounting.record import FailedAttempt, Intent, Record, encode_entry
+from unigate.accounting.redaction import Redactor
 from unigate.clock import wall
 from unigate.config import LogSettings
 from unigate.journal import Journal
@@ -94,7 +95,7 @@ def drain(database: Database, folder: Path, count: int) -> None:
         journal.append(encode_entry(intent(record)))
         journal.append(encode_entry(record))
     sinks = Sinks(ProxyLog(folder / "logs", LogSettings(), wall), Terminal(os.open(os.devnull, os.O_WRONLY), "error"))
-    carrier = Carrier(folder / "journal", Ledger(database, f"gw-{os.getpid()}"), sinks)
+    carrier = Carrier(folder / "journal", Ledger(database, f"gw-{os.getpid()}"), sinks, Redactor((), bool))
     used, started = _cpu(), time.monotonic()
     while carrier.turn():
         pass

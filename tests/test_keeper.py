@@ -19,14 +19,17 @@ import pytest
 
 from harness import ADMIN_KEY, KEY, KEYS, UPSTREAM_KEY, start_mock, until
 from unigate import keys_command
-from unigate.accounting.record import Intent, Record, encode_entry
+from unigate.accounting.record import Body, Intent, Record, encode_entry
+from unigate.accounting.redaction import Redactor
 from unigate.config import ServerSettings
 from unigate.errors import StorageError
 from unigate.journal import Journal, segments_of, take_lock
+from unigate.keys_command import KeyWanted
 from unigate.lifeline import Birth, write_birth
 from unigate.secret import Secret
 from unigate.snapshot import Settings, Stored
 from unigate.snapshot_file import SnapshotFile
+from unigate.storage.calls import KeptBody, one_call
 from unigate.storage.carrier import Carrier
 from unigate.storage.ledger import Ledger, Progress
 from unigate.storage.opening import open_database
@@ -34,6 +37,7 @@ from unigate.storage.store import Store
 from unigate.target import Endpoint, Provider, Timeouts
 
 ENGLISH = {"LANG": "C.UTF-8"}
+REDACTOR = Redactor(["the-providers-own-key-0000"], lambda digest: False)
 
 
 def record(number: int, **more: object) -> Record:
@@ -103,8 +107,13 @@ class Shop:
 
     def fresh_carrier(self) -> Carrier:
         """The carrier of a keeper that was started again."""
-        self.carrier = Carrier(self.journals, self.ledger, self.bin)
+        self.carrier = Carrier(self.journals, self.ledger, self.bin, REDACTOR)
         return self.carrier
+
+    def bodies(self, call: str) -> tuple[KeptBody, ...]:
+        """What was kept of a call's bodies."""
+        kept = one_call(self.database, call)
+        return kept.bodies if kept is not None else ()
 
     def rows(self) -> list[tuple[object, ...]]:
         """The calls of the database: id, how each ended, and what it cost."""
@@ -121,7 +130,7 @@ class Shop:
             pass
 
 
-def write(journal: Journal, *entries: Record | Intent) -> None:
+def write(journal: Journal, *entries: Record | Intent | Body) -> None:
     for entry in entries:
         journal.append(encode_entry(entry))
 
@@ -279,7 +288,7 @@ def test_a_full_log_stops_no_rows_and_gets_its_lines_later(shop: Shop) -> None:
 
 
 def test_a_full_log_never_fills_the_database(shop: Shop) -> None:
-    shop.carrier = Carrier(shop.journals, shop.ledger, shop.bin, most_owed=1)
+    shop.carrier = Carrier(shop.journals, shop.ledger, shop.bin, REDACTOR, most_owed=1)
     journal = shop.journal("door-0-aa", record(1), record(2), record(3))
     shop.bin.is_full = True
     shop.carry()
@@ -290,6 +299,28 @@ def test_a_full_log_never_fills_the_database(shop: Shop) -> None:
     assert (shop.bin.records, shop.carrier.lost) == ([record(4), record(1)], 2)
     assert len(shop.rows()) == 4
     journal.close()
+
+
+def test_bodies_are_kept_with_their_calls_and_blackened_where_their_key_wants_it(shop: Shop) -> None:
+    journal = shop.journal("door-0-aa", intent(1))
+    aside = shop.journals / "door-0-aa" / "req_00000001.answer.body"
+    aside.write_bytes(b'{"said": "the-providers-own-key-0000"}')
+    write(
+        journal,
+        Body("req_00000001", "request", b"hello", size=9),
+        Body("req_00000001", "answer", b"", redact=True, size=38, file=aside.name),
+        Body("req_00000001", "sent", b"", file="gone.body"),
+        record(1),
+    )
+    shop.carry()
+    journal.close()
+    shop.carry()
+
+    assert [(one.kind, one.content, one.size, one.redacted) for one in shop.bodies("req_00000001")] == [
+        ("answer", b'{"said":"[key]"}', 38, True),
+        ("request", b"hello", 9, False),
+    ]
+    assert list(shop.journals.iterdir()) == []
 
 
 # --- the process
@@ -528,9 +559,9 @@ def test_a_made_admin_key_counts_at_once_and_a_revoked_one_no_more(keeper: Runni
         (("POST", "/admin/v1/keys", {"name": "x", "models": [""]}), ADMIN_KEY, (400, "invalid_value", "models.0")),
         (("POST", "/admin/v1/keys", {"name": "x", "more": 1}), ADMIN_KEY, (400, "invalid_value", "more")),
         (("POST", "/admin/v1/keys", {"name": "x" * 70_000}), ADMIN_KEY, (413, "bad_request", None)),
-        (("POST", "/admin/v1/keys", {"name": "tests"}), ADMIN_KEY, (409, "key_in_file", "name")),
-        (("DELETE", "/admin/v1/keys/tests"), ADMIN_KEY, (409, "key_in_file", None)),
-        (("DELETE", "/admin/v1/keys/key_none"), ADMIN_KEY, (404, "key_not_found", None)),
+        (("POST", "/admin/v1/keys", {"name": "tests"}), ADMIN_KEY, (409, "named_in_file", "name")),
+        (("DELETE", "/admin/v1/keys/tests"), ADMIN_KEY, (409, "named_in_file", None)),
+        (("DELETE", "/admin/v1/keys/key_none"), ADMIN_KEY, (404, "no_such_id", None)),
     ],
 )
 def test_what_is_refused_is_refused_in_openais_shape(
@@ -618,7 +649,7 @@ def test_a_providers_models_reach_the_doors_and_stay_when_it_fails(tmp_path: Pat
 def test_keys_are_made_through_the_running_gateway(keeper: Running, capsys: pytest.CaptureFixture[str]) -> None:
     lock = take_lock(keeper.data / "lock")
     assert lock is not None
-    codes = [keys_command.create(keeper.data, "team-a", "client", None, ENGLISH)]
+    codes = [keys_command.create(keeper.data, KeyWanted(name="team-a"), ENGLISH)]
     made = capsys.readouterr()
     entry = until(lambda: keeper.stored().keys)[0]
     codes.append(keys_command.list_(keeper.data, ENGLISH))
@@ -629,7 +660,17 @@ def test_keys_are_made_through_the_running_gateway(keeper: Running, capsys: pyte
 
     assert codes == [0, 0, 0, 1]
     assert made.out.startswith("sk-ug-") and made.out.count("\n") == 1
-    assert listed.splitlines()[0].split() == ["ID", "NAME", "ROLE", "MODELS", "MADE", "WHERE"]
+    assert listed.splitlines()[0].split() == [
+        "ID",
+        "NAME",
+        "ROLE",
+        "PROJECT",
+        "MODELS",
+        "LIMITS",
+        "EXPIRES",
+        "MADE",
+        "WHERE",
+    ]
     assert entry.id in listed and "configuration" in listed
     assert ended.out == "Key 'team-a' was revoked.\n"
     assert ended.err.startswith("The key 'tests' is named in the configuration file")
@@ -638,9 +679,10 @@ def test_keys_are_made_through_the_running_gateway(keeper: Running, capsys: pyte
 
 def test_keys_are_made_with_no_gateway_running(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data = tmp_path / "data"
+    wanted = KeyWanted(name="团队", role="admin", models=["gpt-4o"])
     codes = [keys_command.list_(data, ENGLISH)]
     exists = data.exists()
-    codes += [keys_command.create(data, "团队", "admin", ["gpt-4o"], {"LANG": "zh_CN.UTF-8"}) for _ in range(2)]
+    codes += [keys_command.create(data, wanted, {"LANG": "zh_CN.UTF-8"}) for _ in range(2)]
     said = capsys.readouterr()
     stored = SnapshotFile(data / "snapshot.json").read_if_changed()
 

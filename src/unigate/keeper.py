@@ -30,6 +30,7 @@ from unigate.sinks import ProxyLog, Sinks, Terminal
 from unigate.snapshot import Settings, Stored, build_snapshot
 from unigate.snapshot_file import SnapshotFile
 from unigate.storage.bank import Bank
+from unigate.storage.body_rows import redactor_of
 from unigate.storage.carrier import Carrier
 from unigate.storage.ledger import Ledger
 from unigate.storage.opening import gateway_id, open_database
@@ -94,7 +95,9 @@ class Keeper:
         try:
             registry = Registry(store, SnapshotFile(self._data / "snapshot.json"), self._settings.keys)
             ledger = Ledger(database, gateway_id(self._data))
-            carrying = _Carrying(Carrier(self._data / "journal", ledger, _sinks(self._settings)), ledger)
+            redactor = redactor_of(self._settings, lambda: registry.stored)
+            carrier = Carrier(self._data / "journal", ledger, _sinks(self._settings), redactor)
+            carrying = _Carrying(carrier, ledger)
             app = build_app(registry, _Keyrings(registry, self._settings).current)
             servers = (_Server(app, _listen(sockets[0])), _Server(OperatorOnly(app), _listen(sockets[1])))
             bank = Bank(database, MemoryBook(lambda: int(time.monotonic())))

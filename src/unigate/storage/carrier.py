@@ -16,9 +16,11 @@ from typing import Protocol
 import msgspec
 
 from unigate.accounting.record import Body, Entry, Intent, Record, decode_entry, encode_entry
+from unigate.accounting.redaction import Redactor
 from unigate.errors import StorageError
 from unigate.journal import read_frames, segments_of, take_lock
 from unigate.manners import unhurried
+from unigate.storage.body_rows import BodyRows
 from unigate.storage.ledger import Batch, Ledger, OpenIntent, Place
 
 __all__ = ["Carrier", "Outbox"]
@@ -26,6 +28,8 @@ __all__ = ["Carrier", "Outbox"]
 log = logging.getLogger("unigate.keeper")
 
 _BLOCK = 256 * 1024
+# So many bytes of bodies are carried at once; the rest waits for the next turn.
+_MOST_WEIGHT = 8 * 1024 * 1024
 # While the log cannot be written, its lines wait in the database; beyond this many they are given up.
 _MOST_OWED = 200_000
 _OWED_AT_ONCE = 1000
@@ -63,8 +67,11 @@ class Outbox(Protocol):
 class Carrier:
     """Reads journals from where the ledger says; changes its own state only after the ledger. Blocking: one thread."""
 
-    def __init__(self, folder: Path, ledger: Ledger, sinks: Outbox, *, most_owed: int = _MOST_OWED) -> None:
+    def __init__(
+        self, folder: Path, ledger: Ledger, sinks: Outbox, redactor: Redactor, *, most_owed: int = _MOST_OWED
+    ) -> None:
         self._folder = folder
+        self._bodies = BodyRows(folder, redactor)
         self._ledger = ledger
         self._sinks = sinks
         self._most_owed = most_owed
@@ -96,8 +103,9 @@ class Carrier:
 
     def _keep(self, batch: Batch) -> None:
         self._write_lines(batch)
+        bodies = self._bodies.rows(batch.bodies)
         try:
-            self._ledger.keep(batch)
+            self._ledger.keep(batch, bodies)
         except StorageError:
             self._is_repeating = True
             if not batch.unlogged:
@@ -214,6 +222,8 @@ class Carrier:
             except msgspec.DecodeError:
                 self.undecodable += 1
                 log.warning("journal.undecodable segment=%s count=%d", segment, self.undecodable)
+            if batch.weight > _MOST_WEIGHT:
+                break
         return end
 
     def _note(self, entry: Entry, payload: bytes, life: str, batch: Batch) -> None:
@@ -227,6 +237,7 @@ class Carrier:
                     batch.closed.append((life, entry.id))
             case Body():
                 batch.bodies.append((entry, life))
+                batch.weight += entry.size or len(entry.content)
 
     def _end(self, life: str, batch: Batch) -> None:
         """Ends a dead door's life: its attempts without a record get one, and its leases end with it."""
@@ -244,6 +255,7 @@ class Carrier:
             for segment in segments_of(self._folder / place.folder):
                 if segment.name < place.segment:
                     segment.unlink()
+        self._bodies.remove(batch.bodies)
         for life in set(batch.ended).difference(batch.gone):
             _remove_life(self._folder / life)  # its place goes with the next turn, which finds the folder gone
 
@@ -283,8 +295,9 @@ def _interrupted(entry: Entry) -> Record:
 
 
 def _remove_life(folder: Path) -> None:
-    for segment in segments_of(folder):
-        segment.unlink()
+    for path in folder.iterdir():
+        if path.name != "lock":  # the last to go, so that nobody takes this for a folder just begun
+            path.unlink()
     (folder / "lock").unlink(missing_ok=True)
     folder.rmdir()
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from unigate.accounting.record import Body, Record
+from unigate.storage.body_rows import ADD_BODY
 from unigate.storage.call_rows import (
     ADD_ATTEMPT,
     ADD_CALL,
@@ -18,7 +19,7 @@ from unigate.storage.call_rows import (
     call_row,
     sums_of,
 )
-from unigate.storage.database import Database, Rows
+from unigate.storage.database import Database, Rows, Value
 
 __all__ = ["Batch", "Ledger", "OpenIntent", "Place", "Progress"]
 
@@ -91,6 +92,7 @@ class Batch:
     records: list[tuple[Record, str]] = field(default_factory=list[tuple[Record, str]])
     # What was said in calls, each with the life whose folder may have its side file.
     bodies: list[tuple[Body, str]] = field(default_factory=list[tuple[Body, str]])
+    weight: int = 0
     opened: dict[tuple[str, str], OpenIntent] = field(default_factory=dict[tuple[str, str], OpenIntent])
     closed: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     # Lives that are over, and those whose journal is gone from the disk.
@@ -126,12 +128,13 @@ class Ledger:
                 unlogged=int(str(run(_UNLOGGED_COUNT, mine)[0][0])),
             )
 
-    def keep(self, batch: Batch) -> None:
+    def keep(self, batch: Batch, bodies: Sequence[Sequence[Value]] = ()) -> None:
         """Rows, counters, leases and places together; calls that are known already count for nothing."""
         mine = self.gateway
         with self._database.transaction() as run:
             if batch.records:
                 self._add_records(run, batch.records)
+            _many(run, ADD_BODY, bodies)
             _many(run, _DROP_INTENT, ((mine, *one) for one in batch.closed))
             _many(run, _SET_INTENT, ((mine, one.folder, one.id, one.entry) for one in batch.opened.values()))
             _many(run, _OWE_LINE, ((mine, *one) for one in batch.unlogged))
@@ -175,7 +178,7 @@ class Ledger:
             run(_SWEEP, (now - _UNSEEN_NS,))
 
 
-def _many(run: Rows, statement: str, rows: Iterable[Sequence[str | int | bytes | None]]) -> None:
+def _many(run: Rows, statement: str, rows: Iterable[Sequence[Value]]) -> None:
     listed = list(rows)
     if listed:
         run.many(statement, listed)
