@@ -12,6 +12,7 @@ import pytest
 from harness import Mock, start_mock
 from ledger.check import logged, until_all_agree
 from ledger.load import Ask, asks
+from ledger.servers import Database
 from ledger.stage import stage
 from ledger.storm import storm
 
@@ -52,3 +53,10 @@ def test_no_stream_is_lost_or_doubled_by_kill_9(mock: Mock, tmp_path: Path) -> N
         rows = until_all_agree(where, seen.told, mock)
         until_all_agree(where, seen.told, mock, read=logged)
         assert len(rows) >= seen.confirmed > 200
+
+
+def test_no_call_is_lost_or_doubled_by_kill_9_on_postgres(mock: Mock, database: Database, tmp_path: Path) -> None:
+    with stage(tmp_path / "g", mock, database) as where:
+        seen = asyncio.run(storm(where, plain(3), seed=3, kills=7, calls_per_kill=120))
+        rows = until_all_agree(where, seen.told, mock)
+        assert len(rows) >= seen.confirmed > 400
