@@ -9,7 +9,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from unigate.errors import Refusal, StorageError
+from unigate.errors import StorageError
 from unigate.snapshot import Stored
 from unigate.storage.schema import STEPS
 from unigate.storage.sqlite import Sqlite, check_version
@@ -28,23 +28,23 @@ def store(path: Path) -> Iterator[Store]:
     store.close()
 
 
-def test_a_key_is_kept_by_its_hash_alone(store: Store, path: Path) -> None:
-    entry, text = store.add_key("team-a", "client", ["gpt-4o"])
+def test_keys_are_kept_by_their_hashes_alone(store: Store, path: Path) -> None:
+    texts = store.add_first_keys()
 
-    assert text.startswith("sk-ug-")
-    assert entry.hash == hashlib.sha256(text.encode()).hexdigest()
-    assert store.stored() == Stored(1, (entry,), {})
+    assert texts is not None
+    assert {key.hash for key in store.stored().keys} == {hashlib.sha256(text.encode()).hexdigest() for text in texts}
     files = b"".join(file.read_bytes() for file in path.parent.iterdir())
-    assert text.encode() not in files
+    assert not any(text.encode() in files for text in texts)
 
 
-def test_a_key_survives_the_process(path: Path) -> None:
+def test_keys_survive_the_process(path: Path) -> None:
     first = Store.open(path)
-    entry, _ = first.add_key("ops", "admin", None)
+    first.add_first_keys()
+    before = first.stored()
     first.close()
 
     second = Store.open(path)
-    assert second.stored().keys == (entry,)
+    assert second.stored() == before
     second.close()
 
 
@@ -67,30 +67,6 @@ def test_both_first_keys_are_made_or_none(path: Path) -> None:
     store.close()
 
 
-def test_two_living_keys_never_share_a_name(store: Store) -> None:
-    first, _ = store.add_key("team-a", "client", None)
-    with pytest.raises(Refusal) as refused:
-        store.add_key("team-a", "admin", None)
-    store.revoke_key("team-a")
-    again, _ = store.add_key("team-a", "client", None)
-
-    assert (refused.value.told.status, refused.value.told.code) == (409, "key_exists")
-    assert store.stored().keys == (again,)
-    assert again.id != first.id
-
-
-@pytest.mark.parametrize("by", ["id", "name"])
-def test_a_key_is_revoked_by_id_or_name(store: Store, by: str) -> None:
-    kept, _ = store.add_key("kept", "client", None)
-    ended, _ = store.add_key("ended", "client", None)
-
-    assert store.revoke_key(getattr(ended, by)) == ended
-    assert store.stored() == Stored(3, (kept,), {})
-    with pytest.raises(Refusal) as refused:
-        store.revoke_key(getattr(ended, by))
-    assert refused.value.told.status == 404
-
-
 def test_the_version_grows_only_when_something_changed(store: Store) -> None:
     changes = [store.set_list("p", ["a", "b"]), store.set_list("p", ["a", "b"]), store.set_list("p", [])]
 
@@ -98,7 +74,7 @@ def test_the_version_grows_only_when_something_changed(store: Store) -> None:
 
 
 def test_only_the_owner_can_read_the_files(store: Store, path: Path) -> None:
-    store.add_key("team-a", "client", None)
+    store.add_first_keys()
     modes = {file.name: file.stat().st_mode & 0o777 for file in path.parent.iterdir()}
 
     assert set(modes.values()) == {0o600}
@@ -130,10 +106,10 @@ def test_two_may_open_a_new_database_at_once(path: Path) -> None:
     first.close()
     second.close()
     stores = [Store.open(path), Store.open(path)]
-    stores[0].add_key("a", "client", None)
-    stores[1].add_key("b", "client", None)
+    stores[0].set_list("a", ["x"])
+    stores[1].set_list("b", ["y"])
 
-    assert [key.name for key in stores[0].keys()] == ["a", "b"]  # noqa: SIM118
+    assert stores[0].stored().lists == {"a": ("x",), "b": ("y",)}
     for store in stores:
         store.close()
 

@@ -79,9 +79,28 @@ def _add_keys(commands: Commands) -> None:
     create.add_argument("name", help="who or what will use it")
     create.add_argument("--role", choices=("client", "admin"), default="client")
     create.add_argument("--model", action="append", dest="models", help="a name it may call; repeat for more (all)")
+    create.add_argument("--project", help="the project it belongs to, by id or name")
+    _add_limits(create)
+    create.add_argument("--expires", help="its last day, such as 2030-12-31, or an RFC 3339 instant (never)")
+    create.add_argument("--address", action="append", dest="addresses", help="where it may be used from; repeat (all)")
+    create.add_argument("--tag", action="append", dest="tags", default=[], metavar="NAME=VALUE", help="repeat for more")
+    create.add_argument("--scope", action="append", dest="scopes", help="of an admin key: read, keys, settings, bodies")
+    create.add_argument("--confined-to", help="of an admin key: the project or organisation that is all it sees")
     actions.add_parser("list", help="show all keys, without their texts")
     actions.add_parser("revoke", help="end a key").add_argument("key", help="its id or name")
+    rotate = actions.add_parser("rotate", help="give a key a new text, shown once; the former one works for a while")
+    rotate.add_argument("key", help="its id or name")
+    rotate.add_argument("--overlap", type=float, default=24.0, help="hours the former text goes on working (24)")
     keys.set_defaults(run=_keys)
+
+
+def _add_limits(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--requests-per-minute", type=int, metavar="N")
+    parser.add_argument("--tokens-per-minute", type=int, metavar="N")
+    parser.add_argument("--concurrency", type=int, metavar="N", help="calls at once")
+    parser.add_argument("--budget-day", type=float, metavar="USD", help="US dollars for each day (UTC)")
+    parser.add_argument("--budget-month", type=float, metavar="USD", help="US dollars for each month (UTC)")
+    parser.add_argument("--budget-total", type=float, metavar="USD", help="US dollars ever")
 
 
 def _add_config(parser: argparse.ArgumentParser) -> None:
@@ -115,11 +134,15 @@ def _check(choices: argparse.Namespace) -> int:
 def _keys(choices: argparse.Namespace) -> int:
     from unigate import keys_command
 
-    if choices.action == "create":
-        return keys_command.create(choices.data, choices.name, choices.role, choices.models, os.environ)
-    if choices.action == "revoke":
-        return keys_command.revoke(choices.data, choices.key, os.environ)
-    return keys_command.list_(choices.data, os.environ)
+    match choices.action:
+        case "create":
+            return keys_command.create(choices.data, keys_command.wanted_from(choices), os.environ)
+        case "rotate":
+            return keys_command.rotate(choices.data, choices.key, round(choices.overlap * 3600), os.environ)
+        case "revoke":
+            return keys_command.revoke(choices.data, choices.key, os.environ)
+        case _:
+            return keys_command.list_(choices.data, os.environ)
 
 
 def _local_install(choices: argparse.Namespace) -> int:

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, time, timedelta
-from decimal import Decimal
+from collections.abc import Iterator
 
 from unigate.admission.addresses import network_fault
 from unigate.admission.keys import hash_key
+from unigate.admission.terms import expiry_ns, nano_of, tags_fault
 from unigate.config import KeySettings, LimitSettings, OrganisationSettings, ProjectSettings
 from unigate.config_checks import is_name, key_fault
 from unigate.config_nodes import Fields, Items, Leaf, Node, Problems
 from unigate.config_shape import part
-from unigate.price import NANO
 from unigate.routing.table import nearest
 from unigate.snapshot import GroupEntry, KeyEntry
 from unigate.tenancy import Capture, Limits
 
 __all__ = [
-    "expiry_ns",
     "judge_keys",
     "judge_organisations",
     "judge_projects",
@@ -30,12 +27,6 @@ __all__ = [
 ]
 
 _LINE_SAFE = re.compile(r"[^\x00-\x1f\x7f]+")
-_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
-_TAG = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_LONGEST_TAG = 200
-_MOST_TAGS = 32
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_DAY_AFTER = timedelta(days=1)
 
 
 # --- judging
@@ -115,18 +106,6 @@ def _key_faults(key: KeySettings, projects: list[str]) -> Iterator[tuple[str, st
         yield "tags", f"tags: {fault}"
 
 
-def tags_fault(tags: Mapping[str, str]) -> str | None:
-    """What keeps words from being a key's tags."""
-    if len(tags) > _MOST_TAGS:
-        return f"there are more than {_MOST_TAGS}"
-    for name, value in tags.items():
-        if not _TAG.fullmatch(name):
-            return f"'{name[:60]}' may hold only letters, digits, '.', '_' and '-', 64 at most"
-        if len(value) > _LONGEST_TAG or (value and not _LINE_SAFE.fullmatch(value)):
-            return f"'{name}' has a control character, or more than {_LONGEST_TAG} characters"
-    return None
-
-
 def _check_name(section: str, name: str, line: int, problems: Problems) -> None:
     if not is_name(name):
         problems.add(line, f"{section}: '{name[:60]}' may hold only letters, digits, '.', '_' and '-', 64 at most")
@@ -170,29 +149,10 @@ def key_entry(settings: KeySettings) -> KeyEntry:
 def limits_of(settings: LimitSettings) -> Limits:
     """Limits in the units they are enforced in."""
     return Limits(
-        usd_day=_nano(settings.budget_usd_per_day),
-        usd_month=_nano(settings.budget_usd_per_month),
-        usd_total=_nano(settings.budget_usd_total),
+        usd_day=nano_of(settings.budget_usd_per_day),
+        usd_month=nano_of(settings.budget_usd_per_month),
+        usd_total=nano_of(settings.budget_usd_total),
         requests=settings.requests_per_minute,
         tokens=settings.tokens_per_minute,
         slots=settings.concurrency,
     )
-
-
-def _nano(dollars: float | None) -> int | None:
-    """Exact for what a person writes: the shortest decimal that means this float."""
-    return int(Decimal(repr(dollars)) * NANO) if dollars is not None else None
-
-
-def expiry_ns(text: str) -> int | None:
-    """The instant a key ends, from its last day (UTC) or an RFC 3339 instant; None if the text is neither."""
-    try:
-        if _DAY.fullmatch(text):
-            end = datetime.combine(datetime.fromisoformat(text), time(), UTC) + _DAY_AFTER
-        else:
-            end = datetime.fromisoformat(text)
-    except (ValueError, OverflowError):
-        return None
-    if end.tzinfo is None or not 1970 < end.year < 2200:
-        return None
-    return (end - _EPOCH) // timedelta(microseconds=1) * 1000

@@ -19,19 +19,20 @@ import uvloop
 from starlette.types import ASGIApp
 
 from unigate.admission.book import MemoryBook
-from unigate.admission.keys import Keyring
 from unigate.bank_desk import BankDesk, living_in
 from unigate.clock import wall
 from unigate.errors import Fault, StorageError, UnigateError
-from unigate.http.admin_api import OperatorOnly, build_app
+from unigate.http.admin.access import Access
+from unigate.http.admin.app import OperatorOnly, build_app
 from unigate.journal import take_lock
 from unigate.lifeline import Birth, tell_ready, watch_parent
 from unigate.sinks import ProxyLog, Sinks, Terminal
-from unigate.snapshot import Settings, Stored, build_snapshot
+from unigate.snapshot import Settings
 from unigate.snapshot_file import SnapshotFile
 from unigate.storage.bank import Bank
 from unigate.storage.body_rows import redactor_of
 from unigate.storage.carrier import Carrier
+from unigate.storage.change import Named
 from unigate.storage.ledger import Ledger
 from unigate.storage.opening import gateway_id, open_database
 from unigate.storage.registry import Registry
@@ -50,7 +51,7 @@ _NICENESS = 10
 _LONGEST_SOCKET_PATH = 100  # the systems' own limits are 104 and 108 bytes
 _TURN = 0.2
 _BREATH = 0.001
-_PUBLISH = 1.0
+_PUBLISH = 0.5
 _SIGN_OF_LIFE = 5.0
 _AFTER_A_REFUSAL = 1.0
 _AFTER_A_DEFECT = 5.0
@@ -93,12 +94,14 @@ class Keeper:
         store = Store(database, wall)
         sockets = (self._data / "keeper.sock", self._data / "cli.sock")
         try:
-            registry = Registry(store, SnapshotFile(self._data / "snapshot.json"), self._settings.keys)
+            told = self._settings
+            named = Named(told.keys, told.organisations, told.projects)
+            registry = Registry(store, SnapshotFile(self._data / "snapshot.json"), named)
             ledger = Ledger(database, gateway_id(self._data))
             redactor = redactor_of(self._settings, lambda: registry.stored)
             carrier = Carrier(self._data / "journal", ledger, _sinks(self._settings), redactor)
             carrying = _Carrying(carrier, ledger)
-            app = build_app(registry, _Keyrings(registry, self._settings).current)
+            app = build_app(registry, Access(registry, told, wall))
             servers = (_Server(app, _listen(sockets[0])), _Server(OperatorOnly(app), _listen(sockets[1])))
             bank = Bank(database, MemoryBook(lambda: int(time.monotonic())))
             living = partial(living_in, self._data / "journal")
@@ -144,13 +147,16 @@ class Keeper:
         await asyncio.to_thread(carrying.finish, _LAST_DRAIN)
 
     async def _publish(self, registry: Registry) -> None:
-        """The doors' file at the start, and again whenever the disk did not take a change."""
+        """The doors' file at the start, and whenever another gateway or the command line changed something."""
+        trouble = ""
         while not self._stop.is_set():
-            if registry.is_behind:
-                try:
-                    await asyncio.to_thread(registry.publish)
-                except StorageError as error:
-                    log.error("snapshot.unwritable reason=%s", error)
+            try:
+                await asyncio.to_thread(registry.follow)
+                trouble = ""
+            except StorageError as error:
+                if not trouble:
+                    log.error("snapshot.behind reason=%s", error)
+                trouble = str(error)
             await self._rest(_PUBLISH)
 
     async def _follow_lists(self, registry: Registry) -> None:
@@ -229,21 +235,6 @@ class _Carrying:
         elif self._trouble and not trouble:
             log.warning("carrying.recovered")
         self._trouble = trouble
-
-
-class _Keyrings:
-    """The keys of the configuration and the database, as one keyring made anew for each change."""
-
-    def __init__(self, registry: Registry, settings: Settings) -> None:
-        self._registry = registry
-        self._settings = settings
-        self._made: tuple[Stored, Keyring] | None = None
-
-    def current(self) -> Keyring:
-        stored = self._registry.stored
-        if self._made is None or self._made[0] is not stored:
-            self._made = (stored, build_snapshot(self._settings, stored).keyring)
-        return self._made[1]
 
 
 class _Server(uvicorn.Server):

@@ -37,7 +37,11 @@ CLIENT = {
     *("/models", "/models/{name}", "/v1beta/models", "/v1beta/models/{name}", "/api/tags", "/api/ps", "/api/show"),
     "/v1beta/{name}/{name}:generateContent",
 }
-ADMIN = {"/admin/v1/keys", "/admin/v1/keys/{name}"}
+ADMIN = {
+    *("/admin/v1/" + noun + one for noun in ("keys", "organisations", "projects") for one in ("", "/{name}")),
+    *("/admin/v1/keys/{name}/rotate", "/admin/v1/audit"),
+    *("/admin/v1/versions", "/admin/v1/versions/{name}", "/admin/v1/versions/{name}/restore"),
+}
 # Paths that carry a name are recognised by these beginnings.
 BEGINNINGS = {
     *("/v1/models/", "/models/", "/v1beta/models/", "/docs/assets/", "/admin/v1/"),

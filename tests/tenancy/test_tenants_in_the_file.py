@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 import pytest
 
 from unigate.admission.keys import hash_key
+from unigate.admission.terms import expiry_ns
 from unigate.config_file import load_config, load_table, resolve
-from unigate.config_tenants import expiry_ns
 from unigate.errors import ConfigError
 from unigate.snapshot import GroupEntry, KeyEntry
 from unigate.tenancy import Capture, Limits

@@ -1,93 +1,93 @@
-"""The keys and lists of models of a gateway: a change goes to the database, then to the file that the doors read."""
+"""What administration sees and changes, and the file by which the doors are told of it."""
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-import msgspec
-
-from unigate.errors import Refusal, StorageError
-from unigate.snapshot import KeyEntry, Stored
+from unigate.admission.admins import Admin
+from unigate.errors import StorageError
+from unigate.snapshot import GroupEntry, Stored
 from unigate.snapshot_file import SnapshotFile
-from unigate.storage.store import Store
+from unigate.storage.change import Desk, Named
+from unigate.storage.group_office import GroupOffice
+from unigate.storage.key_office import KeyOffice
+from unigate.storage.keys import KeptGroup, KeptKey
+from unigate.storage.rollback import restore
+from unigate.storage.store import Kept, Store
 
-__all__ = ["KeyLine", "NewKey", "Registry"]
+__all__ = ["Registry"]
 
 log = logging.getLogger("unigate.keeper")
 
 
-class KeyLine(msgspec.Struct, frozen=True):
-    """A key as people see it listed; `source` is `file` for one the configuration names, `created` is in seconds."""
-
-    id: str
-    name: str
-    role: str
-    models: tuple[str, ...] | None
-    source: str
-    created: int | None
-
-
-class NewKey(msgspec.Struct, frozen=True):
-    """A key that was just made, with its text for the one time it is shown."""
-
-    line: KeyLine
-    text: str
-
-
 class Registry:
-    """Makes changes one at a time; `stored` is what the doors were last told, or will be as soon as the disk allows."""
+    """Everything that administration knows; `stored` is what the doors were last told, or will be soon."""
 
-    def __init__(self, store: Store, file: SnapshotFile, named: tuple[KeyEntry, ...]) -> None:
+    def __init__(self, store: Store, file: SnapshotFile, named: Named) -> None:
         self._store = store
         self._file = file
-        self._named = named
+        self.named = named
         self._lock = threading.Lock()
-        self.stored: Stored = store.stored()
+        self.desk = Desk(store.database, named, self._tell)
+        self.keys = KeyOffice(self.desk)
+        self.groups = GroupOffice(self.desk)
+        self.kept: Kept = store.kept()
+        self.stored: Stored = self.kept.stored
         self.is_behind = True
 
-    def lines(self) -> tuple[KeyLine, ...]:
-        """All keys: those of the configuration file first."""
-        named = (_line(entry, "file", None) for entry in self._named)
-        made = self._store.keys()
-        return (*named, *(_line(key.entry, "store", key.created_ns // 1_000_000_000) for key in made))
+    # --- what is there
 
-    def create(self, name: str, role: str, models: Sequence[str] | None) -> NewKey:
-        """Makes a key. Raises Refusal (409) if the name is taken, StorageError."""
-        if any(entry.name == name for entry in self._named):
-            reason = f"The configuration file has a key named '{name}'; choose another name."
-            raise Refusal(409, "key_in_file", reason, param="name")
-        entry, text = self._store.add_key(name, role, models)
-        try:
-            self.publish()
-        except StorageError as error:  # the text is shown only now; the doors hear of it a little later
-            log.error("snapshot.unwritable reason=%s", error)
-        line = next(line for line in self.lines() if line.id == entry.id)
-        return NewKey(line, text)
+    def key_lines(self) -> list[KeptKey]:
+        """All keys, the file's first, then oldest first; of the file's nobody knows since when."""
+        return [*(KeptKey(one, 0) for one in self.named.keys), *self.kept.keys]
 
-    def revoke(self, id_or_name: str) -> KeyEntry:
-        """Ends a key. Raises Refusal (404, or 409 for the file's), StorageError if the doors cannot be told."""
-        if any(id_or_name in (entry.id, entry.name) for entry in self._named):
-            reason = f"The key '{id_or_name}' is named in the configuration file; remove it there and restart."
-            raise Refusal(409, "key_in_file", reason)
-        entry = self._store.revoke_key(id_or_name)
-        self.publish()
-        return entry
+    def organisation_lines(self) -> list[KeptGroup]:
+        """All organisations in the same order."""
+        return [*(KeptGroup(one, 0) for one in self.named.organisations), *self.kept.organisations]
+
+    def project_lines(self) -> list[KeptGroup]:
+        """All projects in the same order."""
+        return [*(KeptGroup(one, 0) for one in self.named.projects), *self.kept.projects]
+
+    def projects(self) -> Mapping[str, GroupEntry]:
+        """All projects by id."""
+        return {one.entry.id: one.entry for one in self.project_lines()}
+
+    # --- what is changed all at once
+
+    def restore(self, by: Admin, number: int) -> int:
+        """Goes back to an older version; the number of the new one. Raises Refusal, StorageError."""
+        return restore(self.desk, by, number)
+
+    # --- the doors
 
     def keep_list(self, provider: str, models: Sequence[str]) -> None:
         """Keeps a provider's list of models. Raises StorageError."""
         if self._store.set_list(provider, models):
             self.publish()
 
+    def follow(self) -> None:
+        """Tells the doors what another gateway changed, and that the database was heard of. Raises StorageError."""
+        if self.is_behind or self._store.version() != self.stored.version:
+            self.publish()
+        self._file.tell_current()
+
     def publish(self) -> None:
         """Writes the file that the doors read. Raises StorageError, and `is_behind` stays set until it was written."""
         with self._lock:
             self.is_behind = True
-            self.stored = self._store.stored()
+            self.kept = self._store.kept()
+            self.stored = self.kept.stored
             self._file.write(self.stored)
             self.is_behind = False
 
-
-def _line(entry: KeyEntry, source: str, created: int | None) -> KeyLine:
-    return KeyLine(entry.id, entry.name, entry.role, entry.models, source, created)
+    def _tell(self, must_be_told: bool) -> None:
+        """After a change: it is kept, so what the disk does not take now is told to the doors a little later."""
+        try:
+            self.publish()
+        except StorageError as error:
+            if must_be_told:
+                raise
+            log.error("snapshot.unwritable reason=%s", error)

@@ -1,4 +1,4 @@
-"""What one gateway keeps besides its calls: its keys and its providers' lists of models."""
+"""What one gateway keeps besides its calls, as the doors need it: keys, what they share, and lists of models."""
 
 from __future__ import annotations
 
@@ -10,21 +10,14 @@ import msgspec
 
 from unigate.admission.keys import hash_key, new_key
 from unigate.clock import Wall, wall
-from unigate.errors import Refusal
 from unigate.snapshot import KeyEntry, Stored
 from unigate.storage.database import Database, Rows
+from unigate.storage.keys import KeptGroup, KeptKey, add_key, all_keys, all_organisations, all_projects
 from unigate.storage.opening import open_database
 
-__all__ = ["Store", "StoredKey"]
+__all__ = ["Kept", "Store"]
 
 _ANY_KEY = "SELECT 1 FROM keys LIMIT 1"
-_ADD_KEY = "INSERT INTO keys (id, name, hash, role, models, created_ns) VALUES (?, ?, ?, ?, ?, ?)"
-_KEYS = "SELECT id, name, hash, role, models, created_ns FROM keys WHERE revoked_ns IS NULL ORDER BY created_ns, id"
-_FIND_KEY = (
-    "SELECT id, name, hash, role, models, created_ns FROM keys WHERE revoked_ns IS NULL AND (id = ?1 OR name = ?1) "
-    "ORDER BY id = ?1 DESC LIMIT 1"
-)
-_REVOKE_KEY = "UPDATE keys SET revoked_ns = ? WHERE id = ?"
 _LISTS = "SELECT provider, models FROM model_lists ORDER BY provider"
 _LIST = "SELECT models FROM model_lists WHERE provider = ?"
 _SET_LIST = (
@@ -35,28 +28,32 @@ _META = "SELECT value FROM meta WHERE name = ?"
 _SET_META = "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 
 
-class StoredKey(msgspec.Struct, frozen=True, array_like=True):
-    """A key as its row has it; `models` is a JSON list, or None for all."""
+class Kept(msgspec.Struct, frozen=True):
+    """All of it at one moment, oldest first."""
 
-    id: str
-    name: str
-    hash: str
-    role: str
-    models: str | None
-    created_ns: int
+    version: int
+    keys: tuple[KeptKey, ...]
+    organisations: tuple[KeptGroup, ...]
+    projects: tuple[KeptGroup, ...]
+    lists: dict[str, tuple[str, ...]]
 
     @property
-    def entry(self) -> KeyEntry:
-        """The key as the doors need it."""
-        models = _names(self.models) if self.models is not None else None
-        return KeyEntry(self.id, self.name, self.hash, self.role, models)
+    def stored(self) -> Stored:
+        """What the doors need of it."""
+        return Stored(
+            self.version,
+            tuple(one.entry for one in self.keys),
+            self.lists,
+            tuple(one.entry for one in self.organisations),
+            tuple(one.entry for one in self.projects),
+        )
 
 
 class Store:
     """One open database; each method is one transaction and may be called from any thread."""
 
     def __init__(self, database: Database, clock: Wall) -> None:
-        self._database = database
+        self.database = database
         self._clock = clock
 
     @classmethod
@@ -66,84 +63,59 @@ class Store:
 
     def close(self) -> None:
         """Gives the file back."""
-        self._database.close()
-
-    # --- keys
-
-    def keys(self) -> tuple[StoredKey, ...]:
-        """All keys that have not been revoked, oldest first."""
-        with self._database.transaction() as run:
-            return _keys(run)
-
-    def add_key(self, name: str, role: str, models: Sequence[str] | None) -> tuple[KeyEntry, str]:
-        """A new key and its text, which is kept nowhere. Raises Refusal (409) if the name is taken."""
-        with self._database.transaction() as run:
-            if run(_FIND_KEY, (name,)):
-                reason = f"There is a key named '{name}'; revoke it first, or choose another name."
-                raise Refusal(409, "key_exists", reason, param="name")
-            return self._new_key(run, name, role, models)
+        self.database.close()
 
     def add_first_keys(self) -> tuple[str, str] | None:
         """The texts of an admin's and a client's key, made together; None if there ever was a key."""
-        with self._database.transaction() as run:
-            if run(_ANY_KEY, ()):
+        with self.database.transaction() as run:
+            if run(_ANY_KEY):
                 return None
-            return self._new_key(run, "admin", "admin", None)[1], self._new_key(run, "default", "client", None)[1]
-
-    def _new_key(self, run: Rows, name: str, role: str, models: Sequence[str] | None) -> tuple[KeyEntry, str]:
-        text = new_key(role)
-        allowed = tuple(models) if models is not None else None
-        entry = KeyEntry("key_" + secrets.token_hex(6), name, hash_key(text.encode()).hex(), role, allowed)
-        run(_ADD_KEY, (entry.id, name, entry.hash, role, _text(allowed), self._clock()))
-        _next_version(run)
-        return entry, text
-
-    def revoke_key(self, id_or_name: str) -> KeyEntry:
-        """Ends a key for good. Raises Refusal (404) if there is none of that id or name."""
-        with self._database.transaction() as run:
-            rows = run(_FIND_KEY, (id_or_name,))
-            if not rows:
-                raise Refusal(404, "key_not_found", f"There is no key with the id or name '{id_or_name}'.")
-            entry = msgspec.convert(rows[0], StoredKey).entry
-            run(_REVOKE_KEY, (self._clock(), entry.id))
+            texts = self._first_key(run, "admin", "admin"), self._first_key(run, "default", "client")
             _next_version(run)
-        return entry
+        return texts
 
-    # --- what the doors read
+    def _first_key(self, run: Rows, name: str, role: str) -> str:
+        text = new_key(role)
+        entry = KeyEntry("key_" + secrets.token_hex(6), name, hash_key(text.encode()).hex(), role)
+        add_key(run, entry, self._clock())
+        return text
 
     def set_list(self, provider: str, models: Sequence[str]) -> bool:
         """Keeps a provider's list of models; whether it differs from the one before."""
-        text = _text(models)
-        with self._database.transaction() as run:
+        text = msgspec.json.encode(models).decode()
+        with self.database.transaction() as run:
+            run.lock("settings")
             is_new = run(_LIST, (provider,)) != [(text,)]
             run(_SET_LIST, (provider, text, self._clock()))
             if is_new:
                 _next_version(run)
         return is_new
 
-    def stored(self) -> Stored:
-        """What the doors need of all this; its version grows with each change."""
-        with self._database.transaction() as run:
+    def kept(self) -> Kept:
+        """Everything; its version grows with each change."""
+        with self.database.reading() as run:
             lists = {str(provider): _names(str(models)) for provider, models in run(_LISTS)}
-            version = int(_meta(run, "version") or "0")
-            return Stored(version, tuple(key.entry for key in _keys(run)), lists)
+            return Kept(
+                _version(run), tuple(all_keys(run)), tuple(all_organisations(run)), tuple(all_projects(run)), lists
+            )
+
+    def stored(self) -> Stored:
+        """What the doors need of everything."""
+        return self.kept().stored
+
+    def version(self) -> int:
+        """Which version is the newest, whichever gateway made it."""
+        with self.database.reading() as run:
+            return _version(run)
 
 
-def _keys(run: Rows) -> tuple[StoredKey, ...]:
-    return msgspec.convert(run(_KEYS), tuple[StoredKey, ...])
-
-
-def _meta(run: Rows, name: str) -> str | None:
-    rows = run(_META, (name,))
-    return str(rows[0][0]) if rows else None
+def _version(run: Rows) -> int:
+    rows = run(_META, ("version",))
+    return int(str(rows[0][0])) if rows else 0
 
 
 def _next_version(run: Rows) -> None:
-    run(_SET_META, ("version", str(int(_meta(run, "version") or "0") + 1)))
-
-
-def _text(names: Sequence[str] | None) -> str | None:
-    return None if names is None else msgspec.json.encode(names).decode()
+    run(_SET_META, ("version", str(_version(run) + 1)))
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Annotated, Literal
 
-import msgspec
-from fastapi import APIRouter, Depends, FastAPI, Path
+from fastapi import APIRouter, Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import unigate
-from unigate.admission.keys import Keyring, identify
 from unigate.dialects.openai_errors import error_body
 from unigate.errors import Refusal, StorageError, Told
+from unigate.http.admin.access import OPERATOR_MARK, Access, Routes
+from unigate.http.admin.groups import GroupsApi
+from unigate.http.admin.history import HistoryApi
+from unigate.http.admin.keys import KeysApi
 from unigate.http.docs_pages import pages_router
-from unigate.storage.registry import KeyLine, Registry
+from unigate.storage.registry import Registry
 
-__all__ = ["AdminApi", "OperatorOnly", "build_app"]
+__all__ = ["OperatorOnly", "admin_router", "build_app"]
 
 _LARGEST_BODY = 64 * 1024
-_OPERATOR = "unigate.operator"
 _ERROR: dict[str, object] = {
     "description": "Refused, or not possible now; `message` says why · 被拒绝或暂不可用，原因见 `message`",
     "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
@@ -36,119 +35,19 @@ _STOPPING = Told(
 _HEADERS = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
 
 
-class Key(BaseModel):
-    """A key as it is listed."""
-
-    id: str = Field(examples=["key_3f9c0d2b7a61"])
-    object: Literal["key"] = "key"
-    name: str = Field(examples=["team-a"])
-    role: Literal["client", "admin"]
-    models: list[str] | None = Field(description="Names the key may call; null for all.", examples=[None])
-    source: Literal["store", "file"] = Field(description="`file`: named in the configuration file, read-only here.")
-    created: int | None = Field(description="Seconds since 1970; null for keys of the file.", examples=[1764000000])
-
-
-class MadeKey(Key):
-    """A key that was just made."""
-
-    key: str = Field(description="The key itself, shown this once.", examples=["sk-ug-…"])
-
-
-class Keys(BaseModel):
-    """All keys."""
-
-    object: Literal["list"] = "list"
-    data: list[Key]
-
-
-class Revoked(BaseModel):
-    """A key that was ended."""
-
-    id: str
-    object: Literal["key"] = "key"
-    deleted: Literal[True] = True
-
-
-class KeyToMake(BaseModel):
-    """What a new key is to be."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    name: str = Field(
-        min_length=1, max_length=200, pattern=r"^\S(.*\S)?$", description="Who uses it.", examples=["team-a"]
+def admin_router(registry: Registry, access: Access) -> APIRouter:
+    """All routes under /admin/v1; each proves who asks, and names the right it needs."""
+    router = APIRouter(
+        prefix="/admin/v1", dependencies=[Depends(access.prove)], responses={"4XX": _ERROR, "503": _ERROR}
     )
-    role: Literal["client", "admin"] = Field("client", description="`admin` may also change settings.")
-    models: list[Annotated[str, Field(min_length=1, max_length=500)]] | None = Field(
-        None, max_length=1000, description="Names it may call; all if left out.", examples=[["gpt-3.5-turbo"]]
-    )
+    routes = Routes(router)
+    KeysApi(registry).add_to(routes)
+    GroupsApi(registry).add_to(routes)
+    HistoryApi(registry).add_to(routes)
+    return router
 
 
-class AdminApi:
-    """The routes under /admin/v1; each needs an admin key, or the operator's own socket."""
-
-    def __init__(self, registry: Registry, keyring: Callable[[], Keyring]) -> None:
-        self._registry = registry
-        self._keyring = keyring
-
-    def router(self) -> APIRouter:
-        """The routes, ready to be included in an app."""
-        router = APIRouter(
-            prefix="/admin/v1",
-            dependencies=[Depends(self._prove)],
-            responses={"4XX": _ERROR, "503": _ERROR},
-        )
-        add = router.add_api_route
-        add("/keys", self.list_keys, methods=["GET"], operation_id="list_keys", summary="List keys · 列出密钥")
-        add(
-            "/keys",
-            self.make_key,
-            methods=["POST"],
-            operation_id="make_key",
-            summary="Make a key · 新建密钥",
-            status_code=201,
-        )
-        add(
-            "/keys/{id}",
-            self.revoke_key,
-            methods=["DELETE"],
-            operation_id="revoke_key",
-            summary="Revoke a key · 吊销密钥",
-        )
-        return router
-
-    # FastAPI runs plain functions in threads, which is where a database belongs; their docstrings become the document.
-
-    def list_keys(self) -> Keys:
-        """All keys, without their texts, which are kept nowhere.
-
-        列出所有密钥；密钥原文不保存，无法再次查看。
-        """
-        return Keys(data=[_key(line) for line in self._registry.lines()])
-
-    def make_key(self, wanted: KeyToMake) -> MadeKey:
-        """Makes a key and shows its text this once; the doors accept it within a second.
-
-        新建密钥，原文只在此次返回；一秒之内即可使用。
-        """
-        made = self._registry.create(wanted.name, wanted.role, wanted.models)
-        return MadeKey(**_key(made.line).model_dump(), key=made.text)
-
-    def revoke_key(self, id: Annotated[str, Path(max_length=200, description="The key's id.")]) -> Revoked:
-        """Ends a key for good; the doors refuse it within a second. A key of the configuration file is a 409.
-
-        永久吊销密钥，一秒之内生效；配置文件中的密钥不能在此吊销（409）。
-        """
-        return Revoked(id=self._registry.revoke(id).id)
-
-    async def _prove(self, request: Request) -> None:
-        if request.scope.get(_OPERATOR) is True:
-            return
-        headers: dict[bytes, bytes] = dict(request.scope["headers"])
-        if identify(headers, request.scope["query_string"], self._keyring()).role != "admin":
-            raise Refusal(403, "not_allowed", "This needs an admin key.", type="permission_error")
-
-
-def build_app(registry: Registry, keyring: Callable[[], Keyring]) -> ASGIApp:
+def build_app(registry: Registry, access: Access) -> ASGIApp:
     """Everything the keeper serves to the doors."""
     app = FastAPI(
         title="Unigate",
@@ -158,7 +57,7 @@ def build_app(registry: Registry, keyring: Callable[[], Keyring]) -> ASGIApp:
         redoc_url=None,
         redirect_slashes=False,  # it would send callers to whatever host they named
     )
-    app.include_router(AdminApi(registry, keyring).router())
+    app.include_router(admin_router(registry, access))
     app.include_router(pages_router(app.openapi))
     for kind in (Refusal, StorageError, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, _answer_error)
@@ -176,7 +75,7 @@ class OperatorOnly:
         if not path.startswith("/admin/v1/"):
             await _error_answer(_not_found(path))(scope, receive, send)
             return
-        await self._app({**scope, _OPERATOR: True}, receive, send)
+        await self._app({**scope, OPERATOR_MARK: True}, receive, send)
 
 
 class _Framed:
@@ -209,10 +108,6 @@ class _Framed:
         except asyncio.CancelledError:  # the server cancels only what is left when it ends
             if not is_answered:
                 await _error_answer(_STOPPING)(scope, receive, send_framed)
-
-
-def _key(line: KeyLine) -> Key:
-    return Key.model_validate({**msgspec.to_builtins(line)})
 
 
 async def _answer_error(request: Request, error: Exception) -> Response:
