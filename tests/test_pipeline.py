@@ -12,10 +12,12 @@ import pytest
 from harness import answer_ok, chat, provider, raw_upstream
 from unigate.call import Call, Caller
 from unigate.capture import Books, Shelf
-from unigate.clock import wall
+from unigate.charge import Cashier
+from unigate.clock import StoreClock, wall
 from unigate.config import ServerSettings
 from unigate.dialects.table import DIALECTS
 from unigate.journal import Journal
+from unigate.lender import Lender
 from unigate.pipeline import Pipeline
 from unigate.reply import Reply
 from unigate.snapshot import Settings, Stored, build_snapshot
@@ -61,7 +63,8 @@ def heard(folder: Path, room: int) -> str:
         upstream = Upstream()
         journal = full_journal(folder, room)
         books = Books(journal, Shelf(journal, folder, most=1024))
-        pipeline = Pipeline(lambda: snapshot, upstream, books, wall=wall, heartbeat=15.0)
+        cashier = Cashier(Lender(folder / "bank.sock", "life", StoreClock(), lambda _: None), wall)
+        pipeline = Pipeline(lambda: snapshot, upstream, books, cashier, wall=wall, heartbeat=15.0)
         call = Call("req_1", "openai.chat", Caller("k", "n", "client", None), {}, peer="", started_ns=1)
         call.content = chat("m")
         client = Client()

@@ -16,6 +16,7 @@ from unigate.dialects.translated import Translated
 from unigate.gate import Ledger
 from unigate.routing.catalog import Way
 from unigate.upstream.connection import Connection
+from unigate.upstream.signed import Exchange
 
 __all__ = ["Attempt"]
 
@@ -56,6 +57,11 @@ class Attempt:
             b"x-unigate-demo: true\r\n" if self._ledger.is_demo else b"",
             *divmod(self.call.times.overhead_ns(time.perf_counter_ns()) // 1000, 1000),
         )
+
+    def through(self, exchange: Exchange) -> Exchange:
+        """The exchange that this attempt goes through."""
+        self._ledger.exchange = exchange
+        return exchange
 
     def settle(self, status: int) -> asyncio.Future[None] | None:
         """Writes down that the answer came to its end; what to wait for, if anything. Raises StorageError."""

@@ -38,7 +38,8 @@ __all__ = ["BankDesk", "living_in"]
 
 log = logging.getLogger("unigate.keeper")
 
-_STORE = 0.1
+# A record of calls being carried may be in the way, and a disk that is busy; a store that is gone takes no longer.
+_STORE = 0.5
 _RECALL = 0.7
 _TICK = 1.0
 _LOOK = 0.1

@@ -82,6 +82,7 @@ class Call:
         "model",
         "operation",
         "peer",
+        "size",
         "started_ns",
         "streamed",
         "times",
@@ -100,6 +101,8 @@ class Call:
         self.started_ns = started_ns
         self.times = Times(0)
         self.content = b""
+        # Bytes of the request's body.
+        self.size = 0
         self.content_type = headers.get(b"content-type", b"")
         self.body: Body | None = None
         self.model = ""

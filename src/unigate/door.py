@@ -13,6 +13,7 @@ from pathlib import Path
 
 from unigate.accounting.prices import day_of
 from unigate.capture import Books, Shelf
+from unigate.charge import Cashier
 from unigate.clock import StoreClock, wall
 from unigate.errors import StorageError
 from unigate.flusher import Confirmed, Flusher
@@ -24,6 +25,7 @@ from unigate.journal import Journal
 from unigate.lender import Lender
 from unigate.lifeline import Birth, tell_ready, watch_parent
 from unigate.pipeline import Pipeline
+from unigate.price import NANO
 from unigate.snapshot import Snapshot, Stored, build_snapshot
 from unigate.snapshot_file import SnapshotFile
 from unigate.upstream.client import Upstream
@@ -57,14 +59,16 @@ class Door:
         self._lender = Lender(data / "bank.sock", folder.name, self._clock, self._catch_up)
         self._upstream = Upstream()
         server = settings.server
-        pipeline = Pipeline(self._current, self._upstream, books, wall=wall, heartbeat=server.heartbeat)
+        ceiling = settings.budgets.unpriced_call_usd
+        cashier = Cashier(self._lender, self._clock, round(ceiling * NANO) if ceiling is not None else None)
+        pipeline = Pipeline(self._current, self._upstream, books, cashier, wall=self._clock, heartbeat=server.heartbeat)
         self._api = ClientApi(
             self._current,
             pipeline,
             self._journal,
             KeeperRelay(str(data / "keeper.sock")).handle,
             origins=server.cors_origins,
-            wall=wall,
+            wall=self._clock,
             proxies=server.trusted_proxies,
         )
         limits = Limits(

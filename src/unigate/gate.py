@@ -10,12 +10,14 @@ import msgspec
 from unigate.accounting.record import FailedAttempt, Intent, Record, encode_entry
 from unigate.call import Call
 from unigate.capture import Books, Watched
+from unigate.charge import Charge, Sum, reckon
 from unigate.clock import Wall
 from unigate.dialects.converted import Crossing
 from unigate.dialects.dialect import Dialect
 from unigate.errors import Refusal, StorageError
 from unigate.target import Target
 from unigate.tenancy import Capture
+from unigate.upstream.signed import Exchange
 from unigate.usage import Usage
 from unigate.wire import multipart
 from unigate.wire.body import decode_body, flag_of, text_of
@@ -39,6 +41,7 @@ class Gate:
 
     def admit(self, call: Call, dialect: Dialect, path_model: str | None) -> None:
         """Fills in what the call asks for. Raises Refusal naming the parameter that is wrong."""
+        call.size = len(call.content)
         if dialect.model_in == "form":
             model = _model_in_form(call, path_model)
         else:
@@ -104,6 +107,8 @@ class Ledger:
         "_target",
         "_wall",
         "capturing",
+        "charge",
+        "exchange",
         "is_demo",
         "is_settled",
         "upstream_request_id",
@@ -119,6 +124,10 @@ class Ledger:
         self._crossing: Crossing | Watched | None = None
         self._sent_ns = 0
         self._is_begun = False
+        # What is held for the call; None if nothing limits its caller.
+        self.charge: Charge | None = None
+        # The attempt's way to its upstream.
+        self.exchange: Exchange | None = None
         self.is_demo = demo
         self.is_settled = False
         self.upstream_request_id = b""
@@ -128,6 +137,7 @@ class Ledger:
         call = self._call
         self._target = target
         self._crossing = crossing
+        self.exchange = None
         self._sent_ns = time.perf_counter_ns()
         if self._attempts:
             call.times.begin_again(self._sent_ns)
@@ -143,6 +153,7 @@ class Ledger:
             target.model,
             call.caller.standing.project,
             call.caller.standing.organisation,
+            self._held,
         )
         try:
             written = self._scribe.begin(encode_entry(intent))
@@ -162,12 +173,46 @@ class Ledger:
         if self.is_settled:
             return None
         self.is_settled = True
-        flags = self.capturing.put_away() if self.capturing is not None else ()
+        was_sent = self.exchange is not None and self.exchange.was_sent
+        sum = self._reckon(end if was_sent else "unsent")
+        if self.capturing is not None:
+            sum = sum._replace(flags=(*self.capturing.put_away(), *sum.flags))
         # Where nothing was begun, the room that is kept for running calls is not ours.
         write = self._scribe.append if self._is_begun else self._scribe.begin
-        return write(encode_entry(self._record(status, end, error, flags)))
+        try:
+            return write(encode_entry(self._record(status, end, error, sum)))
+        finally:
+            if self.charge is not None:
+                self.charge.settle(sum, is_clean=end == "ok" or not was_sent)
 
-    def _record(self, status: int, end: str, error: str | None, flags: tuple[str, ...]) -> Record:
+    def close(self) -> bool:
+        """Whether the call ended without a record, as only a defect makes it; it has one now, and holds nothing."""
+        is_broken = not self.is_settled
+        try:
+            if is_broken:
+                self.settle(500, "broken", "internal_error")
+        finally:
+            if self.charge is not None:
+                self.charge.settle(Sum(Usage(), self._held, ()), is_clean=False)
+        return is_broken
+
+    @property
+    def _held(self) -> int | None:
+        """The nano-dollars that are held for the call."""
+        return self.charge.permit.held_nano if self.charge is not None else None
+
+    def _reckon(self, end: str) -> Sum:
+        if self._target is None:
+            return Sum(Usage(), None, ())
+        usage = self._crossing.usage if self._crossing and self._call.times.answered else None
+        bound = self.charge.bound(self._target) if self.charge is not None else None
+        sum = reckon(self._call, self._target, usage, end, bound)
+        if sum.nano is None and self._held is not None:
+            # A budget is never left uncharged: what nobody can reckon costs what was held for it.
+            return sum._replace(nano=self._held, flags=(*sum.flags, "charged_as_held"))
+        return sum
+
+    def _record(self, status: int, end: str, error: str | None, sum: Sum) -> Record:
         call, times, target = self._call, self._call.times, self._target
         now = time.perf_counter_ns()
         answered = times.answered
@@ -189,7 +234,7 @@ class Ledger:
             target.model if target else None,
             (answered - times.received) // 1000 if answered else None,
             times.overhead_ns(answered) // 1000 if answered else None,
-            self._crossing.usage if self._crossing and answered else Usage(),
+            sum.usage,
             tuple(self._attempts) if self._attempts else (),
             error,
             call.peer if not is_private else None,
@@ -199,8 +244,8 @@ class Ledger:
             self._crossing.dropped if self._crossing and not is_private else (),
             call.caller.standing.project,
             call.caller.standing.organisation,
-            None,
-            None,
-            None,
-            flags,
+            sum.nano,
+            target.price.version if target and target.price else None,
+            self._held,
+            sum.flags,
         )

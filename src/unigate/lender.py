@@ -38,9 +38,9 @@ __all__ = ["Lender"]
 
 log = logging.getLogger("unigate.door")
 
-_LINE = 0.3
-_WITH_RECALL = 1.0
-_NO_LINE = 0.1
+_LINE = 0.7
+_WITH_RECALL = 1.5
+_NO_LINE = 1.0
 _RECONNECT = 0.1
 _SWEEP = 2.0
 _IDLE = 10

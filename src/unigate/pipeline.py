@@ -11,6 +11,7 @@ from dataclasses import replace
 from unigate.attempt import Attempt
 from unigate.call import Call
 from unigate.capture import Books
+from unigate.charge import Cashier
 from unigate.clock import Wall
 from unigate.dialects.dialect import Dialect
 from unigate.errors import Fault, Kind, Refusal, StorageError, Told
@@ -45,11 +46,19 @@ class Pipeline:
     """Carries calls; the snapshot it judges by is whatever `snapshot()` gives at that moment."""
 
     def __init__(
-        self, snapshot: Callable[[], Snapshot], upstream: Upstream, books: Books, *, wall: Wall, heartbeat: float
+        self,
+        snapshot: Callable[[], Snapshot],
+        upstream: Upstream,
+        books: Books,
+        cashier: Cashier,
+        *,
+        wall: Wall,
+        heartbeat: float,
     ) -> None:
         self._snapshot = snapshot
         self._upstream = upstream
         self._books = books
+        self._cashier = cashier
         self._wall = wall
         self._heartbeat = heartbeat
         self._gate = Gate()
@@ -65,10 +74,15 @@ class Pipeline:
                 reply.beat(self._heartbeat)
             ways = catalog.ways(call.model, dialect, has_tools=call.wants_tools, random=self._random)
             if ways:
+                if call.caller.standing.quotas:
+                    ledger.charge, ways = await self._cashier.hold(call, ways)
+                    reply.extra += self._cashier.lines(call)
                 await self._try_each(call, dialect, ways, reply, ledger)
             else:
                 await _estimate(call, dialect, reply, ledger)
         except Refusal as refusal:
+            if call.caller.standing.quotas and ledger.charge is None:
+                reply.extra += self._cashier.lines(call)
             _end(call, dialect, reply, ledger, (refusal.told, "refused"))
         except Fault as fault:
             _end(call, dialect, reply, ledger, (fault.told, fault.kind.value))
@@ -81,6 +95,8 @@ class Pipeline:
                 reply.break_off()
             else:
                 write_error(reply, _NOT_KEPT, dialect.errors)
+        finally:
+            reply.is_recorded = ledger.close()
 
     async def _try_each(
         self, call: Call, dialect: Dialect, ways: tuple[Way, ...], reply: Reply, ledger: Ledger

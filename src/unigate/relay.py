@@ -24,8 +24,8 @@ async def relay(call: Call, attempt: Attempt, upstream: Upstream, reply: Reply) 
     content = crossing.outgoing(call, target)
     content_type = call.content_type if attempt.dialect.model_in == "form" else b"application/json"
     call.times.asked = time.perf_counter_ns()
-    async with upstream.send(
-        target, *attempt.operation, call.headers, content, content_type=content_type, fresh=attempt.fresh
+    async with attempt.through(
+        upstream.send(target, *attempt.operation, call.headers, content, content_type=content_type, fresh=attempt.fresh)
     ) as answer:
         call.times.answered = time.perf_counter_ns()
         if answer.status >= 400:

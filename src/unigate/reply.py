@@ -73,6 +73,7 @@ class Reply:
         "committed",
         "extra",
         "finished",
+        "is_recorded",
         "keep_alive",
         "request_id",
         "status",
@@ -93,6 +94,8 @@ class Reply:
         self.extra = b""
         self.committed = False
         self.finished = False
+        # Whether a call that broke has left its record all the same.
+        self.is_recorded = False
         self.status = 0
 
     @property

@@ -47,13 +47,13 @@ def unavailable(quota: Quota) -> Refusal:
     )
 
 
-def unpriced(model: str, shown: str) -> Refusal:
-    """The refusal of a call that nobody knows the price of, for a caller with a budget."""
+def unpriced(model: str, reason: str, shown: str) -> Refusal:
+    """The refusal of a call that nobody knows the cost of, for a caller with a budget."""
     return Refusal(
         403,
         "model_unpriced",
-        f"The price of '{model}' is not known, and {shown} has a budget of money, so it may not be called. "
-        "Give the model a price in the configuration, or a ceiling for models without one.",
+        f"What this call of '{model}' can cost is not known ({reason}), and {shown} has a budget of money. "
+        "Give the model a price in the configuration, or change the request.",
         type="permission_error",
         param="model",
         headers=_NO_RETRY,

@@ -176,7 +176,8 @@ class ClientApi:
             reply.break_off()
         else:
             write_error(reply, told, request.shape)
-        self._note(request, told, "broken")
+        if not reply.is_recorded:
+            self._note(request, told, "broken")
 
     def _note(self, request: Request, told: Told, end: str) -> None:
         caller = request.caller

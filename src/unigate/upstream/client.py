@@ -41,6 +41,11 @@ class Answer:
         self._fresh = fresh
         self._connection: Connection | None = None
 
+    @property
+    def was_sent(self) -> bool:
+        """Whether any byte of the request can have reached the upstream."""
+        return self._connection is not None
+
     async def __aenter__(self) -> Connection:
         connection = None if self._fresh else self._pool.take()
         if connection is None:

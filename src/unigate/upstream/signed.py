@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Protocol
 
@@ -14,8 +13,20 @@ from unigate.upstream.connection import Connection
 
 __all__ = ["Exchange", "Request", "Sender", "Signed", "Signer"]
 
-Exchange = AbstractAsyncContextManager[Connection]
-"""Entered, it has sent its request and knows the answer's status and headers."""
+
+class Exchange(Protocol):
+    """A way to an upstream: entered, it has sent its request and knows the answer's status and headers."""
+
+    @property
+    def was_sent(self) -> bool:
+        """Whether any byte of the request can have reached the upstream."""
+        ...
+
+    async def __aenter__(self) -> Connection: ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
 
 
 class Request(msgspec.Struct, frozen=True, gc=False):
@@ -72,6 +83,11 @@ class Signed:
         self._request = request
         self._start = start
         self._exchange: Exchange | None = None
+
+    @property
+    def was_sent(self) -> bool:
+        """Whether any byte of the request can have reached the upstream."""
+        return self._exchange is not None and self._exchange.was_sent
 
     async def __aenter__(self) -> Connection:
         self._exchange = self._start(await self._signer.sign(self._request))
