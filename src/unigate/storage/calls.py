@@ -9,9 +9,19 @@ import msgspec
 from unigate.errors import Refusal
 from unigate.storage.database import Database, Value
 
-__all__ = ["Attempt", "CallFilter", "CallLine", "CallPage", "KeptBody", "WholeCall", "one_call", "page_of_calls"]
+__all__ = [
+    "COLUMNS",
+    "Attempt",
+    "CallFilter",
+    "CallLine",
+    "CallPage",
+    "KeptBody",
+    "WholeCall",
+    "one_call",
+    "page_of_calls",
+]
 
-_COLUMNS = (
+COLUMNS = (
     'id, at_ns, ended_ns, operation, status, "end", key, name, project, organisation, model, provider, target, '
     "streamed, demo, total_us, first_byte_us, overhead_us, input_tokens, output_tokens, cached_tokens, "
     "reasoning_tokens, cache_write_tokens, audio_input_tokens, audio_output_tokens, estimated, cost_nano, price, "
@@ -32,7 +42,7 @@ _CONDITIONS = {
     "UNION SELECT id FROM calls WHERE upstream_request_id = ?)",
     "after": "(at_ns, id) < (?, ?)",
 }
-_ONE = f"SELECT {_COLUMNS} FROM calls WHERE id = ?"
+_ONE = f"SELECT {COLUMNS} FROM calls WHERE id = ?"
 _ATTEMPTS = 'SELECT number, provider, target, "end", us FROM failed_attempts WHERE call = ? ORDER BY number'
 _BODIES = "SELECT kind, content, size, redacted FROM bodies WHERE call = ? ORDER BY kind"
 _LARGEST_PAGE = 1000
@@ -165,7 +175,7 @@ def one_call(database: Database, id: str) -> WholeCall | None:
 def _page_statement(names: tuple[str, ...]) -> str:
     """The statement for these conditions: one of a finite set, whatever their values are."""
     conditions = " AND ".join([_CONDITIONS[name] for name in names]) or "1 = 1"
-    return f"SELECT {_COLUMNS} FROM calls WHERE {conditions} ORDER BY at_ns DESC, id DESC LIMIT ?"
+    return f"SELECT {COLUMNS} FROM calls WHERE {conditions} ORDER BY at_ns DESC, id DESC LIMIT ?"
 
 
 def _read_cursor(cursor: str) -> tuple[int, str]:

@@ -6,9 +6,10 @@ import re
 import select
 import threading
 import time
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
+from itertools import islice
 
 import psycopg
 from psycopg.abc import RV, PQGen
@@ -22,6 +23,9 @@ __all__ = ["Postgres", "in_postgres_words"]
 _MOST_CONNECTIONS = 3
 _PLACE = re.compile(r"\?(\d*)")
 _CONNECT_S = 3
+# Whoever is in a hurry gives up waiting elsewhere; a commit that takes a moment is not broken off.
+_LEAST_PATIENCE = 1.0
+_AT_ONCE = 500
 # A peer that is gone without a word is noticed in seconds, and a keeper that froze holds no lock for long.
 _SETTINGS = (
     "-c search_path=unigate -c statement_timeout=5000 -c lock_timeout=4000 "
@@ -125,13 +129,12 @@ class Postgres:
 
     @contextmanager
     def _link(self, patience: float) -> Generator[_Link]:
-        deadline = time.monotonic() + patience
         if not self._free.acquire(timeout=patience):
             raise StorageError(f"All connections to {self.name} are busy; nothing was changed.")
         link = None
         try:
             link = self._idle_link() or _Link.connect(self._info, autocommit=True, cursor_factory=psycopg.RawCursor)
-            link.deadline = max(deadline, time.monotonic() + PATIENCE / 2)
+            link.patience = max(patience, _LEAST_PATIENCE)
             yield link
         except psycopg.errors.ReadOnlySqlTransaction as error:
             if link is not None:
@@ -165,16 +168,16 @@ class Postgres:
 
 
 class _Link(psycopg.Connection[tuple[object, ...]]):
-    """A connection whose waits end at a deadline: a server that is stopped or cut off says nothing at all."""
+    """A connection that waits only so long for an answer: a server that is stopped or cut off says nothing at all."""
 
-    deadline = float("inf")
+    patience: float | None = None
 
     def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
-        left = max(self.deadline - time.monotonic(), 0.01) if self.deadline != float("inf") else None
+        until = time.monotonic() + (self.patience or 0)
         try:
-            return super().wait(gen, interval, left if timeout is None else timeout)
+            return super().wait(gen, interval, self.patience if timeout is None else timeout)
         except psycopg.OperationalError:
-            if time.monotonic() >= self.deadline:
+            if self.patience is not None and time.monotonic() >= until:
                 self.close()  # its answer may still come, and must not be taken for the next one's
             raise
 
@@ -198,15 +201,26 @@ class _PostgresRows:
         return cursor.fetchall() if cursor.description else ()
 
     def many(self, statement: str, rows: Iterable[Sequence[Value]]) -> Sequence[Row]:
+        query = _numbered(statement)
+        returned: list[Row] = []
         with self._link.cursor() as cursor:
-            cursor.executemany(_numbered(statement), rows, returning=True)
-            return [row for result in cursor.results() if result.description for row in result]
+            for some in _batches(rows):  # each is one wait
+                cursor.executemany(query, some, returning=True)
+                for result in cursor.results():
+                    returned += result.fetchall() if result.description else ()
+        return returned
 
     def lock(self, name: str) -> None:
         self(_LOCK, (name,))
 
     def now_ns(self) -> int:
         return int(str(self(_NOW)[0][0]))
+
+
+def _batches(rows: Iterable[Sequence[Value]]) -> Iterator[list[Sequence[Value]]]:
+    left = iter(rows)
+    while some := list(islice(left, _AT_ONCE)):
+        yield some
 
 
 @lru_cache(maxsize=1024)

@@ -56,7 +56,7 @@ class UsageFilter(msgspec.Struct, frozen=True, kw_only=True):
     until_ns: int | None = None
 
 
-class UsageSum(msgspec.Struct, frozen=True):
+class UsageSum(msgspec.Struct, frozen=True, array_like=True):
     """What was used in one group; `place` has a value for each dimension, in the order they were asked for."""
 
     place: tuple[str | int, ...]
