@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -43,7 +43,7 @@ KB = 1024
 @contextmanager
 def keeping(
     data: Path, *providers: Provider, max_kb: int = 256, journal: JournalSettings | None = None
-) -> Iterator[Door]:
+) -> Generator[Door]:
     """A door with a key for each policy."""
     data.mkdir(parents=True, exist_ok=True)
     settings = Settings(
@@ -72,7 +72,7 @@ def upstream() -> Iterator[Mock]:
 
 
 @pytest.fixture(scope="module")
-def door(upstream: Mock, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
+def door(upstream: Mock, tmp_path_factory: pytest.TempPathFactory) -> Generator[Door]:
     claude = Provider(
         name="claude",
         endpoints=(Endpoint(base_url=f"http://127.0.0.1:{upstream.port}/v1", speaks=("anthropic.messages",)),),

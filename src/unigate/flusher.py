@@ -14,6 +14,7 @@ __all__ = ["Confirmed", "Flusher", "confirmed"]
 log = logging.getLogger("unigate.door")
 
 _LONGEST_SYNC = 10.0
+_LOOK_FOR_ROOM = 1.0
 
 
 class Flusher:
@@ -40,22 +41,25 @@ class Flusher:
     async def run(self) -> None:
         """Works until it is cancelled."""
         loop = asyncio.get_running_loop()
-        due = loop.time()
+        sync_at = look_at = loop.time()
         with ThreadPoolExecutor(1, "journal") as thread:
             while True:
-                if loop.time() >= due or self._journal.lacks_spare:
+                if loop.time() >= look_at or self._journal.lacks_spare:
                     await loop.run_in_executor(thread, self._journal.provide)
-                    due = loop.time() + self._interval_s
-                await self._rest()
+                    look_at = loop.time() + _LOOK_FOR_ROOM
+                await self._rest(min(sync_at, look_at) - loop.time())
                 group, self._group = self._group, None
+                if group is None and loop.time() < sync_at:
+                    continue
                 error = await loop.run_in_executor(thread, self._sync)
+                sync_at = loop.time() + self._interval_s
                 if group is not None:
                     _tell(group, error)
 
-    async def _rest(self) -> None:
-        """Waits for a group, for a segment that was taken into use, or for the end of the interval."""
+    async def _rest(self, seconds: float) -> None:
+        """Waits for a group, or for a segment that was taken into use, but not longer than that."""
         try:
-            async with asyncio.timeout(self._interval_s):
+            async with asyncio.timeout(max(seconds, 0)):
                 await self._asked.wait()
         except TimeoutError:
             pass

@@ -113,7 +113,7 @@ class Journal:
     def provide(self) -> None:
         """Makes the next segment ahead if there is none, from any thread, and sees how much room is left."""
         try:
-            size = _size_of(self._folder.parent)
+            size = self._size()
             disk = os.statvfs(self._folder)
             with self._making:
                 self._make_spare(size)
@@ -145,7 +145,7 @@ class Journal:
             raise StorageError(f"A journal entry of {size} bytes is too large; the most is {_LARGEST_FRAME}.")
         if self._spare is None:
             with self._making:
-                self._make_spare(_size_of(self._folder.parent))
+                self._make_spare(self._size())
         assert self._spare is not None, "it was there, or was made just now"
         (fd, fresh), self._spare = self._spare, None
         self._map.close()
@@ -153,6 +153,12 @@ class Journal:
         self._map, self._at, self._room = fresh, 0, _SEGMENT_SIZE
         self._turned()
         return size
+
+    def _size(self) -> int:
+        try:
+            return _size_of(self._folder.parent)
+        except OSError as error:
+            raise StorageError(f"The journal's folder cannot be read: {error.strerror}.") from error
 
     def _make_spare(self, size: int) -> None:
         if self._spare is not None:
