@@ -51,6 +51,7 @@ LAYERS: dict[str, int] = {
     "attempt": 5,
     "relay": 5,
     "gate": 5,
+    "charge": 5,
     "pipeline": 5,
     "sinks": 5,
     "http": 6,
