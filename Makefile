@@ -16,6 +16,7 @@ run: install-run ## Start the gateway on http://localhost:8000
 test: install-dev ## Run all tests against real processes
 	@$(BIN)/unigate local install
 	$(BIN)/python -m pytest $(or $(ARGS),-n 3 --dist loadgroup --ignore tests/agents)
+	@$(if $(ARGS),:,[ ! -d .cache/matrix ] || $(BIN)/python scripts/matrix.py --check)
 
 agents: install-dev ## Let the vendors' own agents do a task through the gateway
 	@scripts/sdks.sh agents
