@@ -1,4 +1,4 @@
-"""The command line: `unigate serve`, `check`, `keys`, `local install`, `mock`."""
+"""The command line: `unigate serve`, `check`, `keys`, `export`, `db`, `local install`, `mock`."""
 
 from __future__ import annotations
 
@@ -45,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_serve(commands)
     _add_check(commands)
     _add_keys(commands)
+    _add_ledger(commands)
     local = commands.add_parser("local", help="the models that run on this machine").add_subparsers(required=True)
     local.add_parser("install", help="install them, about 235 MB").set_defaults(run=_local_install)
     commands.add_parser("mock", help="run the scripted upstream; see docs/mock.md")
@@ -103,6 +104,24 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--budget-total", type=float, metavar="USD", help="US dollars ever")
 
 
+def _add_ledger(commands: Commands) -> None:
+    export = commands.add_parser("export", help="write calls as JSON lines")
+    export.add_argument("--from", dest="since", default="1970-01-01", help="first day or time, in UTC")
+    export.add_argument("--to", dest="until", default="2200-01-01", help="the day or time before which it ends")
+    export.add_argument("--format", choices=("jsonl",), default="jsonl")
+    export.add_argument("--output", type=Path, help="file to write (standard output)")
+    export.set_defaults(run=_export)
+    books = commands.add_parser("db", help="look after the database")
+    actions = books.add_subparsers(required=True, metavar="ACTION", dest="action")
+    check = actions.add_parser("check", help="compare journal, rows and counters")
+    forget = actions.add_parser("forget", help="free what a lost gateway had reserved")
+    forget.add_argument("gateway", help="its id, as in its data folder's gateway-id")
+    books.set_defaults(run=_books)
+    for one in (export, check, forget):
+        _add_config(one)
+        one.add_argument("--data", type=Path, default=Path("data"), help="the gateway's data folder (./data)")
+
+
 def _add_config(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, help="configuration file (./unigate.yaml if there)")
 
@@ -143,6 +162,21 @@ def _keys(choices: argparse.Namespace) -> int:
             return keys_command.revoke(choices.data, choices.key, os.environ)
         case _:
             return keys_command.list_(choices.data, os.environ)
+
+
+def _export(choices: argparse.Namespace) -> int:
+    from unigate import ledger_command
+
+    span = (choices.since, choices.until)
+    return ledger_command.export(choices.config, choices.data, span, choices.output, os.environ)
+
+
+def _books(choices: argparse.Namespace) -> int:
+    from unigate import ledger_command
+
+    if choices.action == "forget":
+        return ledger_command.forget(choices.config, choices.data, choices.gateway, os.environ)
+    return ledger_command.check(choices.config, choices.data, os.environ)
 
 
 def _local_install(choices: argparse.Namespace) -> int:

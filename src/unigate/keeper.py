@@ -33,8 +33,10 @@ from unigate.storage.bank import Bank
 from unigate.storage.body_rows import redactor_of
 from unigate.storage.carrier import Carrier
 from unigate.storage.change import Named
+from unigate.storage.database import Database
 from unigate.storage.ledger import Ledger
 from unigate.storage.opening import gateway_id, open_database
+from unigate.storage.retention import Retention
 from unigate.storage.registry import Registry
 from unigate.storage.store import Store
 from unigate.target import Provider
@@ -60,6 +62,8 @@ _FIRST_LISTS = 1.0
 _LISTS = 600.0
 _MOST_LISTS_AT_ONCE = 8
 _PREDECESSOR = 5.0
+_TIDY = 60.0
+_TIDY_WHOLE = 3600.0
 _KEEP_ALIVE = 120  # doors keep an idle connection for 55 s, and this side must not be the first to close it
 
 
@@ -106,7 +110,7 @@ class Keeper:
             bank = Bank(database, MemoryBook(lambda: int(time.monotonic())))
             living = partial(living_in, self._data / "journal")
             desk = BankDesk(self._data / "bank.sock", bank, living, lambda: registry.stored.version)
-            await self._work(servers, registry, carrying, desk)
+            await self._work(servers, registry, carrying, desk, database)
         finally:
             for path in sockets:
                 path.unlink(missing_ok=True)
@@ -124,12 +128,18 @@ class Keeper:
         return lock
 
     async def _work(
-        self, servers: tuple[_Server, ...], registry: Registry, carrying: _Carrying, desk: BankDesk
+        self,
+        servers: tuple[_Server, ...],
+        registry: Registry,
+        carrying: _Carrying,
+        desk: BankDesk,
+        database: Database,
     ) -> None:
         async with asyncio.TaskGroup() as tasks:
             serving = [tasks.create_task(server.live()) for server in servers]
             chores = [tasks.create_task(self._publish(registry)), tasks.create_task(self._follow_lists(registry))]
             chores.append(tasks.create_task(desk.live()))
+            chores.append(tasks.create_task(self._tidy(database)))
             tasks.create_task(self._carry(carrying))
             for server in servers:
                 await server.is_up.wait()
@@ -145,6 +155,24 @@ class Keeper:
         while not self._stop.is_set():
             await self._rest(await asyncio.to_thread(carrying.turn))
         await asyncio.to_thread(carrying.finish, _LAST_DRAIN)
+
+    async def _tidy(self, database: Database) -> None:
+        """Removes what is too old, in small batches between which others have their turn."""
+        retention = Retention(database, self._settings.retention)
+        tidied_at, trouble = 0.0, ""
+        while not self._stop.is_set():
+            rest = _TIDY
+            try:
+                if time.monotonic() - tidied_at > _TIDY_WHOLE:
+                    tidied_at = time.monotonic()
+                    await asyncio.to_thread(database.tidy)
+                rest = await asyncio.to_thread(retention.turn)
+                trouble = ""
+            except StorageError as error:
+                if not trouble:
+                    log.warning("retention.failed reason=%s", error)
+                trouble = str(error)
+            await self._rest(rest)
 
     async def _publish(self, registry: Registry) -> None:
         """The doors' file at the start, and whenever another gateway or the command line changed something."""

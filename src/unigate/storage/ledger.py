@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from unigate.accounting.record import Body, Record
+from unigate.accounting.record import Body, Intent, Record
 from unigate.storage.body_rows import ADD_BODY
 from unigate.storage.call_rows import (
     ADD_ATTEMPT,
@@ -21,7 +21,7 @@ from unigate.storage.call_rows import (
 )
 from unigate.storage.database import Database, Rows, Value
 
-__all__ = ["Batch", "Ledger", "OpenIntent", "Place", "Progress"]
+__all__ = ["Batch", "Ledger", "OpenIntent", "Place", "Progress", "interrupted"]
 
 _ADOPT = (
     "UPDATE journal_offsets SET gateway = ? WHERE gateway = ''",
@@ -48,6 +48,7 @@ _SET_MARK = (
 )
 _OWE_LINE = "INSERT INTO unlogged (gateway, id, entry) VALUES (?, ?, ?) ON CONFLICT (gateway, id) DO NOTHING"
 _DROP_LINE = "DELETE FROM unlogged WHERE gateway = ? AND id = ?"
+_BEGIN_LIFE = "INSERT INTO lives (life, gateway, seen_ns) VALUES (?, ?, ?) ON CONFLICT (life) DO NOTHING"
 _END_LEASES = "DELETE FROM leases WHERE life = ?"
 _END_LIFE = "DELETE FROM lives WHERE life = ?"
 _SEEN = "INSERT INTO gateways (id, seen_ns) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET seen_ns = excluded.seen_ns"
@@ -95,7 +96,8 @@ class Batch:
     weight: int = 0
     opened: dict[tuple[str, str], OpenIntent] = field(default_factory=dict[tuple[str, str], OpenIntent])
     closed: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
-    # Lives that are over, and those whose journal is gone from the disk.
+    # Lives that were not seen before, those that are over, and those whose journal is gone from the disk.
+    born: list[str] = field(default_factory=list[str])
     ended: list[str] = field(default_factory=list[str])
     gone: list[str] = field(default_factory=list[str])
     # Records that the log did not take, by id.
@@ -104,7 +106,7 @@ class Batch:
 
     def is_empty(self) -> bool:
         """Whether there is nothing to keep."""
-        return not (self.places or self.records or self.ended or self.gone or self.closed)
+        return not (self.born or self.places or self.records or self.ended or self.gone or self.closed)
 
 
 class Ledger:
@@ -139,6 +141,9 @@ class Ledger:
             _many(run, _SET_INTENT, ((mine, one.folder, one.id, one.entry) for one in batch.opened.values()))
             _many(run, _OWE_LINE, ((mine, *one) for one in batch.unlogged))
             _many(run, _SET_PLACE, ((mine, one.folder, one.segment, one.offset) for one in batch.places.values()))
+            if batch.born:
+                now = run.now_ns()
+                _many(run, _BEGIN_LIFE, ((life, mine, now) for life in batch.born))
             _many(run, _END_LEASES, ((life,) for life in batch.ended))
             _many(run, _END_LIFE, ((life,) for life in batch.ended))
             _many(run, _DROP_PLACE, ((mine, life) for life in batch.gone))
@@ -176,6 +181,28 @@ class Ledger:
             now = run.now_ns()
             run(_SEEN, (self.gateway, now))
             run(_SWEEP, (now - _UNSEEN_NS,))
+
+
+def interrupted(intent: Intent) -> Record:
+    """The record of an attempt whose door died: what was intended is known, how it went is not, so all of its hold."""
+    return Record(
+        id=intent.id,
+        at_ns=intent.at_ns,
+        operation=intent.operation,
+        status=0,
+        end="interrupted",
+        total_us=0,
+        key=intent.key,
+        name=intent.name,
+        model=intent.model,
+        provider=intent.provider,
+        target=intent.target,
+        project=intent.project,
+        organisation=intent.organisation,
+        cost=intent.held,
+        held=intent.held,
+        flags=("estimated",) if intent.held is not None else (),
+    )
 
 
 def _many(run: Rows, statement: str, rows: Iterable[Sequence[Value]]) -> None:
