@@ -271,6 +271,21 @@ def test_a_torn_entry_of_a_dead_door_ends_its_journal(shop: Shop) -> None:
     assert (shop.bin.records, list(shop.journals.iterdir())) == ([record(1)], [])
 
 
+def test_what_a_power_cut_left_behind_a_hole_is_carried_too(shop: Shop) -> None:
+    journal = shop.journal("door-0-aa", record(1), record(2), record(3))
+    segment = segments_of(shop.journals / "door-0-aa")[0]
+    content = segment.read_bytes()
+    hole = content.index(record(2).id.encode())
+    segment.write_bytes(content[:hole] + bytes(9) + content[hole + 9 :])
+    shop.carry()
+    before = list(shop.bin.records)
+    journal.close()
+    shop.carry()
+
+    assert (before, shop.bin.records) == ([record(1)], [record(1), record(3)])
+    assert list(shop.journals.iterdir()) == []
+
+
 def test_a_full_log_stops_no_rows_and_gets_its_lines_later(shop: Shop) -> None:
     journal = shop.journal("door-0-aa", intent(1), record(1), intent(2))
     shop.bin.is_full = True
