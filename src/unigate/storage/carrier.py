@@ -21,7 +21,7 @@ from unigate.errors import StorageError
 from unigate.journal import next_frame, read_frames, segments_of, take_lock
 from unigate.manners import unhurried
 from unigate.storage.body_rows import BodyRows
-from unigate.storage.ledger import Batch, Ledger, OpenIntent, Place
+from unigate.storage.ledger import Batch, Ledger, OpenIntent, Place, interrupted
 
 __all__ = ["Carrier", "Outbox"]
 
@@ -80,6 +80,7 @@ class Carrier:
         self._places = {place.folder: place for place in progress.places}
         self._open = {(intent.folder, intent.id): intent for intent in progress.opened}
         self._owed = progress.unlogged
+        self._born: set[str] = set()
         self._is_repeating = False
         self._is_stuck = False
         self.undecodable = 0
@@ -90,7 +91,7 @@ class Carrier:
         if self._sinks.is_due() and not self._is_repeating:
             self._turn_over()
         lives = sorted(path.name for path in self._folder.iterdir() if path.is_dir()) if self._folder.is_dir() else []
-        batch = Batch()
+        batch = Batch(born=[life for life in lives if life not in self._born])
         more = [self._read_life(life, batch) for life in lives]
         for life in {folder for folder, _ in self._open}.union(self._places).difference(lives):
             self._end(life, batch)
@@ -112,6 +113,7 @@ class Carrier:
                 self._sinks.expect([record for record, _ in batch.records])
             raise
         self._is_repeating = False
+        self._born.update(batch.born)
         self._owed += len(batch.unlogged)
         self._places.update(batch.places)
         for key in batch.closed:
@@ -246,8 +248,9 @@ class Carrier:
     def _end(self, life: str, batch: Batch) -> None:
         """Ends a dead door's life: its attempts without a record get one, and its leases end with it."""
         for key, intent in self._open.items():
-            if key[0] == life:
-                batch.records.append((_interrupted(decode_entry(intent.entry)), life))
+            entry = decode_entry(intent.entry)
+            if key[0] == life and isinstance(entry, Intent):
+                batch.records.append((interrupted(entry), life))
                 batch.closed.append(key)
         batch.ended.append(life)
 
@@ -273,29 +276,6 @@ def _has_frame(segment: Path, offset: int) -> bool:
 def _report_torn(segment: Path, offset: int) -> None:
     if _has_frame(segment, offset):
         log.warning("journal.torn segment=%s offset=%d", segment, offset)
-
-
-def _interrupted(entry: Entry) -> Record:
-    """The record of an attempt whose door died: what was intended is known, how it went is not, so all of its hold."""
-    assert isinstance(entry, Intent), "only intents are kept open"
-    return Record(
-        id=entry.id,
-        at_ns=entry.at_ns,
-        operation=entry.operation,
-        status=0,
-        end="interrupted",
-        total_us=0,
-        key=entry.key,
-        name=entry.name,
-        model=entry.model,
-        provider=entry.provider,
-        target=entry.target,
-        project=entry.project,
-        organisation=entry.organisation,
-        cost=entry.held,
-        held=entry.held,
-        flags=("estimated",) if entry.held is not None else (),
-    )
 
 
 def _remove_life(folder: Path) -> None:
