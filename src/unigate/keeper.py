@@ -9,8 +9,10 @@ import os
 import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -36,8 +38,8 @@ from unigate.storage.change import Named
 from unigate.storage.database import Database
 from unigate.storage.ledger import Ledger
 from unigate.storage.opening import gateway_id, open_database
-from unigate.storage.retention import Retention
 from unigate.storage.registry import Registry
+from unigate.storage.retention import Retention
 from unigate.storage.store import Store
 from unigate.target import Provider
 from unigate.upstream.client import Upstream
@@ -80,7 +82,6 @@ class Keeper:
     def run(self) -> None:
         """Serves until told to stop or left alone by its parent. Exits with 1 if it cannot start."""
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the supervisor decides
-        os.nice(_NICENESS)
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 runner.run(self._live())
@@ -105,7 +106,7 @@ class Keeper:
             redactor = redactor_of(self._settings, lambda: registry.stored)
             carrier = Carrier(self._data / "journal", ledger, _sinks(self._settings), redactor)
             carrying = _Carrying(carrier, ledger)
-            app = build_app(registry, Access(registry, told, wall))
+            app = build_app(registry, Access(registry, told, wall), told)
             servers = (_Server(app, _listen(sockets[0])), _Server(OperatorOnly(app), _listen(sockets[1])))
             bank = Bank(database, MemoryBook(lambda: int(time.monotonic())))
             living = partial(living_in, self._data / "journal")
@@ -152,9 +153,11 @@ class Keeper:
             await asyncio.wait(serving)
 
     async def _carry(self, carrying: _Carrying) -> None:
-        while not self._stop.is_set():
-            await self._rest(await asyncio.to_thread(carrying.turn))
-        await asyncio.to_thread(carrying.finish, _LAST_DRAIN)
+        loop = asyncio.get_running_loop()
+        with ThreadPoolExecutor(1, "carrier", _step_back) as thread:
+            while not self._stop.is_set():
+                await self._rest(await loop.run_in_executor(thread, carrying.turn))
+            await loop.run_in_executor(thread, carrying.finish, _LAST_DRAIN)
 
     async def _tidy(self, database: Database) -> None:
         """Removes what is too old, in small batches between which others have their turn."""
@@ -298,6 +301,12 @@ class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
         yield
+
+
+def _step_back() -> None:
+    """Lets doors and the bank go before the records of calls; on Linux each thread has a niceness of its own."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
 
 
 def _sinks(settings: Settings) -> Sinks:
