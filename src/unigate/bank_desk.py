@@ -159,7 +159,7 @@ class BankDesk:
                     jobs.append(Job(door.life, wants=word.wants))
                     after.append(lambda outcome, door=door, draw=word: self._first(door, draw, outcome))
         await self._work(jobs, after, [(door, word) for door, word in inbox if isinstance(word, Draw)])
-        await self._finish([number for number in answered if number in self._wishes])
+        await self._finish([number for number in dict.fromkeys(answered) if number in self._wishes])
 
     def _is_greeted(self, life: str) -> None:
         self._missing.pop(life, None)
