@@ -39,7 +39,7 @@ def admin(tmp_path: Path) -> Iterator[dict[str, object]]:
     store = Store.open(tmp_path / "unigate.db")
     registry = Registry(store, SnapshotFile(tmp_path / "snapshot.json"), Named())
     app = FastAPI()
-    app.include_router(admin_router(registry, Access(registry, SETTINGS, wall)))
+    app.include_router(admin_router(registry, Access(registry, SETTINGS, wall), SETTINGS))
     yield app.openapi()
     store.close()
 

@@ -92,8 +92,8 @@ class _Local(OperatorLine):
     """The same application, called without a socket."""
 
     def __init__(self, registry: Registry) -> None:
-        access = Access(registry, Settings(server=ServerSettings(), providers=()), wall)
-        self._app = OperatorOnly(build_app(registry, access))
+        settings = Settings(server=ServerSettings(), providers=())
+        self._app = OperatorOnly(build_app(registry, Access(registry, settings, wall), settings))
 
     def _carry(self, method: str, path: str, query: str, content: bytes) -> tuple[int, bytes]:
         return asyncio.run(self._call(method, path, query, content))

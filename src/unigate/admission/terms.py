@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from unigate.price import NANO
 
-__all__ = ["dollars_of", "expiry_ns", "instant_of", "nano_of", "tags_fault"]
+__all__ = ["day_ns", "dollars_of", "expiry_ns", "instant_of", "nano_of", "tags_fault"]
 
 _LINE_SAFE = re.compile(r"[^\x00-\x1f\x7f]*")
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -17,6 +17,7 @@ _TAG = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _LONGEST_TAG = 200
 _MOST_TAGS = 32
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DAY_NS = 86_400_000_000_000
 _DAY_AFTER = timedelta(days=1)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -33,6 +34,12 @@ def expiry_ns(text: str) -> int | None:
     if end.tzinfo is None or not 1970 < end.year < 2200:
         return None
     return (end - _EPOCH) // _MICROSECOND * 1000
+
+
+def day_ns(text: str) -> int | None:
+    """The first instant of a day in UTC; None if the text is none."""
+    ends = expiry_ns(text) if _DAY.fullmatch(text) else None
+    return ends - _DAY_NS if ends is not None else None
 
 
 def instant_of(at_ns: int) -> str:

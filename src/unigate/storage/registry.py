@@ -5,19 +5,26 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Mapping, Sequence
+from typing import TypeVar
+
+import msgspec
 
 from unigate.admission.admins import Admin
 from unigate.errors import StorageError
 from unigate.snapshot import GroupEntry, Stored
 from unigate.snapshot_file import SnapshotFile
+from unigate.storage.calls import CallFilter
 from unigate.storage.change import Desk, Named
 from unigate.storage.group_office import GroupOffice
 from unigate.storage.key_office import KeyOffice
 from unigate.storage.keys import KeptGroup, KeptKey
 from unigate.storage.rollback import restore
 from unigate.storage.store import Kept, Store
+from unigate.storage.usage_sums import UsageFilter
 
 __all__ = ["Registry"]
+
+F = TypeVar("F", CallFilter, UsageFilter)
 
 log = logging.getLogger("unigate.keeper")
 
@@ -54,6 +61,20 @@ class Registry:
     def projects(self) -> Mapping[str, GroupEntry]:
         """All projects by id."""
         return {one.entry.id: one.entry for one in self.project_lines()}
+
+    def may_see(self, by: Admin, project: str | None, organisation: str | None) -> bool:
+        """Whether an admin sees a call that belonged there."""
+        return by.confined is None or by.confined in (project, organisation)
+
+    def confined(self, by: Admin, wanted: F) -> F | None:
+        """A filter that finds nothing but what an admin sees; None if it asks for something else."""
+        if by.confined is None:
+            return wanted
+        name = "project" if by.confined in self.projects() else "organisation"
+        asked = wanted.project if name == "project" else wanted.organisation
+        if asked not in (None, by.confined):
+            return None
+        return msgspec.structs.replace(wanted, **{name: by.confined})
 
     # --- what is changed all at once
 

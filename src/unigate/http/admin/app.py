@@ -16,10 +16,14 @@ import unigate
 from unigate.dialects.openai_errors import error_body
 from unigate.errors import Refusal, StorageError, Told
 from unigate.http.admin.access import OPERATOR_MARK, Access, Routes
+from unigate.http.admin.calls import CallsApi
 from unigate.http.admin.groups import GroupsApi
 from unigate.http.admin.history import HistoryApi
 from unigate.http.admin.keys import KeysApi
+from unigate.http.admin.money import MoneyApi
+from unigate.http.admin.providers import ProvidersApi
 from unigate.http.docs_pages import pages_router
+from unigate.snapshot import Settings
 from unigate.storage.registry import Registry
 
 __all__ = ["OperatorOnly", "admin_router", "build_app"]
@@ -35,7 +39,7 @@ _STOPPING = Told(
 _HEADERS = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
 
 
-def admin_router(registry: Registry, access: Access) -> APIRouter:
+def admin_router(registry: Registry, access: Access, settings: Settings) -> APIRouter:
     """All routes under /admin/v1; each proves who asks, and names the right it needs."""
     router = APIRouter(
         prefix="/admin/v1", dependencies=[Depends(access.prove)], responses={"4XX": _ERROR, "503": _ERROR}
@@ -43,11 +47,14 @@ def admin_router(registry: Registry, access: Access) -> APIRouter:
     routes = Routes(router)
     KeysApi(registry).add_to(routes)
     GroupsApi(registry).add_to(routes)
+    MoneyApi(registry, settings).add_to(routes)
+    CallsApi(registry).add_to(routes)
+    ProvidersApi(registry, settings).add_to(routes)
     HistoryApi(registry).add_to(routes)
     return router
 
 
-def build_app(registry: Registry, access: Access) -> ASGIApp:
+def build_app(registry: Registry, access: Access, settings: Settings) -> ASGIApp:
     """Everything the keeper serves to the doors."""
     app = FastAPI(
         title="Unigate",
@@ -57,7 +64,7 @@ def build_app(registry: Registry, access: Access) -> ASGIApp:
         redoc_url=None,
         redirect_slashes=False,  # it would send callers to whatever host they named
     )
-    app.include_router(admin_router(registry, access))
+    app.include_router(admin_router(registry, access, settings))
     app.include_router(pages_router(app.openapi))
     for kind in (Refusal, StorageError, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, _answer_error)

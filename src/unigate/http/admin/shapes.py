@@ -8,13 +8,14 @@ from typing import Annotated, Generic, TypeVar
 from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from unigate.admission.terms import dollars_of, nano_of
+from unigate.admission.terms import day_ns, dollars_of, expiry_ns, nano_of
 from unigate.errors import Refusal
 from unigate.tenancy import Limits
 
 __all__ = [
     "NAME",
     "After",
+    "Asked",
     "Count",
     "Ended",
     "LimitsShape",
@@ -22,6 +23,7 @@ __all__ = [
     "Page",
     "Search",
     "Written",
+    "instant_from",
     "limits_from",
     "page_of",
     "shown_limits",
@@ -44,6 +46,12 @@ class Written(BaseModel):
     """What a client writes: nothing unknown, nothing of another type."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Asked(BaseModel):
+    """What a client asks for in a query: nothing unknown."""
+
+    model_config = ConfigDict(extra="forbid")
 
 
 class LimitsShape(Written):
@@ -95,6 +103,17 @@ class Ended(BaseModel):
     id: str
     object: str
     deleted: bool = True
+
+
+def instant_from(text: str | None, param: str) -> int | None:
+    """An instant that a query names: the beginning of a day (UTC), or RFC 3339. Raises Refusal (400)."""
+    if text is None:
+        return None
+    instant = day_ns(text) or expiry_ns(text)
+    if instant is None:
+        reason = "Expected a day, such as 2026-11-23, or an instant, such as 2026-11-23T18:00:00Z."
+        raise Refusal(400, "invalid_value", reason, param=param)
+    return instant
 
 
 def page_of(
