@@ -294,6 +294,7 @@ class Asked(msgspec.Struct, frozen=True):
     shows_usage: bool = False
     spaces: dict[str, tuple[str, str]] = {}
     echo: dict[str, msgspec.Raw] = {}
+    shows_thoughts: bool = True
 
 
 # --- an answer

@@ -330,6 +330,30 @@ def test_strictness_is_lost_on_models_that_have_none() -> None:
     assert "strict" not in body["tools"][0]
 
 
+def test_of_more_marks_than_claude_takes_the_first_are_left_out_and_told() -> None:
+    marked = Text("a", "")
+    result = ToolResult("t1", (Text("x", ""), Text("y")), cache="1h")
+    asked = (user(marked, Text("b")), assistant(ToolUse("t1", "look", "{}", "")), user(result, marked))
+    ask = ask_of(*asked, Message(Role.SYSTEM, (marked,)), tools=(Tool("look", cache=""),))
+
+    body, lost = written(ask)
+
+    assert lost == ("cache",)
+    assert json.dumps(body).count("cache_control") == 4
+    assert "cache_control" not in json.dumps([body["tools"], body["system"], body["messages"][0]])
+    assert [block.get("cache_control") for block in body["messages"][2]["content"]] == [
+        {"type": "ephemeral", "ttl": "1h"},
+        {"type": "ephemeral"},
+    ]
+
+
+def test_four_marks_stay() -> None:
+    body, lost = written(ask_of(user(*[Text(word, "5m") for word in "abcd"])))
+
+    assert lost == ()
+    assert json.dumps(body).count("cache_control") == 4
+
+
 def test_hosted_tools() -> None:
     own = HostedTool(OWN, "web_search_20250305", msgspec.Raw(b'{"type":"web_search_20250305","name":"web_search"}'))
     other = HostedTool("openai.responses", "web_search", msgspec.Raw(b"{}"))

@@ -113,12 +113,12 @@ def test_a_bots_own_settings_decide(bot: Dialect) -> None:
     assert written(bot, ask)[1] == (
         "effort",
         "format",
-        "hosted_tools",
         "max_tokens",
         "names",
         "stop",
         "thinking_budget",
         "tools",
+        "web_search",
     )
 
 

@@ -193,7 +193,7 @@ def test_tools_are_strict_together_or_not_at_all() -> None:
 
 def test_a_hosted_tool_is_told() -> None:
     hosted = HostedTool("openai.responses", "web_search", SCHEMA)
-    assert written(Ask(model="m", messages=HI, hosted_tools=(hosted,)))[1] == ("hosted_tools",)
+    assert written(Ask(model="m", messages=HI, hosted_tools=(hosted,)))[1] == ("web_search",)
 
 
 def test_the_form_of_the_text_its_stops_and_its_length() -> None:

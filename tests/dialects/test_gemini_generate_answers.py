@@ -543,6 +543,26 @@ def test_places_of_citations_count_the_bytes_of_the_whole_answer() -> None:
     }
 
 
+UNASKED = msgspec.structs.replace(ASKED, shows_thoughts=False)
+
+
+def test_thoughts_that_nobody_asked_for_are_not_shown_but_their_signatures_travel() -> None:
+    thought, silent, text = Thinking("Hm.", "c2ln", "elsewhere"), Thinking("", "c2ln", "elsewhere"), Text("Hi")
+
+    def shown(*blocks: Block) -> object:
+        return parts_of(json.loads(EventWriter(UNASKED).whole(Answer("r1", "m1", blocks, Reason.STOP))))
+
+    assert shown(thought, text) == [{"text": "Hi", "thoughtSignature": wrap("c2ln", "elsewhere+partial")}]
+    assert shown(silent, text) == [{"text": "Hi", "thoughtSignature": wrap("c2ln", "elsewhere")}]
+    assert shown(Thinking("Hm.", None, "elsewhere"), text) == [{"text": "Hi"}]
+
+
+def test_streamed_thoughts_that_nobody_asked_for_are_no_events() -> None:
+    told = EventWriter(UNASKED).write([Begin("r1", "m1"), Open(0, Thinking("", None, "elsewhere")), Delta(0, "Hm.")])
+
+    assert told == b""
+
+
 @pytest.mark.parametrize("arguments", ["", "null", "{ }"])
 def test_no_arguments_are_an_empty_object(arguments: str) -> None:
     assert parts_of(whole(ToolUse("c1", "f", arguments)))[0]["functionCall"] == {"name": "f", "args": {}, "id": "c1"}

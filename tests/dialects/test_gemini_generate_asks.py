@@ -177,6 +177,15 @@ def test_a_redacted_thought_is_known_again() -> None:
     )
 
 
+def test_a_thought_whose_words_were_not_shown_is_known_as_such() -> None:
+    slot = wrap("sig", "anthropic.messages+partial")
+
+    assert said({"text": "Hi", "thoughtSignature": slot}, role="model") == (
+        Thinking("", "sig", "anthropic.messages", partial=True),
+        Text("Hi"),
+    )
+
+
 def test_googles_placeholder_is_no_signature() -> None:
     call = {"functionCall": {"name": "look"}, "thoughtSignature": "skip_thought_signature_validator"}
 
@@ -330,11 +339,11 @@ def test_plain_settings_travel_as_they_came() -> None:
 @pytest.mark.parametrize(
     ("thinking", "expected"),
     [
-        ({"thinkingBudget": 0}, ("none", None, None)),
+        ({"thinkingBudget": 0}, ("none", None, False)),
         ({"thinkingBudget": -1, "includeThoughts": True}, (None, None, True)),
-        ({"thinkingBudget": 1024}, (None, 1024, None)),
-        ({"thinkingLevel": "LOW"}, ("low", None, None)),
-        ({"thinking_level": "THINKING_LEVEL_UNSPECIFIED"}, (None, None, None)),
+        ({"thinkingBudget": 1024}, (None, 1024, False)),
+        ({"thinkingLevel": "LOW"}, ("low", None, False)),
+        ({"thinking_level": "THINKING_LEVEL_UNSPECIFIED"}, (None, None, False)),
     ],
 )
 def test_how_much_to_think(thinking: object, expected: tuple[str | None, int | None, bool | None]) -> None:

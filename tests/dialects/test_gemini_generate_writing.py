@@ -324,7 +324,7 @@ def test_its_own_hosted_tools_are_told_and_others_are_not() -> None:
     )
     body, dropped = written(Ask(model="m", messages=(HI,), hosted_tools=hosted))
 
-    assert (body["tools"], dropped) == ([{"googleSearch": {}}], ("hosted_tools",))
+    assert (body["tools"], dropped) == ([{"googleSearch": {}}], ("web_search",))
 
 
 def test_everything_it_has_no_words_for_is_told() -> None:

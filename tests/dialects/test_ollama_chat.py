@@ -446,7 +446,6 @@ def test_everything_it_has_no_words_for_is_told() -> None:
         Part.PARALLEL,
         Part.TOOL_CHOICE,
         Part.STRICT_TOOLS,
-        Part.HOSTED_TOOLS,
         Part.CACHE,
         Part.IMAGE_URLS,
         Part.IMAGE_DETAIL,
@@ -462,7 +461,7 @@ def test_everything_it_has_no_words_for_is_told() -> None:
         Part.NAMES,
     )
 
-    assert written(ask)[1] == tuple(sorted(["shoe", *(part.value for part in (*unsayable, *missing))]))
+    assert written(ask)[1] == tuple(sorted(["shoe", "web_search", *(part.value for part in (*unsayable, *missing))]))
 
 
 # --- what is answered
@@ -614,10 +613,10 @@ def test_an_answer_that_is_none_is_a_fault(content: bytes) -> None:
     assert caught.value.kind is Kind.INVALID
 
 
-def test_a_count_that_is_none_counts_nothing() -> None:
+def test_a_count_that_is_none_is_rejected() -> None:
     answer = Collector(events_in(stream({**last(), "prompt_eval_count": -1, "eval_count": 9}))).answer()
 
-    assert answer.usage == Usage(None, 9)
+    assert answer.usage.rejected
 
 
 # --- how answers are written

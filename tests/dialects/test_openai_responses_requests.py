@@ -30,7 +30,7 @@ from unigate.conversation import (
     Url,
     Video,
 )
-from unigate.dialects.losses import Losses, hint
+from unigate.dialects.losses import Losses, hint, meaning
 from unigate.dialects.openai_responses.fields import OWN
 from unigate.dialects.openai_responses.request_writer import write_ask
 from unigate.parts import Part
@@ -263,7 +263,7 @@ def test_only_our_own_hosted_tools_are_asked_for() -> None:
     own = HostedTool(OWN, "web_search", msgspec.Raw(b'{"type":"web_search"}'))
     other = HostedTool("anthropic.messages", "web_search_20250305", SCHEMA)
     found, dropped = written(Ask(model="m", messages=HI, hosted_tools=(own, other)))
-    assert (found["tools"], dropped) == ([{"type": "web_search"}], ("hosted_tools",))
+    assert (found["tools"], dropped) == ([{"type": "web_search"}], ("web_search_20250305",))
 
 
 # --- settings
@@ -323,3 +323,12 @@ def test_every_setting_is_written_or_told(part: Part) -> None:
         assert found["include"] == ["message.output_text.logprobs"]
     else:
         assert ("SAID" in json.dumps(found)) is (part.value not in dropped)
+
+
+@pytest.mark.parametrize(("limit", "sent", "told"), [(1, 16, ("max_tokens",)), (16, 16, ()), (512, 512, ())])
+def test_a_limit_that_the_service_would_refuse_is_raised_and_told(limit: int, sent: int, told: object) -> None:
+    losses = Losses({"max_tokens": meaning(Part.MAX_TOKENS)}, "here")
+    target = Target(Provider(name="p", endpoints=(), key=Secret("k")), "gpt-x")
+    sent_body = write_ask(Ask(model="m", messages=HI, max_tokens=limit), target, losses)
+
+    assert (json.loads(sent_body)["max_output_tokens"], losses.dropped) == (sent, told)

@@ -54,7 +54,6 @@ def leave_out(ask: Ask, losses: Losses, said: Iterable[Part]) -> None:
     given: tuple[tuple[Part, object], ...] = (
         # Tools that must not be called are no loss.
         (Part.TOOLS, () if is_forbidden else ask.tools),
-        (Part.HOSTED_TOOLS, ask.hosted_tools),
         (Part.STOP, ask.stop),
         (Part.EFFORT, ask.effort),
         (Part.THINKING_BUDGET, ask.thinking_budget),
@@ -63,6 +62,8 @@ def leave_out(ask: Ask, losses: Losses, said: Iterable[Part]) -> None:
     for part, value in given:
         if value is not None and value != ():
             losses.cannot(part)
+    for hosted in ask.hosted_tools:
+        losses.cannot(Part.HOSTED_TOOLS, hosted.kind)
     if ask.max_tokens is not None:
         _leave_limit(losses)
 

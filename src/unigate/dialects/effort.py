@@ -6,9 +6,13 @@ The numbers are ours, for no two services agree on them: every model that takes 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from functools import lru_cache
 
-__all__ = ["budget_for", "effort_for"]
+from unigate.target import Quirks
+
+__all__ = ["budget_for", "effort_for", "takes_effort"]
 
 _BUDGETS: Mapping[str, int] = {
     "none": 0,
@@ -33,3 +37,9 @@ def effort_for(budget: int) -> str:
     if budget < 0:
         return "medium"
     return next((word for most, word in _UP_TO if budget <= most), "high")
+
+
+@lru_cache(maxsize=1024)
+def takes_effort(quirks: Quirks, model: str) -> bool:
+    """Whether a model may be told how hard to think: one that does not reason refuses it."""
+    return not quirks.effort_models or re.search(quirks.effort_models, model) is not None

@@ -84,12 +84,21 @@ class Losses:
 
         Raises Refusal (422) if the part carries meaning.
         """
-        found = [own for own, field in self._fields.items() if field.part is part]
-        said = name or (found[0] if found else part.value)
-        field = self._fields.get(said) or (self._fields[found[0]] if found else None)
-        if field is not None and field.weight is Weight.MEANING:
+        row = self._row(part, name)
+        said = name or row or part.value
+        if row is not None and self._fields[row].weight is Weight.MEANING:
             raise self.refusal(said)
         self._dropped[said] = None
+
+    def bends(self, part: StrEnum) -> None:
+        """Notes that a part is carried, but not quite as it was asked for."""
+        self._dropped[self._row(part, None) or part.value] = None
+
+    def _row(self, part: StrEnum, name: str | None) -> str | None:
+        """The table's name for a part: the one that is or ends with the client's own word, else the first."""
+        found = [own for own, field in self._fields.items() if field.part is part]
+        named = (own for own in found if name is not None and (own == name or own.endswith(f".{name}")))
+        return next(named, found[0] if found else None)
 
     def refusal(self, name: str, because: str | None = None) -> Refusal:
         """The 422 for a field of the client's that the target's format cannot say."""

@@ -150,4 +150,5 @@ def _asked(ask: Ask, call: Call, target: Target) -> Asked:
         call.wants_usage,
         {tool.name: tool.space for tool in tools if tool.space is not None} if tools else {},
         ask.echo,
+        ask.thinking_shown is not False,
     )

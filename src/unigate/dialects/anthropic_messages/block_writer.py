@@ -26,6 +26,7 @@ from unigate.conversation import (
 )
 from unigate.dialects.anthropic_messages.blocks import (
     Base64Source,
+    Cache,
     CitationsConfig,
     DocumentBlock,
     FileSource,
@@ -60,25 +61,26 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Blocks:
-    """Writes blocks, and knows which tools were called. Raises Refusal (422) naming what cannot be said."""
+    """Writes blocks, and knows which tools were called and how many marks were set. Raises Refusal (422)."""
 
-    __slots__ = ("_losses", "called")
+    __slots__ = ("_losses", "called", "marks")
 
     def __init__(self, losses: Losses) -> None:
         self._losses = losses
         self.called: dict[str, None] = {}
+        self.marks = 0
 
     def write(self, block: Block, role: Role) -> list[Written]:
         """The block as a list of one, or of none where it cannot be said."""
         if isinstance(block, Text):  # most are no more than that
-            return [TextBlock(block.text, cache_of(block.cache))]
+            return [TextBlock(block.text, None if block.cache is None else self._mark(block.cache))]
         written = self._block(block, role)
         return [] if written is None else [written]
 
     def _block(self, block: Block, role: Role) -> Written | None:
         match block:
             case Text(text, cache):
-                return TextBlock(text, cache_of(cache))
+                return TextBlock(text, self._mark(cache))
             case Refused(text):
                 return TextBlock(text)
             case ToolUse():
@@ -102,12 +104,12 @@ class Blocks:
     def _tool_use(self, call: ToolUse) -> ToolUseBlock:
         self.called[call.name] = None
         arguments = written_arguments(call.arguments)
-        return ToolUseBlock(self._id(call.id), call.name, arguments, cache_of(call.cache))
+        return ToolUseBlock(self._id(call.id), call.name, arguments, self._mark(call.cache))
 
     def _tool_result(self, result: ToolResult) -> ToolResultBlock:
         written = [one for block in result.blocks if (one := self._in_result(block)) is not None]
         return ToolResultBlock(
-            self._id(result.id), written or None, True if result.is_error else None, cache_of(result.cache)
+            self._id(result.id), written or None, True if result.is_error else None, self._mark(result.cache)
         )
 
     def _in_result(self, block: Block) -> msgspec.Raw | None:
@@ -128,12 +130,12 @@ class Blocks:
             self._losses.cannot(Part.IMAGE_DETAIL)
         match image.source:
             case Data(media_type, base64):
-                return ImageBlock(Base64Source(media_type, base64), cache_of(image.cache))
+                return ImageBlock(Base64Source(media_type, base64), self._mark(image.cache))
             case Url(url):
-                return ImageBlock(UrlSource(url), cache_of(image.cache))
+                return ImageBlock(UrlSource(url), self._mark(image.cache))
             case FileRef(id, origin):
                 if origin == OWN:
-                    return ImageBlock(FileSource(id), cache_of(image.cache))
+                    return ImageBlock(FileSource(id), self._mark(image.cache))
                 self._losses.cannot(Part.FILE_IDS)
                 return None
 
@@ -142,7 +144,7 @@ class Blocks:
         if source is None:
             return None
         cited = CitationsConfig(True) if document.cited else None
-        return DocumentBlock(source, document.name, None, cited, cache_of(document.cache))
+        return DocumentBlock(source, document.name, None, cited, self._mark(document.cache))
 
     def _document_source(self, document: Document) -> Base64Source | UrlSource | FileSource | TextSource | None:
         match document.source:
@@ -160,6 +162,10 @@ class Blocks:
                     return TextSource("text/plain", text)
                 self._losses.cannot(Part.DOCUMENTS)
         return None
+
+    def _mark(self, lifetime: str | None) -> Cache | None:
+        self.marks += lifetime is not None
+        return cache_of(lifetime)
 
     def _id(self, id: str) -> str:
         """A tool call's id in the letters that are allowed; the same one always becomes the same."""

@@ -14,6 +14,7 @@ from unigate.dialects.anthropic_messages.fields import OWN, SETTINGS
 from unigate.dialects.claude import Generation, generation_of
 from unigate.dialects.claude_thoughts import Thoughts, samplers_for, thinking_field, thoughts_for
 from unigate.dialects.losses import Losses
+from unigate.dialects.marks import without_first_marks
 from unigate.dialects.schemas import closed, of_object
 from unigate.parts import Part
 from unigate.target import Target
@@ -23,6 +24,7 @@ __all__ = ["write_ask"]
 _NAMES: Mapping[Part, str] = {part: name for name, part in SETTINGS.items()}
 _TIERS: Mapping[bytes, str] = {b'"auto"': "auto", b'"default"': "standard_only"}
 _CHOICES = {"auto": "auto", "required": "any", "named": "any", "none": "none"}
+_MOST_MARKS = 4  # https://platform.claude.com/docs/en/build-with-claude/prompt-caching
 _encode = msgspec.json.Encoder().encode
 
 _Json = dict[str, object]
@@ -34,6 +36,10 @@ def write_ask(ask: Ask, target: Target, losses: Losses) -> bytes:
     quirks, generation = target.provider.quirks, generation_of(target.model)
     blocks = Blocks(losses)
     told = alternating(ask.messages, blocks.write, losses)
+    marks = blocks.marks + sum([tool.cache is not None for tool in ask.tools])
+    if marks > _MOST_MARKS:
+        losses.cannot(Part.CACHE)
+        return write_ask(without_first_marks(ask, marks - _MOST_MARKS), target, losses)
     messages = [{"role": turn.role, "content": turn.content} for turn in told.turns]
     body: _Json = {"model": target.model, "max_tokens": 0, "messages": messages}
     if told.instructions:
@@ -44,10 +50,8 @@ def write_ask(ask: Ask, target: Target, losses: Losses) -> bytes:
         body["metadata"] = {"user_id": ask.user}
     if ask.tools or ask.hosted_tools or ask.tool_choice is not None:
         _add_tools(body, ask, generation, losses)
-    if blocks.called and "tools" not in body:
-        # Earlier calls are refused where no tools are offered.
-        body["tools"] = [{"name": name, "input_schema": of_object(None)} for name in blocks.called]
-        body["tool_choice"] = {"type": "none"}
+    if blocks.called:
+        _add_called(body, blocks.called)
     thoughts = thoughts_for(ask, generation, quirks.default_max_tokens, turns=told.turns, losses=losses)
     body["max_tokens"] = thoughts.limit
     if (thinking := thinking_field(thoughts, is_shown=ask.thinking_shown)) is not None:
@@ -55,8 +59,7 @@ def write_ask(ask: Ask, target: Target, losses: Losses) -> bytes:
     if ask.format is not None or thoughts.effort is not None:
         _add_output(body, ask, thoughts, generation, losses)
     _add_settings(body, ask, losses)
-    for part, value in samplers_for(ask, generation, losses, thinks=thoughts.are_wanted).items():
-        body[_NAMES[part]] = value
+    _add_samplers(body, samplers_for(ask, generation, losses, thinks=thoughts.are_wanted))
     if ask.streamed:
         body["stream"] = True
     return _encode(body)
@@ -79,6 +82,11 @@ def _add_settings(body: _Json, ask: Ask, losses: Losses) -> None:
             losses.cannot(part)
 
 
+def _add_samplers(body: _Json, samplers: Mapping[Part, float | msgspec.Raw]) -> None:
+    for part, value in samplers.items():
+        body[_NAMES[part]] = value
+
+
 def _add_tools(body: _Json, ask: Ask, generation: Generation, losses: Losses) -> None:
     choice = ask.tool_choice
     tools: list[object] = [_tool(tool, generation, losses) for tool in _offered(ask)]
@@ -97,6 +105,13 @@ def _add_tools(body: _Json, ask: Ask, generation: Generation, losses: Losses) ->
         wanted["disable_parallel_tool_use"] = True
     if choice is not None or ask.parallel is False:
         body["tool_choice"] = wanted
+
+
+def _add_called(body: _Json, called: Iterable[str]) -> None:
+    """Earlier calls are refused where no tools are offered."""
+    if "tools" not in body:
+        body["tools"] = [{"name": name, "input_schema": of_object(None)} for name in called]
+        body["tool_choice"] = {"type": "none"}
 
 
 def _offered(ask: Ask) -> Iterable[Tool]:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from functools import lru_cache
 
 import msgspec
 
 from unigate.conversation import Ask, Tool
 from unigate.dialects.cohere_chat.turns import Turns
-from unigate.dialects.effort import budget_for
+from unigate.dialects.effort import budget_for, takes_effort
 from unigate.dialects.losses import Losses
 from unigate.parts import Part
-from unigate.target import Quirks, Target
+from unigate.target import Target
 
 __all__ = ["write_ask"]
 
@@ -62,8 +60,8 @@ def write_ask(ask: Ask, target: Target, losses: Losses) -> bytes:
 
 
 def _add_tools(body: _Json, ask: Ask, losses: Losses) -> None:
-    for _ in ask.hosted_tools:
-        losses.cannot(Part.HOSTED_TOOLS)
+    for hosted in ask.hosted_tools:
+        losses.cannot(Part.HOSTED_TOOLS, hosted.kind)
     tools, choice = ask.tools, ask.tool_choice
     if choice is not None and choice.names:
         # A tool cannot be named, but the others can be left out.
@@ -98,15 +96,9 @@ def _add_thinking(body: _Json, ask: Ask, target: Target, losses: Losses) -> None
         budget = budget_for(ask.effort)
     if budget is None:
         return
-    if not _thinks(target.provider.quirks, target.model):
+    if not takes_effort(target.provider.quirks, target.model):
         losses.cannot(Part.EFFORT if ask.effort is not None else Part.THINKING_BUDGET)
     elif budget == 0:
         body["thinking"] = {"type": "disabled"}
     else:
         body["thinking"] = {"type": "enabled", "token_budget": budget} if budget > 0 else {"type": "enabled"}
-
-
-@lru_cache(maxsize=1024)
-def _thinks(quirks: Quirks, model: str) -> bool:
-    """A model that does not reason refuses to be told how much."""
-    return not quirks.effort_models or re.search(quirks.effort_models, model) is not None

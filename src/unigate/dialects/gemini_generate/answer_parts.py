@@ -57,16 +57,20 @@ class AnswerParts:
         "_called",
         "_calls",
         "_citations",
+        "_hidden",
         "_is_ascii",
         "_length",
         "_malformed",
+        "_shows_thoughts",
         "_slot",
         "_starts",
         "_thoughts",
         "logprobs",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, *, shows_thoughts: bool = True) -> None:
+        self._shows_thoughts = shows_thoughts
+        self._hidden: set[int] = set()  # thoughts whose words the client did not ask for
         self._starts: dict[int, int] = {}  # where in the whole text each text block began
         self._thoughts: dict[int, tuple[Thinking, list[str]]] = {}  # open ones, and their signatures
         self._calls: dict[int, tuple[ToolUse, list[str]]] = {}  # open ones, and their arguments
@@ -126,7 +130,12 @@ class AnswerParts:
         if index in self._calls:
             self._calls[index][1].append(text)
             return b""
-        return b'{"text":%b,"thought":true}' % _encode(text) if index in self._thoughts else b""
+        if index not in self._thoughts:
+            return b""
+        if not self._shows_thoughts:
+            self._hidden.add(index)
+            return b""
+        return b'{"text":%b,"thought":true}' % _encode(text)
 
     def _open(self, index: int, block: Block) -> bytes:
         match block:
@@ -149,14 +158,14 @@ class AnswerParts:
         if index in self._calls:
             return self._call(*self._calls.pop(index))
         if index in self._thoughts:
-            return self._hang(*self._thoughts.pop(index))
+            return self._hang(*self._thoughts.pop(index), is_hidden=index in self._hidden)
         return b""
 
-    def _hang(self, thought: Thinking, signatures: list[str]) -> bytes:
+    def _hang(self, thought: Thinking, signatures: list[str], *, is_hidden: bool) -> bytes:
         if not signatures:
             return b""
         before = self.last()
-        self._slot = slot_of("".join(signatures), thought.origin, thought.redacted)
+        self._slot = slot_of("".join(signatures), thought.origin, redacted=thought.redacted, partial=is_hidden)
         return before
 
     def _call(self, call: ToolUse, arguments: list[str]) -> bytes:

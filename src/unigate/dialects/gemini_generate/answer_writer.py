@@ -28,7 +28,7 @@ class _Chunks:
 
     def __init__(self, asked: Asked) -> None:
         self._asked = asked
-        self._parts = AnswerParts()
+        self._parts = AnswerParts(shows_thoughts=asked.shows_thoughts)
         self._begin = Begin("", "")
         self._usage = _NO_USAGE
         self._tail = b""  # what every chunk ends with

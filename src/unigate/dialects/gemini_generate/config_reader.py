@@ -76,7 +76,7 @@ def _counted(raw: msgspec.Raw, name: str) -> msgspec.Raw:
 def _read_thinking(ask: Ask, raw: msgspec.Raw) -> None:
     wanted, unknown = _thinking.decode(raw)
     ask.unknown += unknown
-    ask.thinking_shown = wanted.include_thoughts
+    ask.thinking_shown = wanted.include_thoughts is True
     level = (wanted.thinking_level or "").lower()
     if level and level != "thinking_level_unspecified":
         ask.effort = level

@@ -140,7 +140,7 @@ def _add_mark(mark: Thinking, blocks: list[Block]) -> None:
     """A signature of ours stands for itself; another origin's belongs to the thought that was shown before it."""
     last = blocks[-1] if blocks else None
     if mark.origin != ORIGIN and not mark.redacted and isinstance(last, Thinking) and last.signature is None:
-        blocks[-1] = Thinking(last.text, mark.signature, mark.origin)
+        blocks[-1] = Thinking(last.text, mark.signature, mark.origin, partial=mark.partial)
     else:
         blocks.append(mark)
 

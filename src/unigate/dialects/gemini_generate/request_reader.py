@@ -45,7 +45,8 @@ def read_ask(body: Body, model: str, streamed: bool) -> Ask:
     fields = {camel_name(name): raw for name, raw in body.items() if given(raw)}
     if "contents" not in fields:
         raise Refusal(400, "missing_contents", "'contents' is missing.", param="contents")
-    ask = Ask(model=model, messages=(), settings={}, streamed=streamed)
+    # Thoughts are shown to those who ask for them (https://ai.google.dev/gemini-api/docs/thinking#summaries).
+    ask = Ask(model=model, messages=(), settings={}, streamed=streamed, thinking_shown=False)
     for name, raw in fields.items():
         if name in _READ:
             _READ[name](ask, raw)

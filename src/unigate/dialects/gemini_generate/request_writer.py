@@ -92,7 +92,7 @@ def _add_tools(body: _Json, ask: Ask, losses: Losses) -> None:
         if hosted.origin == ORIGIN:
             tools.append(hosted.raw)
         else:
-            losses.cannot(Part.HOSTED_TOOLS)
+            losses.cannot(Part.HOSTED_TOOLS, hosted.kind)
     if tools:
         body["tools"] = tools
     calling = _calling(ask.tool_choice, is_strict=any(tool.strict for tool in ask.tools))

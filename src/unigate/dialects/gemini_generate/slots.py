@@ -1,6 +1,7 @@
 """The `thoughtSignature` slot of a part, which carries signatures of every origin.
 
-The slot has no place beside it to say that a thought was redacted, so that is told with the origin.
+The slot has no place beside it to say that a thought was redacted, or that its words were not shown, so that is told
+with the origin.
 """
 
 from __future__ import annotations
@@ -20,12 +21,15 @@ UNSIGNED = wrap("", "")
 """Marks a call that another format's model made and nobody signed: Gemini refuses one without a signature."""
 
 _NONE = frozenset({PLACEHOLDER, "context_engineering_is_the_way_to_go", UNSIGNED})
-_REDACTED = "+redacted"
+_REDACTED, _PARTIAL = "redacted", "partial"
 
 
-def slot_of(signature: str, origin: str, redacted: bool) -> str:
+def slot_of(signature: str, origin: str, *, redacted: bool, partial: bool) -> str:
     """What to put into the slot for a signature."""
-    return signature if origin == ORIGIN else wrap(signature, origin + _REDACTED * redacted)
+    if origin == ORIGIN:
+        return signature
+    told = [word for word, holds in ((_REDACTED, redacted), (_PARTIAL, partial)) if holds]
+    return wrap(signature, "+".join([origin, *told]))
 
 
 def signed(slot: str | None) -> Thinking | None:
@@ -36,4 +40,5 @@ def signed(slot: str | None) -> Thinking | None:
     signature, origin = unwrap(standard_base64(slot), ORIGIN)
     if origin == ORIGIN:
         return Thinking("", slot, ORIGIN)
-    return Thinking("", signature, origin.removesuffix(_REDACTED), origin.endswith(_REDACTED))
+    maker, *told = origin.split("+")
+    return Thinking("", signature, maker, _REDACTED in told, partial=_PARTIAL in told)

@@ -56,8 +56,8 @@ def write_ask(ask: Ask, target: Target, losses: Losses) -> bytes:
 
 
 def _add_tools(body: _Json, ask: Ask, losses: Losses) -> None:
-    if ask.hosted_tools:
-        losses.cannot(Part.HOSTED_TOOLS)
+    for hosted in ask.hosted_tools:
+        losses.cannot(Part.HOSTED_TOOLS, hosted.kind)
     if not ask.tools:
         return
     mode = ask.tool_choice.mode if ask.tool_choice is not None else "auto"

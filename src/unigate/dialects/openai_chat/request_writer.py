@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from functools import lru_cache
 
 import msgspec
 
 from unigate.conversation import Ask, Format, Tool, ToolChoice
-from unigate.dialects.effort import effort_for
+from unigate.dialects.effort import effort_for, takes_effort
 from unigate.dialects.losses import Losses
 from unigate.dialects.openai_chat.fields import SETTINGS
 from unigate.dialects.openai_chat.turns import write_messages
 from unigate.parts import Part
-from unigate.target import Quirks, Target
+from unigate.target import Target
 
 __all__ = ["write_ask"]
 
@@ -61,7 +59,7 @@ def _add_stream(body: _Json, target: Target) -> None:
 
 def _add_tools(body: _Json, ask: Ask, losses: Losses) -> None:
     for hosted in ask.hosted_tools:
-        losses.cannot(Part.HOSTED_TOOLS, hosted.kind if hosted.origin == "openai.chat" else None)
+        losses.cannot(Part.HOSTED_TOOLS, hosted.kind)
     if not ask.tools:
         return
     if any(tool.cache is not None for tool in ask.tools):
@@ -109,13 +107,7 @@ def _add_effort(body: _Json, ask: Ask, target: Target, losses: Losses) -> None:
     effort = ask.effort or (effort_for(ask.thinking_budget) if ask.thinking_budget is not None else None)
     if effort is None:
         return
-    if _takes_effort(target.provider.quirks, target.model):
+    if takes_effort(target.provider.quirks, target.model):
         body["reasoning_effort"] = effort
     else:
         losses.cannot(Part.EFFORT if ask.effort is not None else Part.THINKING_BUDGET)
-
-
-@lru_cache(maxsize=1024)
-def _takes_effort(quirks: Quirks, model: str) -> bool:
-    """A model that does not reason refuses to be told how much."""
-    return not quirks.effort_models or re.search(quirks.effort_models, model) is not None

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from functools import lru_cache
 
 import msgspec
 
 from unigate.conversation import Ask, Format, Text, Tool, ToolChoice
-from unigate.dialects.effort import effort_for
+from unigate.dialects.effort import effort_for, takes_effort
 from unigate.dialects.losses import Losses
 from unigate.dialects.openai_responses.fields import OWN, SETTINGS
 from unigate.dialects.openai_responses.input_writer import Items, leading_instructions
 from unigate.parts import Part
-from unigate.target import Quirks, Target
+from unigate.target import Target
 
 __all__ = ["write_ask"]
 
@@ -34,6 +32,7 @@ class _Grammar(msgspec.Struct, frozen=True):
     grammar: _Grammar | None = None
 
 
+_LEAST_LIMIT = 16  # https://github.com/openai/openai-openapi: CreateResponse.max_output_tokens, `minimum`
 _grammar = msgspec.json.Decoder(_Grammar)
 
 
@@ -45,6 +44,9 @@ def write_ask(ask: Ask, target: Target, losses: Losses) -> bytes:
     include = _add_settings(body, ask, losses)
     if ask.max_tokens is not None:
         body["max_output_tokens"] = ask.max_tokens
+        if 0 < ask.max_tokens < _LEAST_LIMIT:
+            body["max_output_tokens"] = _LEAST_LIMIT
+            losses.bends(Part.MAX_TOKENS)
     if ask.stop:
         losses.cannot(Part.STOP)
     if ask.user is not None:
@@ -115,7 +117,7 @@ def _add_tools(body: _Json, ask: Ask, losses: Losses) -> None:
         if hosted.origin == OWN:
             tools.append(hosted.raw)
         else:
-            losses.cannot(Part.HOSTED_TOOLS)
+            losses.cannot(Part.HOSTED_TOOLS, hosted.kind)
     if any(tool.cache is not None for tool in ask.tools):
         losses.cannot(Part.CACHE)
     if not tools:
@@ -155,8 +157,8 @@ def _add_reasoning(body: _Json, ask: Ask, target: Target, losses: Losses) -> boo
     quirks = target.provider.quirks
     if effort is None and not ask.thinking_shown:
         # A model that is known to reason does so unasked.
-        return bool(quirks.effort_models) and _takes_effort(quirks, target.model)
-    if not _takes_effort(quirks, target.model):
+        return bool(quirks.effort_models) and takes_effort(quirks, target.model)
+    if not takes_effort(quirks, target.model):
         losses.cannot(Part.EFFORT if ask.effort is not None or ask.thinking_budget is None else Part.THINKING_BUDGET)
         return False
     reasoning: _Json = {"effort": effort} if effort is not None else {}
@@ -164,9 +166,3 @@ def _add_reasoning(body: _Json, ask: Ask, target: Target, losses: Losses) -> boo
         reasoning["summary"] = "auto"
     body["reasoning"] = reasoning
     return effort != "none"
-
-
-@lru_cache(maxsize=1024)
-def _takes_effort(quirks: Quirks, model: str) -> bool:
-    """A model that does not reason refuses to be told how much."""
-    return not quirks.effort_models or re.search(quirks.effort_models, model) is not None
