@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from gateways import Gateway, free_port, kill_group, start_gateway
 from harness import (
     UPSTREAM_KEY,
     Answer,
     Door,
     Mock,
+    Wire,
     chat,
     key_entry,
     listening,
@@ -25,12 +27,12 @@ from harness import (
     until,
 )
 from unigate.accounting.record import Body
-from unigate.accounting.redaction import Redactor
-from unigate.capture import content_of
 from unigate.config import CaptureSettings, JournalSettings, ServerSettings
 from unigate.secret import Secret
-from unigate.side_files import remove_side_file
+from unigate.side_files import read_side_file, remove_side_file
 from unigate.snapshot import Settings
+from unigate.storage.calls import KeptBody, one_call
+from unigate.storage.opening import open_database
 from unigate.target import Endpoint, Provider
 from unigate.tenancy import Capture
 
@@ -186,11 +188,11 @@ def test_a_large_body_stands_beside_the_journal(door: Door) -> None:
     content = chat("mock/script:text=large", padding="x" * (100 * KB))
     answer = door.ask(request(content, key=ALL))
     kept = until(lambda: bodies(door, answer).get("request"), "the entry of the side file")
-    read = content_of(life_of(door), kept, Redactor((), lambda _: False))
+    read = read_side_file(life_of(door), kept)
     remove_side_file(life_of(door), kept)
 
     assert (kept.content, kept.size, read) == (b"", len(content), content)
-    assert content_of(life_of(door), kept, Redactor((), lambda _: False)) is None
+    assert read_side_file(life_of(door), kept) is None
 
 
 def test_bodies_give_way_when_the_disk_has_little_room_and_the_record_says_so(upstream: Mock, tmp_path: Path) -> None:
@@ -210,12 +212,73 @@ def flags_of(door: Door) -> tuple[str, ...]:
     return door.record(answer).flags
 
 
-# --- redaction
+# --- through the whole gateway
+
+CONFIG = """
+server: {{port: {port}}}
+providers:
+  mock: {{kind: openai, base_url: "{upstream}/v1", api_key: "${{UPSTREAM_KEY}}", speaks: [openai.chat]}}
+models: {{m: "mock/script:echo"}}
+keys:
+  - {{name: blackened, key: "{blackened}", capture: redacted}}
+  - {{name: all, key: "{all}", capture: full}}
+"""
 
 
-def test_a_redacted_body_says_so_and_is_blackened_when_it_is_carried(door: Door) -> None:
-    answer = door.ask(request(chat("mock/script:text=ok", user="jane.doe@example.com"), key=BLACKENED))
-    kept = bodies(door, answer)["request"]
-    shown = content_of(life_of(door), kept, Redactor((), lambda _: False))
+@pytest.fixture(scope="module")
+def whole(upstream: Mock, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    folder = tmp_path_factory.mktemp("whole")
+    port = free_port()
+    config = CONFIG.format(port=port, upstream=f"http://127.0.0.1:{upstream.port}", blackened=BLACKENED, all=ALL)
+    (folder / "unigate.yaml").write_text(config)
+    gateway = start_gateway(folder, port=port, environment={"UPSTREAM_KEY": UPSTREAM_KEY})
+    try:
+        yield gateway
+    finally:
+        kill_group(gateway.process)
 
-    assert (kept.redact, shown is not None and json.loads(shown)["user"]) == (True, "[email]")
+
+def told(gateway: Gateway, key: str, text: str, *, stream: bool = False) -> dict[str, KeptBody]:
+    """Says a text, which the provider repeats; what the database then has of the call's bodies."""
+    with Wire(int(gateway.url.rpartition(":")[2])) as wire:
+        answer = wire.send(request(said(text, stream=stream), key=key)).answer()
+    assert answer.status == 200
+    database = open_database(None, gateway.data)
+
+    def kept() -> dict[str, KeptBody] | None:
+        call = one_call(database, answer.headers["x-request-id"])
+        found = {body.kind: body for body in call.bodies} if call is not None else {}
+        return found if {"request", "answer"} <= found.keys() else None
+
+    try:
+        return until(kept, "the bodies in the database", 20)
+    finally:
+        database.close()
+
+
+def said(text: str, *, stream: bool) -> bytes:
+    body = {"model": "m", "messages": [{"role": "user", "content": text}], "stream": stream}
+    return json.dumps(body).encode()
+
+
+SECRETS = f"Write jane.doe@example.com or +49 171 5551234; {UPSTREAM_KEY} and {ALL} are keys. "
+SHOWN = "Write [email] or [phone]; [key] and [key] are keys. "
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_the_database_has_redacted_bodies_blackened(whole: Gateway, stream: bool) -> None:
+    kept = told(whole, BLACKENED, SECRETS, stream=stream)
+    content = b"".join(body.content for body in kept.values())
+
+    assert json.loads(kept["request"].content)["messages"][0]["content"] == SHOWN
+    assert [secret for secret in ("jane", "5551234", UPSTREAM_KEY, ALL) if secret.encode() in content] == []
+    assert content.count(b"[email]") == 2
+
+
+def test_the_database_has_full_bodies_as_they_were_also_large_ones(whole: Gateway) -> None:
+    text = SECRETS * 1000
+    kept = told(whole, ALL, text)
+
+    assert kept["request"].content == said(text, stream=False)
+    assert json.loads(kept["answer"].content)["choices"][0]["message"]["content"] == text
+    until(lambda: not list((whole.data / "journal").glob("*/*.body")), "the end of the side files")

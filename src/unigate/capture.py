@@ -10,19 +10,18 @@ from typing import NamedTuple
 import msgspec
 
 from unigate.accounting.record import Body, encode_entry
-from unigate.accounting.redaction import Redactor
 from unigate.call import Call
 from unigate.dialects.converted import Crossing
 from unigate.dialects.crossing import Straight
 from unigate.errors import Fault, StorageError
 from unigate.journal import Journal, Scribe
-from unigate.side_files import SideFiles, read_side_file
+from unigate.side_files import SideFiles
 from unigate.target import Target
 from unigate.tenancy import Capture
 from unigate.usage import Usage
 from unigate.wire.body import decode_body
 
-__all__ = ["Books", "Capturing", "Shelf", "Watched", "content_of"]
+__all__ = ["Books", "Capturing", "Shelf", "Watched"]
 
 log = logging.getLogger("unigate.door")
 
@@ -220,11 +219,3 @@ def _is_same(call: Call, content: bytes) -> bool:
 
 def _without_ours(body: Mapping[str, msgspec.Raw]) -> Mapping[str, msgspec.Raw]:
     return {name: value for name, value in body.items() if name not in _OURS}
-
-
-def content_of(folder: Path, body: Body, redactor: Redactor) -> bytes | None:
-    """A body as it may be kept: read from its side file, and blackened if its key says so; None if it is gone."""
-    content = read_side_file(folder, body) if body.file else body.content
-    if content is None or not body.redact:
-        return content
-    return redactor.body(content, is_cut=body.size > len(content))

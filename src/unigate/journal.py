@@ -20,7 +20,7 @@ from typing import Protocol
 
 from unigate.errors import StorageError
 
-__all__ = ["Journal", "Scribe", "next_frame", "read_frames", "remove_life", "segments_of", "take_lock"]
+__all__ = ["Journal", "Scribe", "next_frame", "read_frames", "segments_of", "take_lock"]
 
 _MARK_SIZE = 8
 _HEAD = struct.Struct("<8sII")
@@ -244,15 +244,6 @@ def take_lock(path: Path) -> int | None:
 def segments_of(folder: Path) -> list[Path]:
     """A life's segments, oldest first; the last may be one that was made ahead."""
     return sorted(folder.glob("*.segment"))
-
-
-def remove_life(folder: Path) -> None:
-    """Removes a life that was carried to its end; the lock goes last."""
-    for path in folder.iterdir():
-        if path.name != "lock":
-            path.unlink()
-    (folder / "lock").unlink(missing_ok=True)
-    folder.rmdir()
 
 
 def read_frames(segment: Path, offset: int, limit: int) -> Iterator[tuple[bytes, int]]:

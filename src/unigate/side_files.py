@@ -29,6 +29,7 @@ class SideFiles:
         self._tell = tell
         self._most_waiting = most_waiting
         self._waiting = 0
+        self._is_closed = False
         self._thread = ThreadPoolExecutor(1, "bodies")
         self._running: set[asyncio.Future[bool]] = set()
 
@@ -48,12 +49,13 @@ class SideFiles:
         """Waits for what is being written, but not longer than that."""
         if self._running:
             await asyncio.wait(set(self._running), timeout=seconds)
+        self._is_closed = True
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     def _is_done(self, body: Body, size: int, work: asyncio.Future[bool]) -> None:
         self._running.discard(work)
         self._waiting -= size
-        if not work.cancelled():
+        if not (work.cancelled() or self._is_closed):
             self._tell(body if work.result() else replace(body, file=""))
 
 

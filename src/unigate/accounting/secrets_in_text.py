@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator
+from operator import itemgetter
 
 __all__ = ["Finder", "Place"]
 
@@ -109,9 +110,9 @@ def _passes_luhn(digits: str) -> bool:
 
 
 def _apart(places: Iterable[Place]) -> list[Place]:
-    """The same, in order; of those that overlap one remains, as long as both together."""
+    """The same, in order; of those that overlap the first rule's remains, as long as both together."""
     apart: list[Place] = []
-    for start, end, kind in sorted(places):
+    for start, end, kind in sorted(places, key=itemgetter(0)):
         if apart and start < apart[-1][1]:
             before = apart[-1]
             apart[-1] = (before[0], max(before[1], end), before[2])

@@ -23,6 +23,7 @@ from unigate.journal import Journal
 from unigate.pipeline import Pipeline
 from unigate.reply import Reply, write_error
 from unigate.snapshot import Snapshot
+from unigate.tenancy import Capture
 
 __all__ = ["ClientApi", "Route"]
 
@@ -191,7 +192,7 @@ class ClientApi:
             key=caller.key_id if caller else None,
             name=caller.name if caller else None,
             error=told.code,
-            peer=request.peer,
+            peer=request.peer if caller is None or caller.standing.capture is not Capture.NONE else None,
         )
         try:
             self._journal.begin(encode_entry(record))
