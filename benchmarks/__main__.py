@@ -33,7 +33,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("command", nargs="?", choices=("run", "install-peers"), default="run")
     parser.add_argument("--quick", action="store_true", help="a minute and a half, without peers, for development")
     parser.add_argument("--only", action="append", choices=ROWS, metavar="ROW", help=f"measure only: {', '.join(ROWS)}")
-    parser.add_argument("--pair", action="append", choices=PAIRS, metavar="PAIR", help=f"of: {', '.join(PAIRS)}")
+    pairs = ", ".join(PAIRS)
+    parser.add_argument("--pair", action="append", choices=(*PAIRS, "all"), metavar="PAIR", help=f"all, or of: {pairs}")
     parser.add_argument("--no-peers", action="store_true", help="leave Envoy and LiteLLM out")
     return parser.parse_args(arguments)
 
@@ -51,7 +52,8 @@ def measure(options: argparse.Namespace, effort: Effort) -> Results:
     raise_file_limit()
     folder = Path(tempfile.mkdtemp(prefix="unigate-bench-"))
     results = Results()
-    pairs = options.pair or (QUICK_PAIRS if options.quick else PAIRS)
+    named = options.pair or (QUICK_PAIRS if options.quick else PAIRS)
+    pairs = PAIRS if "all" in named else named
     wanted, place = frozenset(options.only or ROWS), Place(folder, choose_cores())
     try:
         make_certificates(folder)
