@@ -116,7 +116,8 @@ class Input:
 
     def _known(self, decoded: tuple[T, tuple[str, ...]]) -> T:
         value, unknown = decoded
-        self.unknown.update(dict.fromkeys(unknown))
+        if unknown:
+            self.unknown.update(dict.fromkeys(unknown))
         return value
 
     def _read_message(self, raw: msgspec.Raw) -> None:

@@ -81,10 +81,10 @@ _encode = msgspec.json.Encoder().encode
 def read_ask(body: Body, model: str, streamed: bool) -> Ask:
     """The ask of a request whose top level was decoded. Raises Refusal (400) naming what is wrong."""
     ask = Ask(model=model, messages=(), settings={}, streamed=streamed)
-    given = {name: raw for name, raw in body.items() if name not in HANDLED and bytes(raw) != b"null"}
+    given = {name: raw for name, raw in body.items() if name not in HANDLED and raw != _NOTHING}
     _read_conversation(ask, given)
     for name, raw in given.items():
-        if bytes(raw) in _DEFAULTS.get(name, ()) or name in _CONVERSATION:
+        if name in _CONVERSATION or (name in _DEFAULTS and bytes(raw) in _DEFAULTS[name]):
             continue
         part = SETTINGS.get(name) or EXTRA_SETTINGS.get(name)
         if part is not None:
