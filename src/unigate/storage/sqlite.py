@@ -8,7 +8,6 @@ import time
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Protocol
 
 import apsw
@@ -43,11 +42,8 @@ class _Connection(Protocol):
 
     def close(self, force: bool = False) -> None: ...
 
-    def __enter__(self) -> object: ...
-
-    def __exit__(
-        self, etype: type[BaseException] | None, evalue: BaseException | None, etraceback: TracebackType | None
-    ) -> bool | None: ...
+    @property
+    def in_transaction(self) -> bool: ...
 
 
 class Sqlite:
@@ -62,8 +58,8 @@ class Sqlite:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             # SQLite gives its side files the rights of this one.
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-            self._writer = _open(path, "IMMEDIATE")  # writers take turns from the start of a transaction
-            self._reader = _open(path, "DEFERRED")
+            self._writer = _open(path)
+            self._reader = _open(path)
             _prepare(self._writer)
             _prepare(self._reader)
             self._reader.execute("PRAGMA query_only = on")
@@ -78,13 +74,13 @@ class Sqlite:
     @contextmanager
     def transaction(self, patience: float = PATIENCE) -> Generator[Rows]:
         """One transaction, kept whole or not at all. Raises StorageError for what SQLite cannot do."""
-        with self._turn(self._writer, self._writing, patience) as rows:
+        with self._turn(self._writer, self._writing, "BEGIN IMMEDIATE", patience) as rows:
             yield rows
 
     @contextmanager
     def reading(self, patience: float = PATIENCE) -> Generator[Rows]:
         """One unchanging view of everything; never in the way of a transaction. Raises StorageError."""
-        with self._turn(self._reader, self._looking, patience) as rows:
+        with self._turn(self._reader, self._looking, "BEGIN", patience) as rows:
             yield rows
 
     def now_ns(self) -> int:
@@ -101,8 +97,9 @@ class Sqlite:
 
     def tidy(self) -> None:
         """Lets SQLite look at what its indexes hold, so that it chooses well between them."""
-        with self._turn(self._writer, self._writing, PATIENCE, begin=False) as run:
-            run("PRAGMA analysis_limit = 400; PRAGMA optimize = 0x10002")
+        with self.transaction() as run:
+            run("PRAGMA analysis_limit = 400")
+            run("PRAGMA optimize = 0x10002")
 
     def size(self) -> int:
         """Bytes of the pages in use."""
@@ -120,22 +117,32 @@ class Sqlite:
             self._writer.close()
 
     @contextmanager
-    def _turn(
-        self, connection: _Connection, lock: threading.Lock, patience: float, *, begin: bool = True
-    ) -> Generator[Rows]:
+    def _turn(self, connection: _Connection, lock: threading.Lock, begin: str, patience: float) -> Generator[Rows]:
         if not lock.acquire(timeout=patience):
             raise StorageError("The database is busy; nothing was changed.")
         try:
             connection.set_busy_timeout(int(patience * 1000))
-            if begin:
-                with connection:
-                    yield _SqliteRows(connection)
-            else:
+            with _transaction(connection, begin):
                 yield _SqliteRows(connection)
+        except apsw.BusyError as error:
+            raise StorageError("The database is busy with another process; nothing was changed.") from error
         except apsw.Error as error:
             raise StorageError(f"The database did not take it: {error}.") from error
         finally:
             lock.release()
+
+
+@contextmanager
+def _transaction(connection: _Connection, begin: str) -> Generator[None]:
+    """All or nothing. By statements: apsw's own way to do it stops every other thread while it waits."""
+    connection.execute(begin)
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
 
 
 class _SqliteRows:
@@ -166,10 +173,8 @@ def check_version(version: str) -> None:
         )
 
 
-def _open(path: Path, mode: str) -> _Connection:
-    connection = apsw.Connection(os.fspath(path), flags=apsw.SQLITE_OPEN_READWRITE)
-    connection.transaction_mode = mode
-    return connection
+def _open(path: Path) -> _Connection:
+    return apsw.Connection(os.fspath(path), flags=apsw.SQLITE_OPEN_READWRITE)
 
 
 def _prepare(connection: _Connection) -> None:
