@@ -112,6 +112,10 @@ class Stage:
         """The process of that name, as soon as it lives."""
         return until(lambda: self.children().get(name), name, within=PATIENCE_S)
 
+    def until_ready(self) -> None:
+        """Waits for the keeper's bank: doors serve before it is there, but lend nothing of a budget."""
+        until(lambda: (self.folder / "data" / "bank.sock").exists(), "the bank", PATIENCE_S)
+
     def kill(self, name: str) -> None:
         """kill -9 for one child, which its supervisor replaces, or for `all` of them, supervisor included."""
         if name != "all":
