@@ -239,6 +239,29 @@ def test_whichever_step_fails_what_was_taken_can_be_read(
     pytest.fail("the failures never ended")
 
 
+DISTRUSTFUL = """
+import sys
+from pathlib import Path
+from unigate.journal import Journal
+journal = Journal(Path(sys.argv[1]))
+journal.append(b"one")
+try:
+    journal.sync()
+except OSError:
+    journal.append(b"two")
+journal.sync()
+"""
+
+
+@can_trace
+def test_after_a_failed_sync_the_journal_trusts_that_file_no_more(tmp_path: Path) -> None:
+    folder, first = tmp_path / "life", tmp_path / "life" / "00000001.segment"
+    command = ["strace", "-f", "-o", "/dev/null", "-e", "inject=fsync:error=EIO:when=1", "-P", str(first)]
+    subprocess.run([*command, sys.executable, "-c", DISTRUSTFUL, str(folder)], timeout=60, check=True)
+
+    assert [[payload for payload, _ in read_frames(one, 0, ALL)] for one in segments_of(folder)] == [[b"one"], [b"two"]]
+
+
 # --- confirmed entries
 
 
