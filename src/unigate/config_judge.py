@@ -128,6 +128,10 @@ def _provider_faults(settings: ProviderSettings, table: Table) -> Iterator[tuple
     for field, value, fault in _texts(settings):
         if value is not None:
             yield field, fault(value)
+    if settings.prices:
+        sections = sorted({row.prices for row in table.values() if row.prices})
+        if settings.prices not in sections:
+            yield "prices", f"unknown section '{settings.prices[:60]}'{nearest(settings.prices, sections)}"
     if settings.speaks is not None:
         yield "speaks", _speaks_fault(settings.speaks, table)
     for header, value in settings.headers.items():

@@ -351,9 +351,19 @@ def test_usage_that_nobody_told_is_an_estimate() -> None:
     assert reader.usage == Usage(None, 1, estimated=True)
 
 
-@pytest.mark.parametrize("told", [{"input_tokens": "many"}, {"output_tokens": -1}, [], None])
-def test_usage_that_makes_no_sense_says_nothing(told: object) -> None:
-    assert whole({"type": "text", "text": "So."}, usage=told).usage == Usage(None, 1, estimated=True)
+@pytest.mark.parametrize("told", [{"input_tokens": "many"}, {"output_tokens": -1}, []])
+def test_usage_that_makes_no_sense_is_rejected(told: object) -> None:
+    assert whole({"type": "text", "text": "So."}, usage=told).usage == Usage(None, 1, estimated=True, rejected=True)
+    assert whole({"type": "text", "text": "So."}, usage=None).usage == Usage(None, 1, estimated=True)
+
+
+def test_what_the_cache_keeps_for_an_hour_is_told_apart() -> None:
+    told = {"input_tokens": 1, "output_tokens": 2, "cache_creation_input_tokens": 9}
+    usage = whole(
+        {"type": "text", "text": "So."}, usage={**told, "cache_creation": {"ephemeral_1h_input_tokens": 4}}
+    ).usage
+
+    assert usage == Usage(10, 2, None, cache_write_tokens=9, cache_write_hour_tokens=4)
 
 
 @pytest.mark.parametrize(

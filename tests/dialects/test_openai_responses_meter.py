@@ -137,7 +137,7 @@ def test_a_whole_answer_tells_its_usage() -> None:
     assert meter.usage == Usage(9, 5, 4, 2)
 
 
-def test_nonsense_in_the_usage_counts_nothing() -> None:
+def test_nonsense_in_the_usage_is_rejected() -> None:
     meter = ResponsesMeter(False)
     meter.read(b'{"status":"completed","usage":{"input_tokens":-1}}')
-    assert meter.usage == Usage()
+    assert meter.usage == Usage(estimated=True, rejected=True)

@@ -8,7 +8,7 @@ from dialects.conversions import carry, carry_straight, sent
 from recordings.reader.look import json_sha
 from recordings.replay import facts, find, response_bytes
 from unigate.errors import Fault, Kind, Refusal
-from unigate.usage import Usage
+from unigate.usage import REJECTED, Usage
 
 DOCUMENTS = ["the door is left", {"text": "the window is open", "id": 7}, "a wall"]
 ASK = {"model": "m", "query": "Where is the door?", "documents": DOCUMENTS}
@@ -111,7 +111,7 @@ def test_an_answer_that_is_none_is_a_fault(answer: object) -> None:
         ("openai.rerank", {"results": [], "usage": {"prompt_tokens": 9, "total_tokens": 9}}, Usage(9)),
         ("openai.rerank", {"results": [], "usage": {"prompt_tokens": 0, "total_tokens": 9}}, Usage(9)),
         ("openai.rerank", {"results": [], "usage": {"total_tokens": 0}}, Usage(0)),
-        ("openai.rerank", {"results": [], "usage": {"total_tokens": "x"}}, Usage()),
+        ("openai.rerank", {"results": [], "usage": {"total_tokens": "x"}}, REJECTED),
         ("openai.rerank", {"results": []}, Usage()),
         ("cohere.rerank", COHERE, Usage()),
         ("dashscope.rerank", DASHSCOPE, Usage(54)),

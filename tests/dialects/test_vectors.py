@@ -22,7 +22,7 @@ from unigate.errors import Fault, Kind, Refusal
 from unigate.routing.catalog import Demo
 from unigate.secret import Secret
 from unigate.target import Endpoint, Provider, Target
-from unigate.usage import Usage
+from unigate.usage import REJECTED, Usage
 
 TWO = {"model": "m", "input": ["first", "second"]}
 NUMBERS = [[0.5, -2.0], [1.25, 3.0]]
@@ -365,7 +365,7 @@ def test_a_vector_that_cannot_be_packed_is_a_fault(odd: list[object]) -> None:
         carry("openai.embeddings", "ollama.embed", {**TWO, "encoding_format": "base64"}, {"embeddings": [[1.0], odd]})
 
 
-def test_nonsense_in_the_usage_counts_nothing() -> None:
+def test_nonsense_in_the_usage_is_rejected() -> None:
     for spoken, spoilt in (
         ("openai.embeddings", {"usage": {"prompt_tokens": -1}}),
         ("gemini.batch_embed", {"usageMetadata": {"promptTokenCount": "many"}}),
@@ -375,7 +375,7 @@ def test_nonsense_in_the_usage_counts_nothing() -> None:
         answer = ANSWERS[spoken]
         assert isinstance(answer, dict)
         client = "ollama.embed" if spoken != "ollama.embed" else "openai.embeddings"
-        assert carry(client, spoken, TWO, answer | spoilt).usage == Usage()
+        assert carry(client, spoken, TWO, answer | spoilt).usage == REJECTED
 
 
 # --- carried straight

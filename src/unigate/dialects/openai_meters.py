@@ -2,84 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import msgspec
 
 from unigate.dialects.openai_errors import read_fault
+from unigate.dialects.openai_usage import read_usage
 from unigate.errors import Fault, Kind
-from unigate.usage import Usage
+from unigate.usage import Usage, told_or_counted
 from unigate.wire import sse
 
 __all__ = ["ChatMeter", "SilentMeter"]
 
 
-# A count outside this range is no count; whoever sent it has said nothing about usage.
-_Count = Annotated[int, msgspec.Meta(ge=0, lt=2**40)]
+_NULL = msgspec.Raw(b"null")
 
 
-class _Details(msgspec.Struct):
-    cached_tokens: _Count | None = None
-    reasoning_tokens: _Count | None = None
-
-
-class _Counts(msgspec.Struct):
-    """Both families' names: Chat Completions says prompt/completion, Responses says input/output."""
-
-    prompt_tokens: _Count | None = None
-    completion_tokens: _Count | None = None
-    input_tokens: _Count | None = None
-    output_tokens: _Count | None = None
-    prompt_tokens_details: _Details | None = None
-    completion_tokens_details: _Details | None = None
-    input_tokens_details: _Details | None = None
-    output_tokens_details: _Details | None = None
-
-
-class _Bare(msgspec.Struct):
-    error: msgspec.Raw = msgspec.Raw(b"null")
-    choices: msgspec.Raw = msgspec.Raw(b"null")
-
-
-class _Answer(_Bare):
-    usage: _Counts | None = None
+class _Answer(msgspec.Struct):
+    error: msgspec.Raw = _NULL
+    choices: msgspec.Raw = _NULL
+    usage: msgspec.Raw = _NULL
 
 
 _answer = msgspec.json.Decoder(_Answer)
-_bare = msgspec.json.Decoder(_Bare)
 _FAILURES = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _MARKS = (b"[DONE]", b'"usage"', b'"error"')
 
 
-def _read(content: bytes) -> _Answer:
-    """What an answer or a chunk says; a `usage` that makes no sense counts nothing. Raises one of _FAILURES."""
-    try:
-        return _answer.decode(content)
-    except msgspec.ValidationError:
-        bare = _bare.decode(content)
-        return _Answer(error=bare.error, choices=bare.choices, usage=_Counts())
-
-
-def _usage_of(counts: _Counts | None) -> Usage | None:
-    if counts is None:
-        return None
-    fed = counts.prompt_tokens_details or counts.input_tokens_details
-    made = counts.completion_tokens_details or counts.output_tokens_details
-    inputs = counts.prompt_tokens if counts.input_tokens is None else counts.input_tokens
-    outputs = counts.completion_tokens if counts.output_tokens is None else counts.output_tokens
-    if inputs is None and outputs is None:
-        return None
-    return Usage(
-        inputs,
-        outputs,
-        fed.cached_tokens if fed else None,
-        made.reasoning_tokens if made else None,
-    )
-
-
 def _answer_of(content: bytes) -> _Answer:
     try:
-        return _read(content)
+        return _answer.decode(content)
     except _FAILURES as error:
         raise Fault(Kind.INVALID, "The upstream answered 200 with something that is not a JSON object.") from error
 
@@ -103,7 +53,7 @@ class ChatMeter:
     @property
     def usage(self) -> Usage:
         """The provider's counts, or one token for each event passed on."""
-        return self._usage or Usage(output_tokens=self._passed, estimated=True)
+        return told_or_counted(self._usage, self._passed)
 
     def watch(self, block: bytes) -> tuple[bytes, bytes]:
         """See `Meter.watch`."""
@@ -135,17 +85,17 @@ class ChatMeter:
             self._passed += count
             return True
         chunk = self._chunk(data)
-        usage = _usage_of(chunk.usage)
+        usage = read_usage(chunk.usage)
         self._usage = usage or self._usage
         self.ended = self.ended or _has_finish(data)
-        is_bare = chunk.usage is not None and bytes(chunk.choices).strip() == b"[]"
+        is_bare = bytes(chunk.usage) != b"null" and bytes(chunk.choices).strip() == b"[]"
         is_kept = not is_bare or self._shows_usage
         self._passed += count if is_kept else 0
         return is_kept
 
     def _chunk(self, data: bytes) -> _Answer:
         try:
-            chunk = _read(data)
+            chunk = _answer.decode(data)
         except _FAILURES:
             return _Answer()
         if bytes(chunk.error) != b"null":
@@ -161,7 +111,7 @@ class ChatMeter:
         answer = _answer_of(content)
         if bytes(answer.error) != b"null" and bytes(answer.choices) == b"null":
             raise read_fault(500, {}, content)
-        self._usage = _usage_of(answer.usage) or Usage()
+        self._usage = read_usage(answer.usage) or Usage()
 
 
 def _has_finish(data: bytes) -> bool:

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import msgspec
 
-from unigate.usage import Usage
+from unigate.usage import REJECTED, Usage
 
-__all__ = ["Counts", "usage_of"]
+__all__ = ["BAD_COUNTS", "Counts", "read_counts", "read_usage", "usage_of"]
 
 # A count outside this range is no count; whoever sent it has said nothing about usage.
 Count = Annotated[int, msgspec.Meta(ge=0, lt=2**40)]
@@ -42,12 +42,29 @@ class Counts(msgspec.Struct, frozen=True):
 
 
 _NONE = Details()
+BAD_COUNTS = Counts(prompt_tokens=-1)
+"""Stands for counts that make no sense."""
+
+_counts = msgspec.json.Decoder(Counts | None)
+
+
+def read_counts(raw: msgspec.Raw) -> Counts | None:
+    """A `usage` object; BAD_COUNTS if it makes no sense."""
+    try:
+        return _counts.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return BAD_COUNTS
+
+
+def read_usage(raw: msgspec.Raw) -> Usage | None:
+    """What a `usage` object says; None where it says nothing, and REJECTED where it makes no sense."""
+    return usage_of(read_counts(raw))
 
 
 def usage_of(counts: Counts | None) -> Usage | None:
     """The counts as usage; None where they say neither input nor output."""
-    if counts is None:
-        return None
+    if counts is None or counts is BAD_COUNTS:
+        return None if counts is None else REJECTED
     fed = counts.prompt_tokens_details or counts.input_tokens_details or _NONE
     made = counts.completion_tokens_details or counts.output_tokens_details or _NONE
     inputs = counts.prompt_tokens if counts.input_tokens is None else counts.input_tokens

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from msgspec.structs import replace
+
 from unigate.call import Call
 from unigate.conversation import Ask, Asked, Event
 from unigate.dialects.collect import Collector, events_of
@@ -32,6 +34,7 @@ class Translated:
         "_client",
         "_custom",
         "_gathered",
+        "_is_read",
         "_names_model",
         "_provider",
         "_reader",
@@ -57,6 +60,7 @@ class Translated:
         self._custom: CustomTools | None = None
         self._gathered: list[bytes] | Collector | None = None
         self._size = 0
+        self._is_read = False
         # Whether the upstream is asked for a stream.
         self.streams = streamed or provider.only_streams
         self.dropped: tuple[str, ...] = ()
@@ -126,6 +130,7 @@ class Translated:
             self._gathered.take(self._restored(self._reader.close()))
             return self._writer.whole(self._gathered.answer())
         answer = self._reader.read(b"".join(self._gathered))
+        self._is_read = True
         if self._custom is not None:
             answer = self._custom.answer(answer)
         return self._writer.write(events_of(answer)) if self._streamed else self._writer.whole(answer)
@@ -137,7 +142,9 @@ class Translated:
     @property
     def usage(self) -> Usage:
         """What the call has consumed so far."""
-        return self._reader.usage
+        usage = self._reader.usage
+        # Of a whole answer the pieces count nothing.
+        return replace(usage, output_tokens=None) if self._is_read and usage.estimated else usage
 
 
 def _asked(ask: Ask, call: Call, target: Target) -> Asked:

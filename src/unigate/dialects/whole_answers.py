@@ -8,7 +8,7 @@ from typing import Annotated, TypeVar
 import msgspec
 
 from unigate.errors import Fault, Kind
-from unigate.usage import Usage
+from unigate.usage import REJECTED, Usage
 
 __all__ = ["NOTHING", "Count", "WholeMeter", "decoded", "usage_from"]
 
@@ -57,5 +57,5 @@ def usage_from(decoder: msgspec.json.Decoder[T], raw: msgspec.Raw, count: Callab
     try:
         counted = count(decoder.decode(raw))
     except _FAILURES:
-        return Usage()
+        return REJECTED
     return Usage() if counted is None else Usage(int(counted))

@@ -22,6 +22,10 @@ class _Details(msgspec.Struct):
     thinking_tokens: _Count | None = None
 
 
+class _Creation(msgspec.Struct):
+    hours: _Count | None = msgspec.field(default=None, name="ephemeral_1h_input_tokens")
+
+
 class _Pass(msgspec.Struct):
     type: str = ""
     input_tokens: _Count = 0
@@ -35,6 +39,7 @@ class _Counts(msgspec.Struct):
     output_tokens: _Count | None = None
     cache_read_input_tokens: _Count | None = None
     cache_creation_input_tokens: _Count | None = None
+    cache_creation: _Creation | None = None
     output_tokens_details: _Details | None = None
     iterations: list[_Pass] | None = None
 
@@ -47,7 +52,17 @@ _THOUGHTS = b',"output_tokens_details":{"thinking_tokens":%d}'
 class Tally:
     """The counts that were told so far."""
 
-    __slots__ = ("_compactions", "_input", "_is_final", "_output", "_read", "_reasoning", "_written")
+    __slots__ = (
+        "_compactions",
+        "_hours",
+        "_input",
+        "_is_bad",
+        "_is_final",
+        "_output",
+        "_read",
+        "_reasoning",
+        "_written",
+    )
 
     def __init__(self) -> None:
         self._input: int | None = None
@@ -55,31 +70,43 @@ class Tally:
         self._written: int | None = None
         self._output: int | None = None
         self._reasoning: int | None = None
+        self._hours: int | None = None
         self._is_final = False
+        self._is_bad = False
         self._compactions: list[_Pass] = []
 
     def take(self, raw: msgspec.Raw, *, is_final: bool) -> None:
-        """Adds what a `usage` object says; one that makes no sense says nothing."""
+        """Adds what a `usage` object says; one that makes no sense makes all of them doubtful."""
         try:
             counts = _decoder.decode(raw)
         except (msgspec.DecodeError, UnicodeDecodeError):
+            self._is_bad = True
             return
         if counts is None:
             return
+        self._is_bad = False
         details = counts.output_tokens_details
         self._input = _newer(counts.input_tokens, self._input)
         self._read = _newer(counts.cache_read_input_tokens, self._read)
         self._written = _newer(counts.cache_creation_input_tokens, self._written)
+        self._hours = _newer(counts.cache_creation.hours if counts.cache_creation else None, self._hours)
         self._output = _newer(counts.output_tokens, self._output)
         self._reasoning = _newer(details.thinking_tokens if details else None, self._reasoning)
         self._compactions = [one for one in counts.iterations or () if one.type == "compaction"] or self._compactions
         self._is_final = self._is_final or (is_final and counts.output_tokens is not None)
 
+    def finish(self) -> None:
+        """The answer came in one piece: what was not told of it is not known."""
+        self._is_final = True
+
     def usage(self, seen: int) -> Usage:
         """The counts; before the last word on output, no fewer tokens than events were seen."""
         output = self._output if self._is_final else max(self._output or 0, seen)
         inputs = None if self._input is None else self._input + (self._read or 0) + (self._written or 0)
-        return Usage(inputs, output, self._read, self._reasoning, not self._is_final, self._written)
+        told = Usage(inputs, output, self._read, self._reasoning, not self._is_final, self._written)
+        if self._hours or self._is_bad:
+            told = msgspec.structs.replace(told, cache_write_hour_tokens=self._hours, rejected=self._is_bad)
+        return told
 
     def billed(self, seen: int) -> Usage:
         """The same with what summaries of the conversation took, which the counts at the top leave out.

@@ -90,4 +90,4 @@ class MessagesMeter:
         if whole.content is None:
             raise fault_in(content)
         self._tally.take(whole.usage, is_final=True)
-        self._passed = len(whole.content)
+        self._tally.finish()

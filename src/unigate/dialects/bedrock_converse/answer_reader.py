@@ -38,7 +38,7 @@ from unigate.dialects.bedrock_converse.chunks import (
 )
 from unigate.dialects.bedrock_converse.errors import fault_named
 from unigate.errors import Fault, Kind
-from unigate.usage import Usage
+from unigate.usage import Usage, told_or_counted
 from unigate.wire.eventstream import Frame, Frames
 
 __all__ = ["ConverseReader"]
@@ -77,7 +77,7 @@ class ConverseReader:
     @property
     def usage(self) -> Usage:
         """See `AnswerReader.usage`."""
-        return self._usage or Usage(output_tokens=self._seen, estimated=True)
+        return told_or_counted(self._usage, self._seen)
 
     def feed(self, chunk: bytes) -> list[Event]:
         """See `AnswerReader.feed`."""

@@ -11,7 +11,7 @@ import msgspec
 
 from unigate.conversation import Citation, Reason
 from unigate.errors import Fault, Kind
-from unigate.usage import Usage
+from unigate.usage import REJECTED, Usage
 
 __all__ = [
     "NULL",
@@ -224,7 +224,7 @@ def usage_of(raw: msgspec.Raw) -> Usage | None:
     try:
         counts = _counts.decode(raw)
     except _FAILURES:
-        return None
+        return REJECTED
     if counts is None or (counts.input_tokens is None and counts.output_tokens is None):
         return None
     read, written = counts.cache_read_input_tokens, counts.cache_write_input_tokens

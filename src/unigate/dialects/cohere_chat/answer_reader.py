@@ -35,7 +35,7 @@ from unigate.dialects.cohere_chat.turns import OWN
 from unigate.dialects.collect import Collector
 from unigate.dialects.openai_errors import read_fault
 from unigate.errors import Fault, Kind
-from unigate.usage import Usage
+from unigate.usage import REJECTED, Usage, told_or_counted
 from unigate.wire import sse
 
 __all__ = ["CohereReader"]
@@ -95,7 +95,7 @@ class CohereReader:
     @property
     def usage(self) -> Usage:
         """See `AnswerReader.usage`."""
-        return self._usage or Usage(output_tokens=self._passed, estimated=True)
+        return told_or_counted(self._usage, self._passed)
 
     def feed(self, chunk: bytes) -> list[Event]:
         """See `AnswerReader.feed`."""
@@ -315,7 +315,7 @@ def _usage_of(raw: msgspec.Raw) -> Usage | None:
     try:
         told = _usage.decode(raw)
     except _FAILURES:
-        return None
+        return REJECTED
     counts = (told.tokens or told.billed_units) if told is not None else None
     if told is None or counts is None or (counts.input_tokens, counts.output_tokens) == (None, None):
         return None

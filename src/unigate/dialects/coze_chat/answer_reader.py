@@ -28,7 +28,7 @@ from unigate.conversation import (
 from unigate.dialects.coze_chat.errors import Failure, fault_of
 from unigate.dialects.coze_chat.request_writer import OWN
 from unigate.errors import Fault, Kind
-from unigate.usage import Usage
+from unigate.usage import REJECTED, Usage, told_or_counted
 from unigate.wire import sse
 
 __all__ = ["CozeReader"]
@@ -90,7 +90,7 @@ class CozeReader:
     @property
     def usage(self) -> Usage:
         """See `AnswerReader.usage`."""
-        return self._usage or Usage(output_tokens=self._passed, estimated=True)
+        return told_or_counted(self._usage, self._passed)
 
     def feed(self, chunk: bytes) -> list[Event]:
         """See `AnswerReader.feed`."""
@@ -199,7 +199,7 @@ def _usage_of(raw: msgspec.Raw) -> Usage | None:
     try:
         counts = _counts.decode(raw)
     except _FAILURES:
-        return None
+        return REJECTED
     if counts is None:
         return None
     inputs = counts.input_count if counts.input_count is not None else counts.input_tokens

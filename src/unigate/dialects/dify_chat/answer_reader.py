@@ -27,7 +27,7 @@ from unigate.dialects.collect import Collector
 from unigate.dialects.dify_chat.errors import Failure, fault_of
 from unigate.dialects.dify_chat.request_writer import OWN
 from unigate.errors import Fault, Kind
-from unigate.usage import Usage
+from unigate.usage import REJECTED, Usage, told_or_counted
 from unigate.wire import sse
 
 __all__ = ["DifyReader"]
@@ -103,7 +103,7 @@ class DifyReader:
     @property
     def usage(self) -> Usage:
         """See `AnswerReader.usage`."""
-        return self._usage or Usage(output_tokens=self._passed, estimated=True)
+        return told_or_counted(self._usage, self._passed)
 
     def feed(self, chunk: bytes) -> list[Event]:
         """See `AnswerReader.feed`."""
@@ -225,7 +225,7 @@ def _usage_of(raw: msgspec.Raw) -> Usage | None:
     try:
         counts = _counts.decode(raw)
     except _FAILURES:
-        return None
+        return REJECTED
     if counts is None or (counts.prompt_tokens, counts.completion_tokens) == (None, None):
         return None
     return Usage(counts.prompt_tokens, counts.completion_tokens)

@@ -18,7 +18,7 @@ from unigate.dialects.gemini_generate.errors import fault_in
 from unigate.dialects.gemini_generate.shapes import ABSENT, given
 from unigate.dialects.gemini_generate.usage import usage_of
 from unigate.errors import Fault, Kind
-from unigate.usage import Usage
+from unigate.usage import Usage, told_or_counted
 from unigate.wire import sse
 from unigate.wire.lines import ArrayItems
 
@@ -77,7 +77,7 @@ class GenerateReader:
         pieces = self._blocks.pieces
         ended = bool(self._finish) or self._is_blocked
         told = usage_of(self._counts, ended=ended, events=pieces) if given(self._counts) else None
-        return told or Usage(output_tokens=pieces, estimated=True)
+        return told_or_counted(told, pieces)
 
     def feed(self, chunk: bytes) -> list[Event]:
         """See `AnswerReader.feed`."""

@@ -8,7 +8,7 @@ from unigate.dialects.gemini_generate.errors import fault_in
 from unigate.dialects.gemini_generate.shapes import ABSENT, given
 from unigate.dialects.gemini_generate.usage import usage_of
 from unigate.errors import Fault, Kind
-from unigate.usage import Usage
+from unigate.usage import Usage, told_or_counted
 from unigate.wire import sse
 
 __all__ = ["GenerateMeter"]
@@ -60,7 +60,7 @@ class GenerateMeter:
                 self._note(_read(sse.data_of(event)))
             self._latest = b""
         told = usage_of(self._counts, ended=self.ended, events=self._passed) if given(self._counts) else None
-        return told or (Usage(output_tokens=self._passed, estimated=True) if self._is_stream else Usage())
+        return told_or_counted(told, self._passed) if self._is_stream else told or Usage()
 
     def watch(self, block: bytes) -> tuple[bytes, bytes]:
         """See `Meter.watch`."""

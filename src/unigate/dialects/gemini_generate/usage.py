@@ -9,7 +9,7 @@ from typing import Annotated
 
 import msgspec
 
-from unigate.usage import Usage
+from unigate.usage import REJECTED, Usage
 
 __all__ = ["usage_metadata", "usage_of"]
 
@@ -45,7 +45,7 @@ def usage_of(raw: msgspec.Raw, *, ended: bool, events: int) -> Usage | None:
     try:
         counts = _counts.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return None
+        return REJECTED
     if counts.prompt_token_count is None and counts.total_token_count is None:
         return None
     inputs = (counts.prompt_token_count or 0) + (counts.tool_use_prompt_token_count or 0)

@@ -27,7 +27,7 @@ from unigate.dialects.collect import Collector
 from unigate.dialects.ollama_chat.messages import ORIGIN, pictures
 from unigate.dialects.openai_errors import read_fault
 from unigate.errors import Fault, Kind
-from unigate.usage import Usage
+from unigate.usage import REJECTED, Usage, told_or_counted
 from unigate.wire.lines import Lines
 
 __all__ = ["ChatReader", "usage_of"]
@@ -83,15 +83,11 @@ _count = msgspec.json.Decoder(_Count | None)
 
 def usage_of(prompt: msgspec.Raw, made: msgspec.Raw) -> Usage | None:
     """What the two counts of a last line say; thoughts are counted in the second."""
-    counts = (_counted(prompt), _counted(made))
-    return None if counts == (None, None) else Usage(*counts)
-
-
-def _counted(raw: msgspec.Raw) -> int | None:
     try:
-        return _count.decode(raw)
+        counts = (_count.decode(prompt), _count.decode(made))
     except msgspec.ValidationError:
-        return None
+        return REJECTED
+    return None if counts == (None, None) else Usage(*counts)
 
 
 class ChatReader:
@@ -114,7 +110,7 @@ class ChatReader:
     @property
     def usage(self) -> Usage:
         """See `AnswerReader.usage`."""
-        return self._usage or Usage(output_tokens=self._pieces, estimated=True)
+        return told_or_counted(self._usage, self._pieces)
 
     def feed(self, chunk: bytes) -> list[Event]:
         """See `AnswerReader.feed`."""

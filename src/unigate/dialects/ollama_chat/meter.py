@@ -9,7 +9,7 @@ import msgspec
 from unigate.dialects.ollama_chat.answer_reader import usage_of
 from unigate.dialects.openai_errors import read_fault
 from unigate.errors import Fault, Kind
-from unigate.usage import Usage
+from unigate.usage import Usage, told_or_counted
 
 __all__ = ["LineMeter"]
 
@@ -43,7 +43,7 @@ class LineMeter:
     @property
     def usage(self) -> Usage:
         """The provider's counts, or, of a stream, one token for each line passed on."""
-        return self._usage or (Usage(output_tokens=self._passed, estimated=True) if self._is_stream else Usage())
+        return told_or_counted(self._usage, self._passed) if self._is_stream else self._usage or Usage()
 
     def watch(self, block: bytes) -> tuple[bytes, bytes]:
         """See `Meter.watch`."""

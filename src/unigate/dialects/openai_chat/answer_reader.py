@@ -35,7 +35,7 @@ from unigate.dialects.openai_chat.chunks import Choice, Chunk, Extra, Piece, Too
 from unigate.dialects.openai_errors import read_fault
 from unigate.dialects.openai_usage import usage_of
 from unigate.errors import Fault, Kind
-from unigate.usage import Usage
+from unigate.usage import Usage, told_or_counted
 from unigate.wire import sse
 
 __all__ = ["ChatReader"]
@@ -95,7 +95,7 @@ class ChatReader:
     @property
     def usage(self) -> Usage:
         """See `AnswerReader.usage`."""
-        return self._usage or Usage(output_tokens=self._seen, estimated=True)
+        return told_or_counted(self._usage, self._seen)
 
     def feed(self, chunk: bytes) -> list[Event]:
         """See `AnswerReader.feed`."""

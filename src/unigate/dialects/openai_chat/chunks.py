@@ -8,7 +8,7 @@ import msgspec
 
 from unigate.conversation import Block, Citation, Event, Logprob, Text
 from unigate.dialects.collect import Collector
-from unigate.dialects.openai_usage import Counts
+from unigate.dialects.openai_usage import Counts, read_counts
 
 __all__ = [
     "Choice",
@@ -163,11 +163,12 @@ class _Error(msgspec.Struct, frozen=True):
 
 
 class _Careless(msgspec.Struct, frozen=True):
-    """A chunk with a `usage` that makes no sense."""
+    """A chunk with something beside the answer that makes no sense."""
 
     id: str | None = None
     model: str | None = None
     choices: list[Choice] | None = None
+    usage: msgspec.Raw = _NULL
     error: msgspec.Raw = _NULL
 
 
@@ -178,12 +179,15 @@ _error = msgspec.json.Decoder(_Error)
 
 
 def decode(data: bytes) -> Chunk:
-    """A chunk or a whole answer; usage that makes no sense says nothing. Raises msgspec.DecodeError and its kind."""
+    """A chunk or a whole answer, without what stands beside the choices and makes no sense.
+
+    Raises msgspec.DecodeError and its kind.
+    """
     try:
         return _chunk.decode(data)
     except msgspec.ValidationError:
         read = _careless.decode(data)
-        return Chunk(read.id, read.model, read.choices, None, read.error)
+        return Chunk(read.id, read.model, read.choices, read_counts(read.usage), read.error)
 
 
 def plain_text(choice: Choice) -> str | None:

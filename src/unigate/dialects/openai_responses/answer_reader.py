@@ -15,9 +15,9 @@ from unigate.dialects.collect import Collector
 from unigate.dialects.openai_responses import parts
 from unigate.dialects.openai_responses.errors import Failure, fault_of
 from unigate.dialects.openai_responses.output_reader import Output
-from unigate.dialects.openai_usage import Counts, usage_of
+from unigate.dialects.openai_usage import read_usage
 from unigate.errors import Fault, Kind
-from unigate.usage import Usage
+from unigate.usage import Usage, told_or_counted
 from unigate.wire import sse
 
 __all__ = ["ResponsesReader"]
@@ -30,7 +30,6 @@ _item = msgspec.json.Decoder(parts.Item)
 _part = msgspec.json.Decoder(parts.Part)
 _head = msgspec.json.Decoder(parts.Head)
 _failure = msgspec.json.Decoder(Failure)
-_counts = msgspec.json.Decoder(Counts | None)
 _FAILURES = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _TEXTS = frozenset({"response.output_text.delta", "response.refusal.delta"})
 _THOUGHTS = frozenset({"response.reasoning_summary_text.delta", "response.reasoning_text.delta"})
@@ -57,7 +56,7 @@ class ResponsesReader:
     @property
     def usage(self) -> Usage:
         """See `AnswerReader.usage`."""
-        return self._usage or Usage(output_tokens=self._passed, estimated=True)
+        return told_or_counted(self._usage, self._passed)
 
     def feed(self, chunk: bytes) -> list[Event]:
         """See `AnswerReader.feed`."""
@@ -135,7 +134,7 @@ class ResponsesReader:
                 self._begin(_decoded(_response, told.response), found)
             case "response.failed":
                 response = _decoded(_response, told.response)
-                self._usage = _usage(response) or self._usage
+                self._usage = read_usage(response.usage) or self._usage
                 raise fault_of(response.error or Failure())
             case _ if kind in _ENDS:
                 self._take_end(_decoded(_response, told.response), found)
@@ -150,7 +149,7 @@ class ResponsesReader:
             found.append(Begin(response.id, response.model))
 
     def _take_end(self, response: parts.Response, found: list[Event]) -> None:
-        self._usage = _usage(response) or self._usage
+        self._usage = read_usage(response.usage) or self._usage
         if response.error is not None or response.status in ("failed", "cancelled"):
             raise fault_of(response.error or Failure())
         if response.output is None and response.status is None:
@@ -214,10 +213,3 @@ def _item_of(raw: msgspec.Raw) -> parts.Item:
         if head.type in _KNOWN_ITEMS:
             raise Fault(Kind.INVALID, f"The upstream sent an odd '{head.type}'.") from error
         return parts.Item(head.type, head.id)
-
-
-def _usage(response: parts.Response) -> Usage | None:
-    try:
-        return usage_of(_counts.decode(response.usage))
-    except _FAILURES:
-        return None

@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 
 from unigate.dialects.openai_responses.errors import Failure, fault_of
-from unigate.dialects.openai_usage import Counts, usage_of
+from unigate.dialects.openai_usage import read_usage
 from unigate.errors import Fault, Kind
-from unigate.usage import Usage
+from unigate.usage import Usage, told_or_counted
 from unigate.wire import sse
 
 __all__ = ["ResponsesMeter"]
@@ -51,7 +51,6 @@ class _Told(msgspec.Struct):
 
 _told = msgspec.json.Decoder(_Told)
 _response = msgspec.json.Decoder(_Response)
-_counts = msgspec.json.Decoder(Counts | None)
 
 
 class ResponsesMeter:
@@ -73,7 +72,7 @@ class ResponsesMeter:
     @property
     def usage(self) -> Usage:
         """The provider's counts, or one token for each event passed on."""
-        return self._usage or Usage(output_tokens=self._passed, estimated=True)
+        return told_or_counted(self._usage, self._passed)
 
     def watch(self, block: bytes) -> tuple[bytes, bytes]:
         """See `Meter.watch`."""
@@ -123,7 +122,7 @@ class ResponsesMeter:
             return name or "unknown"
         kind = told.type if told.type.startswith("response.") else name or told.type
         if told.response is not None:
-            self._usage = _usage(told.response.usage) or self._usage
+            self._usage = read_usage(told.response.usage) or self._usage
         if kind == "response.failed":
             self.fault = fault_of(told.response.error if told.response and told.response.error else Failure())
         elif kind == "error" or told.error is not None:
@@ -136,13 +135,6 @@ class ResponsesMeter:
             answer = _response.decode(content)
         except _FAILURES as error:
             raise Fault(Kind.INVALID, "The upstream answered 200 with something that is no response.") from error
-        self._usage = _usage(answer.usage) or Usage()
+        self._usage = read_usage(answer.usage) or Usage()
         if answer.error is not None or answer.status == "failed" or (answer.status is None and answer.message):
             raise fault_of(answer.error or Failure(answer.type, answer.code, answer.message, answer.param))
-
-
-def _usage(raw: msgspec.Raw) -> Usage | None:
-    try:
-        return usage_of(_counts.decode(raw))
-    except _FAILURES:
-        return None

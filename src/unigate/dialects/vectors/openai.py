@@ -13,7 +13,7 @@ import msgspec
 from unigate.conversation import Asked
 from unigate.dialects.conversion import ClientHalf, Embedding, ProviderHalf
 from unigate.dialects.losses import Fields, Losses, hint, meaning
-from unigate.dialects.openai_usage import Counts, usage_of
+from unigate.dialects.openai_usage import read_usage
 from unigate.dialects.vectors.vectors import Aspect, EmbedAsk, Purpose, Vectors, complete, numbers_of, packed
 from unigate.dialects.whole_answers import NOTHING, decoded
 from unigate.errors import Refusal
@@ -61,7 +61,6 @@ class _Answer(msgspec.Struct, frozen=True):
 
 
 _answer = msgspec.json.Decoder(_Answer)
-_counts = msgspec.json.Decoder(Counts | None)
 
 
 # --- for clients
@@ -141,18 +140,11 @@ def _read_answer(content: bytes, ask: EmbedAsk) -> Vectors:
     # In any order: https://platform.openai.com/docs/api-reference/embeddings/object
     data = sorted(answer.data, key=_place) if all(one.index is not None for one in answer.data) else answer.data
     vectors = tuple(numbers_of(one.embedding) for one in data)
-    return complete(Vectors(vectors, answer.model or "", _usage(answer.usage)), ask)
+    return complete(Vectors(vectors, answer.model or "", read_usage(answer.usage) or Usage()), ask)
 
 
 def _place(datum: _Datum) -> int:
     return datum.index or 0
-
-
-def _usage(raw: msgspec.Raw) -> Usage:
-    try:
-        return usage_of(_counts.decode(raw)) or Usage()
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return Usage()
 
 
 EMBEDDINGS = Embedding(
