@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import random
 import signal
+import statistics
 import struct
 import subprocess
 import sys
+import time
 import zlib
 from pathlib import Path
 
@@ -56,6 +58,21 @@ def test_a_new_segment_follows_a_full_one(tmp_path: Path) -> None:
     assert [segment.name for segment in segments_of(tmp_path)] == [f"{n:08d}.segment" for n in (1, 2, 3)]
     assert payloads(tmp_path) == entries
     journal.close()
+
+
+def test_an_append_costs_at_most_ten_microseconds(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    entry = Record("req_1", 1, "openai.chat", 200, "ok", 7, "k1", "team-a", "smart", True, "openai", "gpt-4o")
+    took: list[float] = []
+    for _ in range(20):
+        began = time.perf_counter()
+        for _ in range(500):
+            journal.append(encode_entry(entry))
+        took.append((time.perf_counter() - began) / 500 * 1_000_000)
+    print(f"encode and append: {statistics.median(took):.2f} µs")
+    journal.close()
+
+    assert min(took) < 10
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="asks Linux which files are open")
