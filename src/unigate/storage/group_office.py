@@ -75,8 +75,8 @@ class GroupOffice:
         """A new project like `wanted`, whose id is made here. Raises Refusal, StorageError."""
         entry = msgspec.structs.replace(wanted, id="proj_" + secrets.token_hex(6))
         with self._desk.change(by) as work:
-            _check_name("project", entry.name, work.projects(), work.named.projects)
             _check_organisation(work, entry)
+            _check_name("project", entry.name, work.projects(), work.named.projects)
             add_project(work.run, entry, work.now_ns)
             work.note("made", "project", None, entry)
         return KeptGroup(entry, work.now_ns)

@@ -38,8 +38,8 @@ class KeyOffice:
         text = new_key(wanted.role)
         entry = msgspec.structs.replace(wanted, id="key_" + secrets.token_hex(6), hash=_hash(text))
         with self._desk.change(by) as work:
-            _check_name(work, entry.name)
             self._check(work, entry)
+            _check_name(work, entry.name)
             add_key(work.run, entry, work.now_ns)
             work.note("made", "key", None, entry)
         return NewKey(KeptKey(entry, work.now_ns), text)
@@ -49,9 +49,9 @@ class KeyOffice:
         with self._desk.change(by) as work:
             kept = self._find(work, id)
             entry = edit(kept.entry)
+            self._check(work, entry, kept.entry)
             if entry.name != kept.entry.name:
                 _check_name(work, entry.name)
-            self._check(work, entry, kept.entry)
             if entry != kept.entry:
                 set_key(work.run, entry)
                 work.note("changed", "key", kept.entry, entry)
