@@ -105,6 +105,7 @@ LIMITS: list[tuple[str, dict[str, object], int | None]] = [
     ("openai.chat", {"messages": HI, "max_tokens": None}, 4096),
     ("openai.chat", {"messages": HI, "max_tokens": -1}, 4096),
     ("openai.chat", {"messages": HI, "max_tokens": 0}, 4096),
+    ("openai.chat", {"messages": HI, "max_tokens": 5, "max_completion_tokens": -1}, 4096),
     ("openai.chat", {"messages": HI, "max_tokens": "5"}, 4096),
     ("openai.chat", {"messages": HI, "max_tokens": 5, "max_completion_tokens": 1.5}, 4096),
     ("openai.chat", {"messages": HI, "max_tokens": 5, "prediction": {"content": "x"}}, 4096),
