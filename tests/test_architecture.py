@@ -58,6 +58,7 @@ LAYERS: dict[str, int] = {
     "door": 6,
     "keeper": 6,
     "bank_desk": 6,
+    "bank_line": 6,
     "usage_command": 6,
     "calls_command": 6,
     "ledger_command": 6,

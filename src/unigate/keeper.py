@@ -20,8 +20,8 @@ import uvicorn
 import uvloop
 from starlette.types import ASGIApp
 
-from unigate.admission.book import MemoryBook
-from unigate.bank_desk import BankDesk, living_in
+from unigate.bank_desk import BankDesk
+from unigate.bank_line import living_in
 from unigate.clock import wall
 from unigate.errors import Fault, StorageError, UnigateError
 from unigate.http.admin.access import Access
@@ -37,7 +37,7 @@ from unigate.storage.carrier import Carrier
 from unigate.storage.change import Named
 from unigate.storage.database import Database
 from unigate.storage.ledger import Ledger
-from unigate.storage.opening import gateway_id, open_database
+from unigate.storage.opening import gateway_id, open_database, sqlite_path
 from unigate.storage.registry import Registry
 from unigate.storage.retention import Retention
 from unigate.storage.store import Store
@@ -108,9 +108,13 @@ class Keeper:
             carrying = _Carrying(carrier, ledger)
             app = build_app(registry, Access(registry, told, wall), told)
             servers = (_Server(app, _listen(sockets[0])), _Server(OperatorOnly(app), _listen(sockets[1])))
-            bank = Bank(database, MemoryBook(lambda: int(time.monotonic())))
-            living = partial(living_in, self._data / "journal")
-            desk = BankDesk(self._data / "bank.sock", bank, living, lambda: registry.stored.version)
+            desk = BankDesk(
+                self._data / "bank.sock",
+                Bank(database, ledger.gateway),
+                partial(living_in, self._data / "journal"),
+                lambda: registry.stored.version,
+                is_shared=url is not None and sqlite_path(url.reveal(), self._data) is None,
+            )
             await self._work(servers, registry, carrying, desk, database)
         finally:
             for path in sockets:

@@ -31,6 +31,7 @@ from unigate.admission.bank_words import (
 )
 from unigate.admission.refusals import refusal_for, unavailable
 from unigate.admission.wallet import Need, Part, Permit, Wallet
+from unigate.admission.windows import MONEY
 from unigate.clock import StoreClock
 from unigate.tenancy import Quota, QuotaKind
 
@@ -138,13 +139,19 @@ class Lender:
         finally:
             sweeping.cancel()
             if self._line is not None:
+                self._give_all_back()
                 self._line.close()
 
     def _greet(self, line: _Line) -> None:
         self._line = line
+        second = self.wallet.second
+        if second >= self.wallet.rates_until:
+            for allowance in self.wallet.allowances.values():
+                if allowance.kind not in MONEY:
+                    allowance.void(second)
+            self.wallet.rates_until = second + _LASTING
         holdings = [Holding(*one.key, one.drawn) for one in self.wallet.allowances.values() if one.drawn]
         self._say(Hello(self._life, tuple(holdings)))
-        self.wallet.rates_until = self.wallet.second + _LASTING
         self._ask()
 
     def _say(self, word: FromDoor) -> None:
@@ -161,12 +168,20 @@ class Lender:
             case Recall():
                 self._give_back(word)
             case Tick():
-                self.wallet.rates_until = self.wallet.second + _LASTING
                 if word.answers:
                     self._clock.set(word.now_ns)
+                    self._go_on()
                 if word.version != self._version:
                     self._version = word.version
                     self._changed(word.version)
+
+    def _go_on(self) -> None:
+        """What is held of rates holds on; after too long a silence it has to be told anew first."""
+        second = self.wallet.second
+        if second < self.wallet.rates_until:
+            self.wallet.rates_until = second + _LASTING
+        elif self._line is not None:
+            self._line.close()
 
     # --- waiting calls
 
@@ -295,6 +310,16 @@ class Lender:
                 cooling = allowance.cooling.schedule(second) if allowance.cooling is not None else ()
                 backs.append(Back(*key, allowance.give_back(), False, cooling))
         self._say(Returned(word.number, tuple(backs)))
+
+    def _give_all_back(self) -> None:
+        """The door closes: what it does not use is for others."""
+        second = self.wallet.second
+        backs: list[Back] = []
+        for allowance in self.wallet.allowances.values():
+            allowance.thaw(second)
+            if allowance.free:
+                backs.append(Back(*allowance.key, allowance.give_back()))
+        self._say(Returned(0, tuple(backs)))
 
     async def _sweep_often(self) -> None:
         while True:

@@ -1,16 +1,18 @@
-"""The bank: lends parts of limits to doors. Money is lent in the database, in the same books as what was spent."""
+"""The bank: lends parts of limits to doors. What is lent stands in the database, money beside what was spent."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 
 import msgspec
 
 from unigate.admission.allowance import Key
 from unigate.admission.bank_words import Back, Grant, Holding, Verdict, Want
-from unigate.admission.book import Book, MemoryBook, share
+from unigate.admission.book import Book, Schedules, share
 from unigate.admission.windows import MONEY
 from unigate.storage.database import Database, Rows
+from unigate.storage.rates import RateBook, answer_recall, answers_to, end_slots, post_recall, recalls_for, renew
 
 __all__ = ["Bank", "Job", "MoneyBook", "Outcome"]
 
@@ -30,6 +32,8 @@ _DRAWN = 'SELECT scope, kind, "window", drawn FROM leases WHERE life = ?'
 _CLOSE = 'UPDATE leases SET drawn = 0 WHERE life = ? AND scope = ? AND kind = ? AND "window" = ?'
 _SWEEP = 'DELETE FROM leases WHERE life = ? AND scope = ? AND kind = ? AND "window" = ? AND amount = 0 AND drawn = 0'
 _HOLDERS = 'SELECT life FROM leases WHERE scope = ? AND kind = ? AND "window" = ? AND amount <> 0'
+_BEGIN_LIFE = "INSERT INTO lives (life, gateway, seen_ns) VALUES (?, ?, ?) ON CONFLICT (life) DO NOTHING"
+_GATEWAYS = "SELECT life, gateway FROM lives"
 
 
 class MoneyBook:
@@ -42,8 +46,7 @@ class MoneyBook:
         """Ends what was lent to a door that never heard of it, or given back by one that was not heard."""
         told = {(one.scope, one.kind, one.window): one.drawn for one in holdings}
         for scope, kind, window, drawn in msgspec.convert(self._run(_DRAWN, (life,)), list[tuple[str, str, str, int]]):
-            if kind in _KINDS:
-                self._move(life, (scope, kind, window), told.get((scope, kind, window), 0) - drawn)
+            self._move(life, (scope, kind, window), told.get((scope, kind, window), 0) - drawn)
 
     def take_back(self, life: str, backs: Sequence[Back]) -> None:
         """Takes what a door gives back."""
@@ -57,8 +60,7 @@ class MoneyBook:
     def lend(self, life: str, want: Want, *, partly: bool) -> Grant:
         """Grants what there is."""
         place = (want.scope, want.kind, want.window)
-        self._run.lock("quota:" + ":".join(place))
-        spent, leased = self._left(place)
+        spent, leased = msgspec.convert(self._run(_LEFT, place)[0], tuple[int, int])
         grant = share(want, want.limit - spent - leased + want.returned, spent, partly=partly)
         self._move(life, place, grant.amount - want.returned)
         return grant
@@ -66,9 +68,6 @@ class MoneyBook:
     def holders(self, key: Key) -> Iterable[str]:
         """The lives that have some of a limit."""
         return tuple(str(row[0]) for row in self._run(_HOLDERS, key))
-
-    def _left(self, place: Key) -> tuple[int, int]:
-        return msgspec.convert(self._run(_LEFT, place)[0], tuple[int, int])
 
     def _move(self, life: str, place: Key, amount: int) -> None:
         if amount:
@@ -88,69 +87,101 @@ class Job(msgspec.Struct, frozen=True):
 class Outcome(msgspec.Struct, frozen=True):
     """What became of a job: a grant for each wish, and for each who else has some of it."""
 
-    grants: tuple[Grant, ...]
-    holders: tuple[frozenset[str], ...]
+    grants: tuple[Grant, ...] = ()
+    holders: tuple[frozenset[str], ...] = ()
 
 
 class Bank:
-    """Does what doors ask, many jobs in one transaction. Blocking: one thread."""
+    """Does what doors ask, many jobs in one transaction. Blocking: one thread. Every method raises StorageError."""
 
-    def __init__(self, database: Database, rates: MemoryBook) -> None:
+    def __init__(self, database: Database, gateway: str) -> None:
         self._database = database
-        self._rates = rates
-        # Whether every door has told what it has; until then nobody can say what is left of rates.
-        self.knows_all = False
+        self._gateway = gateway
+        self._schedules = Schedules(lambda: int(time.monotonic()))
 
     def work(self, jobs: Sequence[Job], patience: float) -> list[Outcome]:
-        """Does the jobs in their order, all of them or none. Raises StorageError."""
-        if not any(map(_concerns_money, jobs)):
-            return [self._do(job, None) for job in jobs]
+        """Does the jobs in their order, all of them or none."""
         with self._database.transaction(patience) as run:
-            money = MoneyBook(run)
-            # Rates are no part of the transaction, so they move only once nothing else can fail.
-            firsts = [self._do_money(job, money) for job in jobs]
-        return [self._do(job, first) for job, first in zip(jobs, firsts, strict=True)]
+            now_ns = run.now_ns()
+            # All at once and in one order everywhere, so that two gateways never wait for each other.
+            for place in sorted({_place(want) for job in jobs for want in job.wants}):
+                run.lock("quota:" + ":".join(place))
+            books: tuple[Book, Book] = (MoneyBook(run), RateBook(run, self._gateway, now_ns))
+            outcomes: list[Outcome] = []
+            for job in jobs:
+                if job.holdings is not None:
+                    run(_BEGIN_LIFE, (job.life, self._gateway, now_ns))
+                outcomes.append(self._do(job, books))
+        for job in jobs:
+            self._schedules.note(job.life, job.backs)
+        return outcomes
 
     def now_ns(self, patience: float) -> int:
-        """The store's own time. Raises StorageError if it does not answer."""
-        with self._database.reading(patience) as run:
+        """The store's own time; its answer proves that it can be written, too."""
+        with self._database.transaction(patience) as run:
             run("SELECT value FROM meta WHERE name = 'version'")
             return run.now_ns()
 
-    def _do_money(self, job: Job, book: Book) -> dict[Key, tuple[Grant, frozenset[str]]]:
-        if job.holdings is not None:
-            book.greet(job.life, [one for one in job.holdings if one.kind in _KINDS])
-        book.take_back(job.life, [one for one in job.backs if one.kind in _KINDS])
-        return {
-            (want.scope, want.kind, want.window): self._lend(job, want, book)
-            for want in sorted(job.wants, key=_place)
-            if want.kind in _KINDS
-        }
+    def renew(self, lives: Iterable[str], patience: float) -> None:
+        """Lets what living doors hold of rates go on."""
+        with self._database.transaction(patience) as run:
+            renew(run, lives, run.now_ns())
 
-    def _do(self, job: Job, first: dict[Key, tuple[Grant, frozenset[str]]] | None) -> Outcome:
-        book = self._rates
-        if job.holdings is not None:
-            book.greet(job.life, [one for one in job.holdings if one.kind not in _KINDS])
-        book.take_back(job.life, [one for one in job.backs if one.kind not in _KINDS])
-        done = first or {}
-        pairs = [done.get(_place(want)) or self._lend(job, want, book) for want in job.wants]
+    def end(self, life: str, patience: float) -> None:
+        """A door has died: its calls do not run any more. What it had of money ends with its journal."""
+        self._schedules.end(life)
+        with self._database.transaction(patience) as run:
+            end_slots(run, life)
+
+    # --- other gateways
+
+    def neighbours(self, lives: Iterable[str], patience: float) -> dict[str, str]:
+        """Those of the lives that belong to other gateways, and to which."""
+        with self._database.reading(patience) as run:
+            known = {str(life): str(gateway) for life, gateway in run(_GATEWAYS)}
+        return {life: known[life] for life in lives if known.get(life, self._gateway) != self._gateway}
+
+    def post(self, keys: Sequence[Key], patience: float) -> int:
+        """Asks all other gateways to recall; the number their answers will have."""
+        with self._database.transaction(patience) as run:
+            return post_recall(run, self._gateway, keys, run.now_ns())
+
+    def asked(self, patience: float) -> list[tuple[int, list[Key]]]:
+        """What other gateways ask this one to recall."""
+        with self._database.reading(patience) as run:
+            return recalls_for(run, self._gateway, run.now_ns())
+
+    def answer(self, number: int, patience: float) -> None:
+        """Tells another gateway that all was given back."""
+        with self._database.transaction(patience) as run:
+            answer_recall(run, self._gateway, number)
+
+    def answers(self, number: int, patience: float) -> frozenset[str]:
+        """The gateways that have answered a recall of this one."""
+        with self._database.reading(patience) as run:
+            return answers_to(run, number)
+
+    # --- one job
+
+    def _do(self, job: Job, books: tuple[Book, Book]) -> Outcome:
+        for is_money, book in zip((True, False), books, strict=True):
+            if job.holdings is not None:
+                book.greet(job.life, [one for one in job.holdings if (one.kind in _KINDS) is is_money])
+            book.take_back(job.life, [one for one in job.backs if (one.kind in _KINDS) is is_money])
+        pairs = [self._lend(job, want, books) for want in job.wants]
         return Outcome(tuple(grant for grant, _ in pairs), tuple(holders for _, holders in pairs))
 
-    def end(self, life: str) -> None:
-        """A door has died. What it had of money ends with its journal."""
-        self._rates.end(life)
-
-    def _lend(self, job: Job, want: Want, book: Book) -> tuple[Grant, frozenset[str]]:
-        if book is self._rates and not self.knows_all:
-            return Grant(want.scope, want.kind, want.window, 0, want.limit, 0, verdict=Verdict.UNKNOWN), frozenset()
+    def _lend(self, job: Job, want: Want, books: tuple[Book, Book]) -> tuple[Grant, frozenset[str]]:
+        book = books[want.kind not in _KINDS]
         grant = book.lend(job.life, want, partly=job.is_last)
-        others = book.holders(_place(want)) if grant.verdict is Verdict.RESERVED else ()
-        return grant, frozenset(others) - {job.life}
+        if grant.verdict is not Verdict.RESERVED:
+            return grant, frozenset()
+        if job.is_last:
+            missing = min(need for need in want.needs if need > grant.left) - grant.left
+            wait = self._schedules.wait(want.scope, want.kind, missing)
+            grant = msgspec.structs.replace(grant, wait=wait)
+        return grant, frozenset(book.holders(_place(want))) - {job.life}
 
 
 def _place(want: Want) -> Key:
     return want.scope, want.kind, want.window
-
-
-def _concerns_money(job: Job) -> bool:
-    return job.holdings is not None or any(one.kind in _KINDS for one in (*job.backs, *job.wants))

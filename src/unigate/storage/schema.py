@@ -281,4 +281,33 @@ CREATE TABLE route_entries (
 PRAGMA user_version = 3;
 """
 
-STEPS: tuple[str, ...] = (_FIRST, _LEDGER, _ADMINISTRATION)
+# What doors hold of a sliding minute and of calls at once ends by itself, unless it is renewed.
+_RATES = """
+CREATE TABLE rate_leases (
+    scope TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    life TEXT NOT NULL,
+    gateway TEXT NOT NULL,
+    amount INTEGER NOT NULL,
+    until_ns INTEGER NOT NULL,
+    PRIMARY KEY (scope, kind, life)
+) STRICT;
+CREATE INDEX rate_leases_by_life ON rate_leases (life);
+
+CREATE TABLE recalls (
+    number INTEGER PRIMARY KEY,
+    gateway TEXT NOT NULL,
+    content TEXT NOT NULL,
+    at_ns INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE recall_answers (
+    number INTEGER NOT NULL,
+    gateway TEXT NOT NULL,
+    PRIMARY KEY (number, gateway)
+) STRICT;
+
+PRAGMA user_version = 4;
+"""
+
+STEPS: tuple[str, ...] = (_FIRST, _LEDGER, _ADMINISTRATION, _RATES)

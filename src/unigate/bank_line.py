@@ -1,0 +1,80 @@
+"""One door's line into the bank, and which doors live at all."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from pathlib import Path
+from typing import Protocol, cast
+
+import msgspec
+
+from unigate.admission.bank_words import Frames, FromBank, FromDoor, encode_word, read_from_door
+from unigate.journal import take_lock
+
+__all__ = ["BankLine", "Teller", "living_in"]
+
+log = logging.getLogger("unigate.keeper")
+
+
+class Teller(Protocol):
+    """Who listens to doors."""
+
+    def heard(self, line: BankLine, word: FromDoor) -> None:
+        """A door said something."""
+        ...
+
+    def hung_up(self, line: BankLine) -> None:
+        """A door's line is gone."""
+        ...
+
+
+class BankLine(asyncio.Protocol):
+    """One door's socket; `life` is empty until the door has said hello."""
+
+    def __init__(self, teller: Teller) -> None:
+        self._teller = teller
+        self._frames = Frames()
+        self._transport: asyncio.Transport | None = None
+        self.life = ""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            for payload in self._frames.feed(data):
+                self._teller.heard(self, read_from_door(payload))
+        except (ValueError, msgspec.DecodeError) as error:
+            log.error("bank.not_understood life=%s reason=%s", self.life, error)
+            self.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        self._teller.hung_up(self)
+
+    def say(self, word: FromBank) -> None:
+        """Sends one word, unless the door has gone."""
+        if self._transport is not None:
+            self._transport.write(encode_word(word))
+
+    def close(self) -> None:
+        """Hangs up."""
+        if self._transport is not None:
+            self._transport.close()
+
+
+def living_in(journals: Path) -> frozenset[str]:
+    """The lives of doors whose journals are locked by somebody."""
+    living: set[str] = set()
+    for folder in journals.iterdir() if journals.is_dir() else ():
+        try:
+            lock = take_lock(folder / "lock")
+        except OSError:
+            continue  # it was removed just now
+        if lock is None:
+            living.add(folder.name)
+        else:
+            os.close(lock)
+    return frozenset(living)

@@ -1,0 +1,114 @@
+"""The books of rates and slots in the database: what each door holds, until when, and what gateways ask each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from unigate.admission.allowance import Key
+from unigate.admission.bank_words import Back, Grant, Holding, Want
+from unigate.admission.book import share
+from unigate.admission.rates import SPAN
+from unigate.storage.database import Rows
+from unigate.tenancy import QuotaKind
+
+__all__ = ["RateBook", "answer_recall", "answers_to", "end_slots", "post_recall", "recalls_for", "renew"]
+
+_LEFT = "SELECT COALESCE(SUM(amount), 0) FROM rate_leases WHERE scope = ? AND kind = ? AND (until_ns > ? OR life = ?)"
+_LEND = (
+    "INSERT INTO rate_leases (scope, kind, life, gateway, amount, until_ns) VALUES (?, ?, ?, ?, ?, ?) "
+    "ON CONFLICT (scope, kind, life) DO UPDATE SET amount = rate_leases.amount + excluded.amount, "
+    "until_ns = excluded.until_ns"
+)
+_FORGET = "DELETE FROM rate_leases WHERE life = ?"
+_SWEEP = "DELETE FROM rate_leases WHERE scope = ? AND kind = ? AND life = ? AND amount = 0"
+_HOLDERS = "SELECT life FROM rate_leases WHERE scope = ? AND kind = ? AND until_ns > ? AND amount > 0"
+_RENEW = "UPDATE rate_leases SET until_ns = ? WHERE life = ?"
+_EXPIRE = "DELETE FROM rate_leases WHERE until_ns <= ?"
+_END_SLOTS = f"DELETE FROM rate_leases WHERE life = ? AND kind = '{QuotaKind.SLOTS.value}'"
+_POST = "INSERT INTO recalls (gateway, content, at_ns) VALUES (?, ?, ?) RETURNING number"
+_OLD_RECALLS = "DELETE FROM recalls WHERE at_ns < ?"
+_OLD_ANSWERS = (
+    "DELETE FROM recall_answers WHERE NOT EXISTS (SELECT 1 FROM recalls r WHERE r.number = recall_answers.number)"
+)
+_ASKED = (
+    "SELECT number, content FROM recalls r WHERE at_ns > ? AND gateway <> ? AND NOT EXISTS "
+    "(SELECT 1 FROM recall_answers a WHERE a.number = r.number AND a.gateway = ?) ORDER BY number"
+)
+_ANSWER = "INSERT INTO recall_answers (number, gateway) VALUES (?, ?) ON CONFLICT (number, gateway) DO NOTHING"
+_ANSWERS = "SELECT gateway FROM recall_answers WHERE number = ?"
+
+_SPAN_NS = SPAN * 1_000_000_000
+_RECENT_NS = 2_000_000_000
+_OLD_NS = 10_000_000_000
+
+
+class RateBook:
+    """The book of rates inside one transaction; a door's part of it ends a minute after it was renewed last."""
+
+    def __init__(self, run: Rows, gateway: str, now_ns: int) -> None:
+        self._run = run
+        self._gateway = gateway
+        self._now_ns = now_ns
+
+    def greet(self, life: str, holdings: Sequence[Holding]) -> None:
+        """Believes a door that tells what it has."""
+        self._run(_FORGET, (life,))
+        for one in holdings:
+            self._move(life, one.scope, one.kind, one.drawn)
+
+    def take_back(self, life: str, backs: Sequence[Back]) -> None:
+        """Takes what a door gives back."""
+        for back in backs:
+            self._move(life, back.scope, back.kind, -back.amount)
+            self._run(_SWEEP, (back.scope, back.kind, life))
+
+    def lend(self, life: str, want: Want, *, partly: bool) -> Grant:
+        """Grants what there is."""
+        leased = int(str(self._run(_LEFT, (want.scope, want.kind, self._now_ns, life))[0][0]))
+        grant = share(want, want.limit - leased + want.returned, 0, partly=partly)
+        self._move(life, want.scope, want.kind, grant.amount - want.returned)
+        return grant
+
+    def holders(self, key: Key) -> Iterable[str]:
+        """The lives that have some of a limit."""
+        return tuple(str(row[0]) for row in self._run(_HOLDERS, (key[0], key[1], self._now_ns)))
+
+    def _move(self, life: str, scope: str, kind: str, amount: int) -> None:
+        if amount:
+            self._run(_LEND, (scope, kind, life, self._gateway, amount, self._now_ns + _SPAN_NS))
+
+
+def renew(run: Rows, lives: Iterable[str], now_ns: int) -> None:
+    """Lets what living doors hold go on; what nobody has renewed for a minute is over."""
+    run.many(_RENEW, [(now_ns + _SPAN_NS, life) for life in lives])
+    run(_EXPIRE, (now_ns - _SPAN_NS,))
+
+
+def end_slots(run: Rows, life: str) -> None:
+    """A door is dead: none of its calls runs any more. What it used of a minute counts on."""
+    run(_END_SLOTS, (life,))
+
+
+def post_recall(run: Rows, gateway: str, keys: Sequence[Key], now_ns: int) -> int:
+    """Asks all other gateways to give back; the number their answers will have."""
+    run(_OLD_RECALLS, (now_ns - _OLD_NS,))
+    run(_OLD_ANSWERS)
+    return int(str(run(_POST, (gateway, msgspec.json.encode(keys).decode(), now_ns))[0][0]))
+
+
+def recalls_for(run: Rows, gateway: str, now_ns: int) -> list[tuple[int, list[Key]]]:
+    """What others asked for lately and this gateway has not answered yet."""
+    rows = run(_ASKED, (now_ns - _RECENT_NS, gateway, gateway))
+    return [(int(str(number)), msgspec.json.decode(str(content), type=list[Key])) for number, content in rows]
+
+
+def answer_recall(run: Rows, gateway: str, number: int) -> None:
+    """Says that this gateway's doors have given back."""
+    run(_ANSWER, (number, gateway))
+
+
+def answers_to(run: Rows, number: int) -> frozenset[str]:
+    """The gateways that have answered a recall."""
+    return frozenset(str(row[0]) for row in run(_ANSWERS, (number,)))
