@@ -186,11 +186,11 @@ def test_an_own_price_takes_the_tables_limits_where_it_names_none() -> None:
 
 def test_dollars_become_nano_dollars_as_they_were_written() -> None:
     long = RateSettings(input=0.2, output=0.3)
-    settings = PriceSettings(input=0.1, output=0.7, cached=0.000000001, long_from=100, long=long, per_call=0.005)
+    settings = PriceSettings(input=0.1, output=0.7, cached=0.000000001, long_from=100, long=long, per_call=1.001)
     price = own_prices({"p/m": settings})["p/m"]
 
     assert price.rates == Rates(input=100_000_000, output=700_000_000, cached=1)
-    assert (price.long, price.per_call) == (Rates(input=200_000_000, output=300_000_000), 5_000_000)
+    assert (price.long, price.per_call) == (Rates(input=200_000_000, output=300_000_000), 1_001_000_000)
 
 
 def test_what_was_changed_has_another_version() -> None:

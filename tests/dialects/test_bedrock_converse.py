@@ -290,6 +290,17 @@ def test_a_whole_answer() -> None:
     )
 
 
+def test_what_the_cache_keeps_for_an_hour_is_told_apart() -> None:
+    written = [{"ttl": "1h", "inputTokens": 4}, {"ttl": "5m", "inputTokens": 5}]
+    told = {"inputTokens": 1, "outputTokens": 2, "cacheWriteInputTokens": 9, "cacheDetails": written}
+
+    assert whole({"text": "So."}, usage=told).usage == Usage(10, 2, cache_write_tokens=9, cache_write_hour_tokens=4)
+
+
+def test_usage_that_makes_no_sense_is_rejected() -> None:
+    assert whole({"text": "So."}, usage={"inputTokens": -1}).usage.rejected
+
+
 def test_usage_that_nobody_told_is_an_estimate() -> None:
     assert whole({"text": "So."}, usage=None).usage == Usage(None, 1, estimated=True)
     assert read(*message(*TEXT)[:-1])[-2] == Spent(Usage(None, 2, estimated=True))

@@ -53,11 +53,17 @@ class _Camel(msgspec.Struct, rename="camel"):
     pass
 
 
+class _Written(_Camel):
+    input_tokens: _Count = 0
+    ttl: str = ""
+
+
 class _Counts(_Camel):
     input_tokens: _Count | None = None
     output_tokens: _Count | None = None
     cache_read_input_tokens: _Count | None = None
     cache_write_input_tokens: _Count | None = None
+    cache_details: list[_Written] | None = None
 
 
 class _Text(msgspec.Struct):
@@ -229,7 +235,9 @@ def usage_of(raw: msgspec.Raw) -> Usage | None:
         return None
     read, written = counts.cache_read_input_tokens, counts.cache_write_input_tokens
     inputs = (counts.input_tokens or 0) + (read or 0) + (written or 0)
-    return Usage(inputs, counts.output_tokens, read, None, False, written)
+    # https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_CacheDetail.html
+    hours = sum(one.input_tokens for one in counts.cache_details or () if one.ttl == "1h")
+    return Usage(inputs, counts.output_tokens, read, None, False, written, cache_write_hour_tokens=hours or None)
 
 
 def citation_of(cite: Cite) -> Citation:
