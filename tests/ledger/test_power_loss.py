@@ -15,6 +15,7 @@ import pytest
 
 from ledger.power import CuttableDisk, Synced
 from unigate.accounting.record import Entry, Intent, Record, encode_entry
+from unigate.accounting.redaction import Redactor
 from unigate.journal import Journal, segments_of
 from unigate.storage.carrier import Carrier
 from unigate.storage.ledger import Batch, Ledger, Place
@@ -189,7 +190,7 @@ def carried(journals: Path) -> dict[str, str]:
     """How each call ended, after a keeper has carried these journals to their end."""
     database = open_database(None, journals.parent / "data")
     try:
-        carrier = Carrier(journals, Ledger(database, "gw-1"), Nowhere())
+        carrier = Carrier(journals, Ledger(database, "gw-1"), Nowhere(), Redactor((), lambda _: False))
         for _ in range(1000):
             carrier.turn()
             if not any(journals.iterdir()):
