@@ -139,6 +139,7 @@ small = st.integers(0, 300_000)
 prices = st.sampled_from([*TABLE, DEAR, PLAIN])
 
 
+@settings(deadline=None)
 @given(told=wild, price=prices)
 def test_believed_counts_are_never_negative_nor_absurd(told: Usage, price: Price) -> None:
     for bound in (None, HELD):
@@ -150,11 +151,13 @@ def test_believed_counts_are_never_negative_nor_absurd(told: Usage, price: Price
         assert cost is None or cost >= 0
 
 
+@settings(deadline=None)
 @given(told=wild, price=prices)
 def test_a_call_with_a_hold_always_has_a_cost(told: Usage, price: Price) -> None:
     assert cost_of(price, sane(told, HELD, price)[0]) is not None
 
 
+@settings(deadline=None)
 @given(price=prices, fed=small, made=small, more=small)
 def test_more_tokens_never_cost_less(price: Price, fed: int, made: int, more: int) -> None:
     cost = cost_of(price, Usage(fed, made))
@@ -164,7 +167,7 @@ def test_more_tokens_never_cost_less(price: Price, fed: int, made: int, more: in
     assert cost <= (cost_of(price, Usage(fed, made + more)) or 0)
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(told=wild, most_in=small, most_out=small)
 def test_whatever_fits_into_its_bound_costs_no_more_than_the_worst_case(
     told: Usage, most_in: int, most_out: int
@@ -177,6 +180,7 @@ def test_whatever_fits_into_its_bound_costs_no_more_than_the_worst_case(
         assert "over_hold" in flags or (cost is not None and worst is not None and cost <= worst)
 
 
+@settings(deadline=None)
 @given(told=wild, price=prices)
 def test_a_lie_about_parts_never_makes_a_call_cheaper_than_it_can_be(told: Usage, price: Price) -> None:
     usage, flags = sane(told, HELD, price)

@@ -130,7 +130,7 @@ _TIERS: Mapping[str, frozenset[bytes]] = {
     # The usage is told to whoever asks later.
     "background": frozenset(),
 }
-_NOTABLE = _OUTSIDE | _HOSTED | _LOOSE | _FRAMED | _TIERS.keys() | {"prompt"}
+_NOTABLE = _OUTSIDE | _HOSTED | _LOOSE | _FRAMED | _TIERS.keys() | {"prompt", "n", "best_of"}
 _NOTHING = frozenset({b"null", b"[]", b"{}", b'""', b"false"})
 # A letter that is written as an escape could hide any of the marks.
 _HIDDEN = re.compile(rb"\\u00[4-7]")
@@ -159,7 +159,8 @@ def bound_of(dialect: str, body: Body | None, size: int, price: Price | None) ->
     context = price.context if price is not None else None
     is_outside = is_loose = has_hosted = has_surcharge = False
     inputs: int | None = size
-    if not _NOTABLE.isdisjoint(body):
+    is_plain = _NOTABLE.isdisjoint(body)
+    if not is_plain:
         found = {name for name in _NOTABLE.intersection(body) if bytes(body[name]) not in _NOTHING}
         is_outside = not found.isdisjoint(_OUTSIDE) or ("prompt" in found and bytes(body["prompt"])[:1] == b"{")
         is_loose = not found.isdisjoint(_LOOSE)
@@ -171,8 +172,10 @@ def bound_of(dialect: str, body: Body | None, size: int, price: Price | None) ->
         return Bound(None if is_outside else inputs, 0, has_hosted, has_surcharge)
     if is_outside or (context is not None and context < inputs):
         inputs = context
-    outputs = _outputs(form, body, None if is_loose else _largest(form.limits, form, body), price)
-    return Bound(inputs, outputs, has_hosted, has_surcharge)
+    limit = None if is_loose else _largest(form.limits, form, body)
+    if is_plain and limit is not None and not form.nests:
+        return Bound(inputs, limit)
+    return Bound(inputs, _outputs(form, body, limit, price), has_hosted, has_surcharge)
 
 
 def worst_case(price: Price, bound: Bound) -> int | None:
