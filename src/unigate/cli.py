@@ -117,7 +117,10 @@ def _add_ledger(commands: Commands) -> None:
     forget = actions.add_parser("forget", help="free what a lost gateway had reserved")
     forget.add_argument("gateway", help="its id, as in its data folder's gateway-id")
     books.set_defaults(run=_books)
-    for one in (export, check, forget):
+    move = commands.add_parser("migrate-store", help="move the ledger from SQLite to PostgreSQL, traffic running")
+    move.add_argument("--to", required=True, help="postgresql://user:password@host:5432/name, an empty database")
+    move.set_defaults(run=_move_store)
+    for one in (export, check, forget, move):
         _add_config(one)
         one.add_argument("--data", type=Path, default=Path("data"), help="the gateway's data folder (./data)")
 
@@ -169,6 +172,12 @@ def _export(choices: argparse.Namespace) -> int:
 
     span = (choices.since, choices.until)
     return ledger_command.export(choices.config, choices.data, span, choices.output, os.environ)
+
+
+def _move_store(choices: argparse.Namespace) -> int:
+    from unigate import ledger_command
+
+    return ledger_command.move_store(choices.config, choices.data, choices.to, os.environ)
 
 
 def _books(choices: argparse.Namespace) -> int:

@@ -37,9 +37,10 @@ from unigate.storage.carrier import Carrier
 from unigate.storage.change import Named
 from unigate.storage.database import Database
 from unigate.storage.ledger import Ledger
-from unigate.storage.opening import gateway_id, open_database, sqlite_path
+from unigate.storage.opening import MOVED, gateway_id, is_moved, open_database, sqlite_path
 from unigate.storage.registry import Registry
 from unigate.storage.retention import Retention
+from unigate.storage.sqlite import Sqlite
 from unigate.storage.store import Store
 from unigate.target import Provider
 from unigate.upstream.client import Upstream
@@ -145,6 +146,7 @@ class Keeper:
             chores = [tasks.create_task(self._publish(registry)), tasks.create_task(self._follow_lists(registry))]
             chores.append(tasks.create_task(desk.live()))
             chores.append(tasks.create_task(self._tidy(database)))
+            chores.append(tasks.create_task(self._follow_move(database)))
             tasks.create_task(self._carry(carrying))
             for server in servers:
                 await server.is_up.wait()
@@ -162,6 +164,17 @@ class Keeper:
             while not self._stop.is_set():
                 await self._rest(await loop.run_in_executor(thread, carrying.turn))
             await loop.run_in_executor(thread, carrying.finish, _LAST_DRAIN)
+
+    async def _follow_move(self, database: Database) -> None:
+        """Ends this keeper once its database was moved; the next one opens the new one."""
+        while not self._stop.is_set():
+            await self._rest(_PUBLISH)
+            if isinstance(database, Sqlite) and (self._data / MOVED).exists():
+                try:
+                    if await asyncio.to_thread(is_moved, database):
+                        self._stop.set()
+                except StorageError as error:
+                    log.debug("database.not_seen reason=%s", error)
 
     async def _tidy(self, database: Database) -> None:
         """Removes what is too old, in small batches between which others have their turn."""

@@ -17,10 +17,12 @@ from unigate.storage.checking import Difference, Findings, check_books
 from unigate.storage.database import Database
 from unigate.storage.exporting import exported_lines
 from unigate.storage.forgetting import forget_gateway, known_gateways
-from unigate.storage.opening import gateway_id, open_database, sqlite_path
+from unigate.storage.moving import move
+from unigate.storage.opening import MOVED, gateway_id, open_database, sqlite_path
+from unigate.storage.sqlite import Sqlite
 from unigate.texts import Texts, is_chinese
 
-__all__ = ["check", "export", "forget"]
+__all__ = ["check", "export", "forget", "move_store"]
 
 _ALIVE_S = 60
 _MOST_SHOWN = 20
@@ -58,6 +60,17 @@ _TEXTS = {
         "The gateway '{gateway}' is forgotten: {calls} running calls were charged all they had reserved, and "
         "${dollars} that it held are free again.",
         "已忘记网关“{gateway}”：{calls} 次进行中的调用按其预留金额计费，另有它占用的 ${dollars} 已释放。",
+    ),
+    "not_sqlite": (
+        "The configuration names PostgreSQL already; only SQLite can be moved.",
+        "配置已指向 PostgreSQL；只有 SQLite 可以迁移。",
+    ),
+    "copying": ("  {table}: {count}", "  {table}：{count}"),
+    "moved": (
+        "Moved {calls} calls, ${dollars} in all, and found the same on both sides. The running gateway goes on there "
+        "by itself; now name the new address as 'database' in the configuration. The old file keeps its tables aside.",
+        "已迁移 {calls} 次调用，合计 ${dollars}，两边核对一致。运行中的网关会自动改用新库；"
+        "现在请把新地址写入配置的 database。旧文件中的表已改名保留。",
     ),
     "silent": ("{id} (silent for {seconds} s)", "{id}（已静默 {seconds} 秒）"),
     "none": ("none", "无"),
@@ -121,6 +134,25 @@ def forget(config: Path | None, data: Path, gateway: str, env: Mapping[str, str]
     return _run(config, data, env, say, act)
 
 
+def move_store(config: Path | None, data: Path, to: str, env: Mapping[str, str]) -> int:
+    """Moves the ledger from SQLite to PostgreSQL, also while a gateway runs; the exit code. Can be repeated."""
+
+    def act(source: Database) -> int:
+        if sqlite_path(_url(config, env), data) is None or not isinstance(source, Sqlite):
+            print(say("not_sqlite"), file=sys.stderr)
+            return 2
+        with closing(open_database(to, data)) as target:
+            told = move(source, target, gateway_id(data), data / MOVED, to, tell=tell)
+        print(say("moved", calls=told.calls, dollars=_dollars(told.nano)))
+        return 0
+
+    def tell(table: str, count: int) -> None:
+        print(say("copying", table=table, count=count), file=sys.stderr, flush=True)
+
+    say = _Say(env)
+    return _run(config, data, env, say, act)
+
+
 class _Say:
     """The sentences of these commands in the user's language."""
 
@@ -134,9 +166,7 @@ class _Say:
 def _run(config: Path | None, data: Path, env: Mapping[str, str], say: _Say, act: Callable[[Database], int]) -> int:
     """Does something with the database that the configuration names; a look must not make one."""
     try:
-        path = find_config(config, Texts(env))
-        told = read_config(path, read_dotenv(Path(".env"), env)).database if path is not None else None
-        url = told.reveal() if told is not None else None
+        url = _url(config, env)
         file = sqlite_path(url, data)
         if file is not None and not file.exists():
             print(say("no_data", data=data), file=sys.stderr)
@@ -149,6 +179,12 @@ def _run(config: Path | None, data: Path, env: Mapping[str, str], say: _Say, act
     except (StorageError, OSError) as error:
         print(say("storage", reason=error), file=sys.stderr)
         return 1
+
+
+def _url(config: Path | None, env: Mapping[str, str]) -> str | None:
+    path = find_config(config, Texts(env))
+    told = read_config(path, read_dotenv(Path(".env"), env)).database if path is not None else None
+    return told.reveal() if told is not None else None
 
 
 def _show(found: Findings, say: _Say) -> None:

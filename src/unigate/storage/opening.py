@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 from pathlib import Path
@@ -12,10 +13,17 @@ from unigate.storage.migrations import migrate
 from unigate.storage.postgres import Postgres
 from unigate.storage.sqlite import Sqlite
 
-__all__ = ["gateway_id", "open_database", "sqlite_path"]
+__all__ = ["MOVED", "gateway_id", "is_moved", "open_database", "sqlite_path"]
+
+log = logging.getLogger("unigate.keeper")
+
+MOVED = "moved-database"
+"""The file in the data folder that has the address of a ledger that was moved."""
 
 _SQLITE = "sqlite:///"
 _POSTGRES = ("postgresql://", "postgres://")
+_HAS_META = "SELECT 1 FROM sqlite_schema WHERE name = 'meta'"
+_MOVED_TO = "SELECT value FROM meta WHERE name = 'moved_to'"
 
 
 def open_database(url: str | None, data: Path) -> Database:
@@ -23,6 +31,8 @@ def open_database(url: str | None, data: Path) -> Database:
     path = sqlite_path(url, data)
     if path is not None:
         database: Database = Sqlite(path)
+        if is_moved(database):
+            return _follow(database, data)
     elif url is not None and url.startswith(_POSTGRES):
         database = Postgres(url)
     else:
@@ -33,6 +43,26 @@ def open_database(url: str | None, data: Path) -> Database:
         database.close()
         raise
     return database
+
+
+def is_moved(database: Database) -> bool:
+    """Whether an SQLite database's content is elsewhere by now. Raises StorageError."""
+    with database.reading() as run:
+        return bool(run(_HAS_META)) and bool(run(_MOVED_TO))
+
+
+def _follow(database: Database, data: Path) -> Database:
+    """The database that this one was moved to, as long as the configuration does not name it."""
+    with database.reading() as run:
+        there = str(run(_MOVED_TO)[0][0])
+    database.close()
+    advice = f"The database was moved to {there}; name it as 'database' in the configuration."
+    try:
+        url = (data / MOVED).read_text("utf-8").strip()
+    except OSError as error:
+        raise StorageError(advice) from error
+    log.warning("database.moved reason=%s", advice)
+    return open_database(url, data)
 
 
 def sqlite_path(url: str | None, data: Path) -> Path | None:
