@@ -20,3 +20,12 @@ def test_a_damaged_file_is_told_and_the_next_good_one_read(tmp_path: Path, conte
     stored = Stored(3, (KeyEntry("key_1", "team", "00" * 32),), {"openai": ("gpt-4o",)})
     file.write(stored)
     assert (file.read_if_changed(), file.read_if_changed()) == (stored, None)
+
+
+def test_a_file_that_is_forgotten_is_read_again(tmp_path: Path) -> None:
+    file = SnapshotFile(tmp_path / "snapshot.json")
+    file.write(Stored(3))
+    file.read_if_changed()
+    file.forget()
+
+    assert file.read_if_changed() == Stored(3)

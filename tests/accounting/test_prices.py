@@ -100,9 +100,11 @@ def test_azure_charges_what_openai_does_where_its_own_list_is_silent() -> None:
 def test_another_address_has_its_own_prices() -> None:
     relay = provider("openai", base_url="https://relay.example/v1")
     named = provider("openai", base_url="https://relay.example/v1", prices="openai")
+    usual = provider("openai", base_url="https://api.openai.com/v1/")
 
     assert PRICES.find(relay, "gpt-4o", NOW) is None
     assert dollars(PRICES.find(named, "gpt-4o", NOW)) == (2.5, 10)
+    assert dollars(PRICES.find(usual, "gpt-4o", NOW)) == (2.5, 10)
 
 
 def test_each_row_names_a_section_that_exists() -> None:

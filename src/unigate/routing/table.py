@@ -155,7 +155,7 @@ def _prices(row: Row, settings: ProviderSettings) -> str:
     """Where the prices are: another address than the row's may be anybody's, with prices of its own."""
     if settings.prices is not None:
         return settings.prices
-    is_elsewhere = row.base_url is not None and settings.base_url not in (None, row.base_url)
+    is_elsewhere = row.base_url is not None and (settings.base_url or row.base_url).rstrip("/") != row.base_url
     return "" if is_elsewhere else row.prices
 
 
