@@ -293,7 +293,7 @@ def mock() -> Iterator[Mock]:
 
 
 @contextmanager
-def tampering(door: Door, rule: str, output: Path) -> Iterator[None]:
+def tampering(door: Door, rule: str, output: Path) -> Generator[None]:
     """The door's `fsync` does as the rule says, for as long as the block lasts."""
     command = ["strace", "-f", "-p", str(door.process.pid), "-o", str(output), "-e", "trace=fsync", "-e", rule]
     tracer = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
@@ -345,6 +345,16 @@ def test_always_a_disk_that_confirms_nothing_refuses_calls_unsent_and_serves_aga
         until(lambda: asked(door)[0].status == 200, "an answer", 5.0)
     assert (refused.status, refused.json()["error"]["code"]) == (503, "storage_full")  # type: ignore[index]
     assert sent == []
+
+
+@can_trace
+def test_a_door_ends_properly_although_its_disk_fails(tmp_path: Path, mock: Mock) -> None:
+    with served(tmp_path / "data", mock, JournalSettings()) as door:
+        asked(door)
+        with tampering(door, "inject=fsync:error=EIO", tmp_path / "trace"):
+            door.process.terminate()
+            ended = door.process.wait(20)
+    assert (ended, "journal.sync_failed" in door.log()) == (0, True)
 
 
 def test_a_full_journal_refuses_calls_and_serves_again_soon_after_it_was_carried(tmp_path: Path, mock: Mock) -> None:

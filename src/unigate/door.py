@@ -115,7 +115,10 @@ class Door:
             for chore in chores:
                 chore.cancel()
         self._upstream.close()
-        self._journal.close()
+        try:
+            self._journal.close()
+        except OSError as error:
+            log.error("journal.sync_failed reason=%s", error)
 
     async def _follow_changes(self) -> None:
         day = day_of(wall())

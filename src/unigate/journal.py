@@ -130,15 +130,17 @@ class Journal:
         return self._spare is None and not self._short
 
     def close(self) -> None:
-        """Ends this life of the journal: syncs, and gives the lock back."""
-        self.sync()
-        self._map.close()
-        os.close(self._fds.pop())
-        if self._spare is not None:
-            os.close(self._spare[0])
-            self._spare[1].close()
-        if self._lock is not None:
-            os.close(self._lock)
+        """Ends this life of the journal: syncs, and gives the lock back. Raises OSError if the disk took less."""
+        try:
+            self.sync()
+        finally:
+            self._map.close()
+            os.close(self._fds.pop())
+            if self._spare is not None:
+                os.close(self._spare[0])
+                self._spare[1].close()
+            if self._lock is not None:
+                os.close(self._lock)
 
     def _make_room(self, size: int) -> int:
         if size > _LARGEST_FRAME:
