@@ -174,7 +174,7 @@ def test_a_hundred_thousand_tiny_events_pass_in_no_time() -> None:
     block = event * 1000
     begun = time.process_time()
     carried = carry([*[block] * 100, END, b"data: [DONE]\n\n"])
-    assert (carried.fault, carried.usage.output_tokens) == (None, 100_001)
+    assert (carried.fault, carried.usage.output_tokens) == (None, 100_000)
     assert time.process_time() - begun < 1.0
 
 

@@ -89,9 +89,10 @@ class Cashier:
 
 def reckon(call: Call, target: Target, usage: Usage | None, end: str, bound: Bound | None) -> Sum:
     """What a call came to at a target; `usage` is None if nothing of an answer came, or nothing was sent at all."""
-    is_cut = end in _CUT
+    has_begun = usage is not None and bool(usage.output_tokens)
+    is_cut = end in _CUT or (end != "ok" and has_begun)
     if end != "ok" and not is_cut:
-        return Sum(usage or Usage(), 0, ())  # refused before it ran, and nobody bills that
+        return Sum(usage or Usage(), 0, ())  # refused before a word of it came, and nobody bills that
     if usage is None:
         usage = Usage(output_tokens=0, estimated=True)
     likely = estimated_input(call.body, call.size) if is_cut else None

@@ -118,7 +118,7 @@ def differences(told: Iterable[Told], bill: Sequence[dict[str, object]], rows: S
     finished = {nonce_of(str(call["model"])) for call in bill if call["finished"]}
     for nonce, mine in of_nonce.items():
         if any(row.end == "ok" for row in mine) and nonce not in finished:
-            found.append(f"{nonce}: a row says ok, and the upstream never finished it")
+            found.append(f"{nonce}: a row says ok, and the upstream never finished it: {mine}")
     return found
 
 

@@ -31,7 +31,7 @@ server: {{port: {port}, drain: {drain}, workers: {workers}}}
 {database}
 providers:
   mock: {{kind: openai, base_url: "http://127.0.0.1:{upstream}/v1", api_key: "${{UPSTREAM_KEY}}",
-         timeouts: {{connect: 2, first_byte: 20, idle: 20, total: 60}}}}
+         timeouts: {{connect: 2, first_byte: {idle}, idle: {idle}, total: 60}}}}
 keys:
   - {{name: operator, key: "${{ADMIN_KEY}}", role: admin}}
 {more}
@@ -66,6 +66,7 @@ class Stage:
     database: Database | None = None
     workers: int = 1
     drain: int = 5
+    idle: int = 20
     # More of the configuration, as YAML: keys first (indented by two), then whole sections.
     more: str = CLIENT
     upstream_port: int = 0
@@ -81,6 +82,7 @@ class Stage:
         text = CONFIG.format(
             port=self.port,
             drain=self.drain,
+            idle=self.idle,
             workers=self.workers,
             upstream=self.upstream_port or self.mock.port,
             database=f'database: "{url}"' if url else "",

@@ -41,25 +41,28 @@ class ChatMeter:
     ask for it, because clients index `choices[0]` and that chunk has none.
     """
 
-    __slots__ = ("_passed", "_shows_usage", "_usage", "ended", "fault")
+    __slots__ = ("_empty", "_passed", "_shows_usage", "_usage", "ended", "fault")
 
     def __init__(self, shows_usage: bool) -> None:
         self._shows_usage = shows_usage
         self.fault: Fault | None = None
         self._usage: Usage | None = None
         self._passed = 0
+        # Of those the ones that say nothing: the first, with the role alone, and the last, with the reason alone.
+        self._empty = 0
         self.ended = False
 
     @property
     def usage(self) -> Usage:
-        """The provider's counts, or one token for each event passed on."""
-        return told_or_counted(self._usage, self._passed)
+        """The provider's counts, or one token for each event passed on that says something."""
+        return told_or_counted(self._usage, self._passed - self._empty)
 
     def watch(self, block: bytes) -> tuple[bytes, bytes]:
         """See `Meter.watch`."""
         if sse.has_any(block, _MARKS):
             return self._sort(block)
         self._passed += block.count(b"data:")
+        self._empty += _empty_in(block)
         if not self.ended and block.count(b'"finish_reason"') > block.count(b'"finish_reason":null'):
             self.ended = _has_finish(block)
         return block, b""
@@ -83,6 +86,7 @@ class ChatMeter:
         count = event.count(b"data:")
         if not data:
             self._passed += count
+            self._empty += count
             return True
         chunk = self._chunk(data)
         usage = read_usage(chunk.usage)
@@ -91,6 +95,7 @@ class ChatMeter:
         is_bare = bytes(chunk.usage) != b"null" and bytes(chunk.choices).strip() == b"[]"
         is_kept = not is_bare or self._shows_usage
         self._passed += count if is_kept else 0
+        self._empty += min(_empty_in(event), count) if is_kept else 0
         return is_kept
 
     def _chunk(self, data: bytes) -> _Answer:
@@ -112,6 +117,10 @@ class ChatMeter:
         if bytes(answer.error) != b"null" and bytes(answer.choices) == b"null":
             raise read_fault(500, {}, content)
         self._usage = read_usage(answer.usage) or Usage()
+
+
+def _empty_in(block: bytes) -> int:
+    return block.count(b'"content":""') + block.count(b'"delta":{}')
 
 
 def _has_finish(data: bytes) -> bool:
