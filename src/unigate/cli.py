@@ -13,6 +13,9 @@ import unigate
 __all__ = ["main"]
 
 
+_DIMENSIONS = ("day", "hour", "key", "project", "organisation", "model", "provider", "status")
+
+
 class Commands(Protocol):
     """What argparse hands out to add commands to; its own class for this is private."""
 
@@ -45,6 +48,10 @@ def _parser() -> argparse.ArgumentParser:
     _add_serve(commands)
     _add_check(commands)
     _add_keys(commands)
+    for noun, what in (("projects", "what keys belong to"), ("organisations", "what projects belong to")):
+        _add_groups(commands, noun, what)
+    _add_usage(commands)
+    _add_calls(commands)
     _add_ledger(commands)
     local = commands.add_parser("local", help="the models that run on this machine").add_subparsers(required=True)
     local.add_parser("install", help="install them, about 235 MB").set_defaults(run=_local_install)
@@ -93,6 +100,45 @@ def _add_keys(commands: Commands) -> None:
     rotate.add_argument("key", help="its id or name")
     rotate.add_argument("--overlap", type=float, default=24.0, help="hours the former text goes on working (24)")
     keys.set_defaults(run=_keys)
+
+
+def _add_groups(commands: Commands, noun: str, what: str) -> None:
+    groups = commands.add_parser(noun, help=f"make, list and end {noun}: {what}")
+    groups.add_argument("--data", type=Path, default=Path("data"), help="the gateway's data folder (./data)")
+    actions = groups.add_subparsers(required=True, metavar="ACTION", dest="action")
+    create = actions.add_parser("create", help="make one and print its id")
+    create.add_argument("name", help="letters, digits, '.', '_' and '-'")
+    create.add_argument("--model", action="append", dest="models", help="a name its keys may call; repeat (all)")
+    if noun == "projects":
+        create.add_argument("--organisation", help="what it belongs to, by id or name")
+    _add_limits(create)
+    actions.add_parser("list", help="show all")
+    actions.add_parser("end", help="end one that is not in use").add_argument("name", help="its id or name")
+    groups.set_defaults(run=_groups, noun=noun, organisation=None)
+
+
+def _add_usage(commands: Commands) -> None:
+    usage = commands.add_parser("usage", help="show what was used: calls, tokens, dollars")
+    usage.add_argument("--data", type=Path, default=Path("data"), help="the gateway's data folder (./data)")
+    words = ", ".join(_DIMENSIONS)
+    usage.add_argument("--by", action="append", choices=_DIMENSIONS, metavar="WHAT", help=f"{words}; repeat (day)")
+    usage.add_argument("--days", type=int, default=7, help="how many days, today counted (7)")
+    usage.set_defaults(run=_usage)
+
+
+def _add_calls(commands: Commands) -> None:
+    calls = commands.add_parser("calls", help="show the latest calls, or one whole")
+    calls.add_argument("id", nargs="?", help="show this one, whole")
+    calls.add_argument("--data", type=Path, default=Path("data"), help="the gateway's data folder (./data)")
+    calls.add_argument("--key", help="only of this key, by id or name")
+    calls.add_argument("--project", help="only of this project, by id or name")
+    calls.add_argument("--model", help="only to this model")
+    calls.add_argument("--provider", help="only to this provider")
+    calls.add_argument("--errors", action="store_true", help="only those that went wrong")
+    calls.add_argument("--count", type=int, default=20, help="how many (20)")
+    calls.add_argument("--follow", action="store_true", help="go on with those that come")
+    calls.add_argument("--bodies", action="store_true", help="of one call: also what was kept of its bodies")
+    calls.set_defaults(run=_calls)
 
 
 def _add_limits(parser: argparse.ArgumentParser) -> None:
@@ -165,6 +211,43 @@ def _keys(choices: argparse.Namespace) -> int:
             return keys_command.revoke(choices.data, choices.key, os.environ)
         case _:
             return keys_command.list_(choices.data, os.environ)
+
+
+def _groups(choices: argparse.Namespace) -> int:
+    from unigate import groups_command
+    from unigate.command_words import limits_from
+
+    match choices.action:
+        case "create":
+            told = (choices.name, limits_from(choices), choices.models, choices.organisation)
+            return groups_command.create(choices.data, choices.noun, groups_command.GroupWanted(*told), os.environ)
+        case "end":
+            return groups_command.end(choices.data, choices.noun, choices.name, os.environ)
+        case _:
+            return groups_command.list_(choices.data, choices.noun, os.environ)
+
+
+def _usage(choices: argparse.Namespace) -> int:
+    from unigate import usage_command
+
+    return usage_command.usage(choices.data, choices.by or ["day"], max(choices.days, 1), os.environ)
+
+
+def _calls(choices: argparse.Namespace) -> int:
+    from unigate import calls_command
+
+    if choices.id is not None:
+        return calls_command.one(choices.data, choices.id, choices.bodies, os.environ)
+    wanted = calls_command.CallsWanted(
+        key=choices.key,
+        project=choices.project,
+        model=choices.model,
+        provider=choices.provider,
+        errors=choices.errors,
+        count=max(choices.count, 1),
+        follow=choices.follow,
+    )
+    return calls_command.several(choices.data, wanted, os.environ)
 
 
 def _export(choices: argparse.Namespace) -> int:

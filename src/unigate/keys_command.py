@@ -5,32 +5,19 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
 import msgspec
 
-from unigate.command_words import Words
-from unigate.errors import Refusal, StorageError
+from unigate.command_words import LimitsWanted, Words, group_id, groups_of, limits_from, run_command, shown_limits
+from unigate.errors import Refusal
 from unigate.logs import clean
-from unigate.operator_line import NoAnswer, OperatorLine, has_data, open_line
-from unigate.tables import Paint, money, table
+from unigate.operator_line import OperatorLine
+from unigate.tables import Paint, table
 
-__all__ = ["KeyWanted", "LimitsWanted", "create", "limits_from", "list_", "revoke", "rotate", "wanted_from"]
-
-_PAGE = 1000
-
-
-class LimitsWanted(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Limits as the command line takes them; what is left out is not limited."""
-
-    requests_per_minute: int | None = None
-    tokens_per_minute: int | None = None
-    concurrency: int | None = None
-    budget_usd_per_day: float | None = None
-    budget_usd_per_month: float | None = None
-    budget_usd_total: float | None = None
+__all__ = ["KeyWanted", "create", "list_", "revoke", "rotate", "wanted_from"]
 
 
 class KeyWanted(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -48,18 +35,6 @@ class KeyWanted(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     confined_to: str | None = None
 
 
-def limits_from(choices: argparse.Namespace) -> LimitsWanted:
-    """The limits that were given on the command line."""
-    return LimitsWanted(
-        choices.requests_per_minute,
-        choices.tokens_per_minute,
-        choices.concurrency,
-        choices.budget_day,
-        choices.budget_month,
-        choices.budget_total,
-    )
-
-
 def wanted_from(choices: argparse.Namespace) -> KeyWanted:
     """The key that was asked for on the command line."""
     return KeyWanted(
@@ -74,11 +49,6 @@ def wanted_from(choices: argparse.Namespace) -> KeyWanted:
         scopes=choices.scopes,
         confined_to=choices.confined_to,
     )
-
-
-class _Group(msgspec.Struct):
-    id: str
-    name: str
 
 
 class _Line(msgspec.Struct):
@@ -101,12 +71,6 @@ class _Made(msgspec.Struct):
 
 class _Keys(msgspec.Struct):
     data: tuple[_Line, ...]
-    next: str | None = None
-
-
-class _Groups(msgspec.Struct):
-    data: tuple[_Group, ...]
-    next: str | None = None
 
 
 def create(data: Path, wanted: KeyWanted, environment: Mapping[str, str]) -> int:
@@ -115,17 +79,17 @@ def create(data: Path, wanted: KeyWanted, environment: Mapping[str, str]) -> int
     def act(line: OperatorLine) -> None:
         told = wanted
         if wanted.project is not None:
-            told = msgspec.structs.replace(told, project=_group(line, wanted.project, ("projects",)))
+            told = msgspec.structs.replace(told, project=group_id(line, wanted.project, ("projects",)))
         if wanted.confined_to is not None:
             told = msgspec.structs.replace(
-                told, confined_to=_group(line, wanted.confined_to, ("projects", "organisations"))
+                told, confined_to=group_id(line, wanted.confined_to, ("projects", "organisations"))
             )
         made = msgspec.json.decode(line.ask("POST", "/keys", told), type=_Made)
         print(say("made", name=made.name, id=made.id), file=sys.stderr, flush=True)
         print(made.key, flush=True)
 
     say = Words(_TEXTS, environment)
-    return _run(data, wanted.name, act, say)
+    return run_command(data, wanted.name, act, say)
 
 
 def list_(data: Path, environment: Mapping[str, str]) -> int:
@@ -133,7 +97,7 @@ def list_(data: Path, environment: Mapping[str, str]) -> int:
 
     def act(line: OperatorLine) -> None:
         lines = _lines(line)
-        names = {one.id: one.name for one in _groups(line, "projects")} if lines else {}
+        names = {one.id: one.name for one in groups_of(line, "projects")} if lines else {}
         paint = Paint(sys.stdout, environment.get("NO_COLOR", ""))
         print(
             table([say("head").split("\t"), *(_row(one, names, say) for one in lines)], paint=paint)
@@ -142,7 +106,7 @@ def list_(data: Path, environment: Mapping[str, str]) -> int:
         )
 
     say = Words(_TEXTS, environment)
-    return _run(data, "", act, say, needs_data=True)
+    return run_command(data, "", act, say, needs_data=True)
 
 
 def revoke(data: Path, key: str, environment: Mapping[str, str]) -> int:
@@ -154,7 +118,7 @@ def revoke(data: Path, key: str, environment: Mapping[str, str]) -> int:
         print(say("revoked", name=found.name))
 
     say = Words(_TEXTS, environment)
-    return _run(data, key, act, say, needs_data=True)
+    return run_command(data, key, act, say, needs_data=True)
 
 
 def rotate(data: Path, key: str, overlap_s: int, environment: Mapping[str, str]) -> int:
@@ -167,36 +131,11 @@ def rotate(data: Path, key: str, overlap_s: int, environment: Mapping[str, str])
         print(msgspec.json.decode(answer, type=_Made).key, flush=True)
 
     say = Words(_TEXTS, environment)
-    return _run(data, key, act, say, needs_data=True)
-
-
-def _run(data: Path, key: str, act: Callable[[OperatorLine], None], say: Words, *, needs_data: bool = False) -> int:
-    if needs_data and not has_data(data):
-        print(say("no_data", data=data), file=sys.stderr)
-        return 2
-    try:
-        with open_line(data) as line:
-            act(line)
-        return 0
-    except Refusal as refusal:
-        print(say.refusal(refusal, key), file=sys.stderr)
-    except NoAnswer as error:
-        print(say("no_answer", data=data, reason=error), file=sys.stderr)
-    except (StorageError, OSError) as error:
-        print(say("storage", reason=error), file=sys.stderr)
-    return 1
+    return run_command(data, key, act, say, needs_data=True)
 
 
 def _lines(line: OperatorLine) -> list[_Line]:
-    """All keys, page by page."""
-    found: list[_Line] = []
-    after: str | None = None
-    while True:
-        page = msgspec.json.decode(line.ask("GET", "/keys", query={"after": after, "limit": _PAGE}), type=_Keys)
-        found += page.data
-        after = page.next
-        if after is None:
-            return found
+    return [one for content in line.pages("/keys") for one in msgspec.json.decode(content, type=_Keys).data]
 
 
 def _find(line: OperatorLine, key: str) -> _Line:
@@ -207,23 +146,6 @@ def _find(line: OperatorLine, key: str) -> _Line:
     return found
 
 
-def _groups(line: OperatorLine, noun: str) -> list[_Group]:
-    found: list[_Group] = []
-    after: str | None = None
-    while True:
-        page = msgspec.json.decode(line.ask("GET", "/" + noun, query={"after": after, "limit": _PAGE}), type=_Groups)
-        found += page.data
-        after = page.next
-        if after is None:
-            return found
-
-
-def _group(line: OperatorLine, word: str, nouns: Sequence[str]) -> str:
-    """The id of the project or organisation of that id or name; the word itself if there is none."""
-    found = [one for noun in nouns for one in _groups(line, noun)]
-    return next((one.id for one in found if word in (one.id, one.name)), word)
-
-
 def _row(line: _Line, projects: Mapping[str, str], say: Words) -> list[str]:
     made = time.strftime("%Y-%m-%d %H:%M", time.localtime(line.created)) if line.created is not None else "-"
     return [
@@ -232,21 +154,11 @@ def _row(line: _Line, projects: Mapping[str, str], say: Words) -> list[str]:
         say(line.role),
         clean(projects.get(line.project, line.project)) if line.project is not None else "-",
         clean(", ".join(line.models)) or "-" if line.models is not None else say("all"),
-        _limits(line.limits, say),
+        shown_limits(line.limits, say),
         line.expires or "-",
         made,
         say(line.source),
     ]
-
-
-def _limits(limits: LimitsWanted, say: Words) -> str:
-    """Limits in as few words as possible."""
-    told = [
-        say(name, value=money(round(value * 1_000_000_000)) if name.startswith("budget") else value)
-        for name, value in msgspec.structs.asdict(limits).items()
-        if value is not None
-    ]
-    return ", ".join(told) or "-"
 
 
 _TEXTS = {
@@ -284,10 +196,4 @@ _TEXTS = {
     "admin": ("admin", "管理"),
     "client": ("client", "客户端"),
     "all": ("all", "全部"),
-    "requests_per_minute": ("{value} requests/min", "每分钟 {value} 次"),
-    "tokens_per_minute": ("{value} tokens/min", "每分钟 {value} token"),
-    "concurrency": ("{value} at once", "并发 {value}"),
-    "budget_usd_per_day": ("{value}/day", "每天 {value}"),
-    "budget_usd_per_month": ("{value}/month", "每月 {value}"),
-    "budget_usd_total": ("{value} in all", "共 {value}"),
 }

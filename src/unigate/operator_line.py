@@ -7,7 +7,7 @@ import http.client
 import os
 import socket
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import unquote, urlencode
@@ -31,8 +31,9 @@ __all__ = ["NoAnswer", "OperatorLine", "has_data", "open_line"]
 
 _STARTING = 3.0  # the keeper of a gateway that is just starting may need this long
 _PATIENCE = 30.0
+_PAGE = 1000
 
-Query = Mapping[str, str | int | None]
+Query = Mapping[str, str | int | Sequence[str] | None]
 
 
 class NoAnswer(UnigateError):
@@ -46,11 +47,21 @@ class OperatorLine:
         """The content of an answer. Raises Refusal with the administration's own words, NoAnswer."""
         given = {name: value for name, value in (query or {}).items() if value is not None}
         content = msgspec.json.encode(body) if body is not None else b""
-        status, answered = self._carry(method, "/admin/v1" + path, urlencode(given), content)
+        status, answered = self._carry(method, "/admin/v1" + path, urlencode(given, doseq=True), content)
         if status < 400:
             return answered
         why = msgspec.json.decode(answered, type=_Error).error
         raise Refusal(status, why.code or "", why.message)
+
+    def pages(self, path: str, query: Query | None = None) -> Iterator[bytes]:
+        """The pages of a list, to its end. Raises as `ask` does."""
+        after: str | None = None
+        while True:
+            content = self.ask("GET", path, query={**(query or {}), "limit": _PAGE, "after": after})
+            yield content
+            after = msgspec.json.decode(content, type=_Next).next
+            if after is None:
+                return
 
     def _carry(self, method: str, path: str, query: str, content: bytes) -> tuple[int, bytes]:
         raise NotImplementedError
@@ -82,6 +93,10 @@ def has_data(data: Path) -> bool:
 class _Why(msgspec.Struct):
     message: str
     code: str | None = None
+
+
+class _Next(msgspec.Struct):
+    next: str | None = None
 
 
 class _Error(msgspec.Struct):

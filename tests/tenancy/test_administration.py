@@ -231,7 +231,7 @@ def test_a_call_is_found_by_its_facts_and_shown_whole(admins: Admins) -> None:
 
     whole = admins.ask("GET", "/calls/req_00000001")[1]
 
-    assert found("key=key_1") == ["req_00000001"]
+    assert found("key_id=key_1") == ["req_00000001"]
     assert found("status=502") == ["req_00000002"]
     assert found("id=req_00000001") == ["req_00000001"]
     assert found("since=1970-01-01&until=1970-01-02&limit=1") == ["req_00000002"]

@@ -80,7 +80,7 @@ def test_usage_and_budgets_are_ones_own(stage: Stage) -> None:
     admins, acme, bolt = stage
 
     def groups(key: str) -> object:
-        return admins.ask("GET", "/usage?group_by=project&since=1970-01-02", key=key)[1]
+        return admins.ask("GET", "/usage?group_by=project&since=1970-01-01", key=key)[1]
 
     def scopes(key: str) -> list[object]:
         data = admins.ask("GET", "/budgets", key=key)[1]["data"]
@@ -90,3 +90,4 @@ def test_usage_and_budgets_are_ones_own(stage: Stage) -> None:
     assert scopes(acme.admin) == [acme.key] == scopes(acme.clerk)
     assert scopes(bolt.admin) == [bolt.key]
     assert acme.project not in json.dumps(groups(bolt.admin))
+    assert acme.project in json.dumps(groups(acme.admin))

@@ -31,7 +31,7 @@ def expiry_ns(text: str) -> int | None:
             end = datetime.fromisoformat(text)
     except (ValueError, OverflowError):
         return None
-    if end.tzinfo is None or not 1970 < end.year < 2200:
+    if end.tzinfo is None or not 1970 <= end.year < 2200:
         return None
     return (end - _EPOCH) // _MICROSECOND * 1000
 

@@ -27,7 +27,7 @@ class CallQuery(Asked):
         default=None, max_length=250, description="The `next` of the page before · 上一页的 `next`"
     )
     limit: int = Field(default=100, ge=1, le=1000)
-    key: str | None = Field(default=None, max_length=300)
+    key_id: str | None = Field(default=None, max_length=300, description="`key` would be a credential.")
     project: str | None = Field(default=None, max_length=300)
     organisation: str | None = Field(default=None, max_length=300)
     model: str | None = Field(default=None, max_length=1000)
@@ -125,7 +125,7 @@ class CallsApi:
         查询调用，最新的在前，可按任意字段筛选。
         """
         wanted = CallFilter(
-            key=asked.key,
+            key=asked.key_id,
             project=asked.project,
             organisation=asked.organisation,
             model=asked.model,

@@ -52,7 +52,7 @@ class UsageQuery(Asked):
     group_by: list[_Dimension] = Field(default=["day"], max_length=_MOST_DIMENSIONS)
     since: str | None = Field(default=None, max_length=60, description="A day (UTC) or RFC 3339 · 日期或时刻")
     until: str | None = Field(default=None, max_length=60, description="A day (UTC) or RFC 3339 · 日期或时刻")
-    key: str | None = Field(default=None, max_length=300)
+    key_id: str | None = Field(default=None, max_length=300, description="`key` would be a credential.")
     project: str | None = Field(default=None, max_length=300)
     organisation: str | None = Field(default=None, max_length=300)
     model: str | None = Field(default=None, max_length=1000)
@@ -123,7 +123,7 @@ class MoneyApi:
         """
         now = time.time_ns()
         wanted = UsageFilter(
-            key=asked.key,
+            key=asked.key_id,
             project=asked.project,
             organisation=asked.organisation,
             model=asked.model,

@@ -109,7 +109,8 @@ def instant_from(text: str | None, param: str) -> int | None:
     """An instant that a query names: the beginning of a day (UTC), or RFC 3339. Raises Refusal (400)."""
     if text is None:
         return None
-    instant = day_ns(text) or expiry_ns(text)
+    day = day_ns(text)
+    instant = day if day is not None else expiry_ns(text)
     if instant is None:
         reason = "Expected a day, such as 2026-11-23, or an instant, such as 2026-11-23T18:00:00Z."
         raise Refusal(400, "invalid_value", reason, param=param)
