@@ -85,7 +85,8 @@ class BankDesk:
         self._version = version
         self._is_shared = is_shared
         self._thread = ThreadPoolExecutor(1, "bank")
-        self._doors: dict[str, BankLine] = {}
+        # The doors that have said hello, by their lives.
+        self.doors: dict[str, BankLine] = {}
         self._inbox: list[tuple[BankLine, FromDoor]] = []
         self._bell = asyncio.Event()
         self._wishes: dict[int, _Wish] = {}
@@ -119,7 +120,7 @@ class BankDesk:
             for task in (*chores, *self._errands):
                 task.cancel()
             server.close()
-            for line in tuple(self._doors.values()):
+            for line in tuple(self.doors.values()):
                 line.close()
             self._path.unlink(missing_ok=True)
             self._thread.shutdown(wait=False)
@@ -133,8 +134,8 @@ class BankDesk:
 
     def hung_up(self, line: BankLine) -> None:
         """A door's line is gone; whether the door is, its journal's lock tells."""
-        if self._doors.get(line.life) is line:
-            del self._doors[line.life]
+        if self.doors.get(line.life) is line:
+            del self.doors[line.life]
             self._missing[line.life] = asyncio.get_running_loop().time()
         for number in [number for number, wish in self._wishes.items() if wish.line is line]:
             del self._wishes[number]
@@ -163,10 +164,10 @@ class BankDesk:
         await self._finish()
 
     def _is_greeted(self, line: BankLine, life: str) -> None:
-        old = self._doors.get(life)
+        old = self.doors.get(life)
         if old is not None and old is not line:
             self.hung_up(old)
-        self._doors[life] = line
+        self.doors[life] = line
         self._missing.pop(life, None)
         self._told = (0.0, -1)
 
@@ -201,7 +202,7 @@ class BankDesk:
         """What doors said that must not be lost with a transaction: what they gave back. Others hang up and return."""
         again: list[tuple[BankLine, FromDoor]] = []
         for job in jobs:
-            line = self._doors.get(job.life)
+            line = self.doors.get(job.life)
             if line is None:
                 continue
             if job.holdings is not None:
@@ -241,10 +242,10 @@ class BankDesk:
         self._number += 1
         self._wishes[self._number] = wish
         for life in wish.asked:
-            other = self._doors.get(life)
+            other = self.doors.get(life)
             if other is not None:
                 other.say(Recall(self._number, tuple(key for key, holders in short.items() if life in holders)))
-        far = wish.asked.difference(self._doors, self._missing)
+        far = wish.asked.difference(self.doors, self._missing)
         if far and self._is_shared:
             self._send(self._ask_neighbours(wish, far, tuple(short)))
         line.say(Asked(draw.number))
@@ -312,12 +313,12 @@ class BankDesk:
                     self._favour(number, keys)
 
     def _favour(self, recall: int, keys: list[Key]) -> None:
-        if not self._doors:
+        if not self.doors:
             self._send(self._answer(recall))
             return
         self._number += 1
-        self._favours[self._number] = _Favour(recall, set(self._doors))
-        for line in self._doors.values():
+        self._favours[self._number] = _Favour(recall, set(self.doors))
+        for line in self.doors.values():
             line.say(Recall(self._number, tuple(keys)))
 
     async def _answer(self, number: int) -> None:
@@ -336,7 +337,7 @@ class BankDesk:
         while True:
             now = loop.time()
             version = self._version()
-            if self._doors and (now - self._told[0] >= _TICK or version != self._told[1]):
+            if self.doors and (now - self._told[0] >= _TICK or version != self._told[1]):
                 self._told = (now, version)
                 await self._tell(version, now)
             if self._missing:
@@ -349,12 +350,12 @@ class BankDesk:
         now_ns = 0
         try:
             if now - self._renewed >= _RENEW:
-                await asyncio.to_thread(self._bank.renew, tuple(self._doors), _STORE)
+                await asyncio.to_thread(self._bank.renew, tuple(self.doors), _STORE)
                 self._renewed = now
             now_ns = await asyncio.to_thread(self._bank.now_ns, _STORE)
         except StorageError:
             pass
-        for line in tuple(self._doors.values()):
+        for line in tuple(self.doors.values()):
             line.say(Tick(now_ns, now_ns > 0 and self._answers, version))
 
     async def _look_for_the_dead(self, now: float) -> None:

@@ -187,7 +187,7 @@ class Lender:
 
     def _ask(self) -> None:
         """Sends the wishes of those who wait, unless others' are under way."""
-        if self._asking or not self._queue:
+        if self._asking_number or not self._queue:
             return
         if self._line is None:
             if self._timer is None:
@@ -229,8 +229,9 @@ class Lender:
             if grant.kind == QuotaKind.REQUESTS and grant.verdict is Verdict.RESERVED:
                 allowance.refused_until = (grant.limit, second + grant.wait)
             told[key] = grant
-        if word.number == self._asking_number and self._asking:
+        if word.number == self._asking_number:
             waiters, self._asking = self._asking, []
+            self._asking_number = 0
             self._stop_timer()
             self._queue[:0] = [waiter for waiter in waiters if not self._serve(waiter, told)]
             self._ask()
@@ -273,7 +274,7 @@ class Lender:
     def _give_up(self) -> None:
         """The bank did not answer in time."""
         self._timer = None
-        self._fail(self._asking or self._queue)
+        self._fail(self._asking if self._asking_number else self._queue)
 
     def _fail(self, waiters: list[_Waiter]) -> None:
         self._stop_timer()

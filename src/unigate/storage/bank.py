@@ -85,7 +85,7 @@ class Job(msgspec.Struct, frozen=True):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What became of a job: a grant for each wish, and for each who else has some of it."""
+    """What became of a job: a grant for each wish, and for each that was not met who has some of it."""
 
     grants: tuple[Grant, ...] = ()
     holders: tuple[frozenset[str], ...] = ()
@@ -180,7 +180,7 @@ class Bank:
             missing = min(need for need in want.needs if need > grant.left) - grant.left
             wait = self._schedules.wait(want.scope, want.kind, missing)
             grant = msgspec.structs.replace(grant, wait=wait)
-        return grant, frozenset(book.holders(_place(want))) - {job.life}
+        return grant, frozenset(book.holders(_place(want)))
 
 
 def _place(want: Want) -> Key:
