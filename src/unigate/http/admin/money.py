@@ -121,14 +121,16 @@ class MoneyApi:
 
         按任意维度和时间段统计调用数、token 和美元（按整小时，UTC）；默认最近 7 天。
         """
-        now = time.time_ns()
+        since = instant_from(asked.since, "since")
+        if since is None:
+            since = (time.time_ns() - _USUAL_DAYS * _DAY_NS) // _DAY_NS * _DAY_NS
         wanted = UsageFilter(
             key=asked.key_id,
             project=asked.project,
             organisation=asked.organisation,
             model=asked.model,
             provider=asked.provider,
-            since_ns=instant_from(asked.since, "since") or (now - _USUAL_DAYS * _DAY_NS) // _DAY_NS * _DAY_NS,
+            since_ns=since,
             until_ns=instant_from(asked.until, "until"),
         )
         confined = self._registry.confined(by, wanted)
