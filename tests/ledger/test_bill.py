@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,11 +15,11 @@ from harness import Mock, start_mock, until
 from ledger.check import Row, nonce_of, rows_of, until_all_agree
 from ledger.load import Ask, Told, asks, load
 from ledger.money import INPUT, OUTPUT, costs_of, drift, limited, until_quiet
-from ledger.stage import PRICES, Stage, stage
+from ledger.stage import CLIENT, PRICES, Stage, stage
 
 pytestmark = pytest.mark.xdist_group("bill")
 KEY = "sk-ug-budget-1b9XcQ7mVtR2"
-MORE = limited("spender", KEY, "budget_usd_total: 5, concurrency: 50") + PRICES
+MORE = limited("spender", KEY, "budget_usd_total: 5, concurrency: 130") + PRICES
 # How a call ends, by what the upstream does; each both streamed and not.
 ENDINGS = (
     "tokens=8",
@@ -116,6 +117,7 @@ def test_who_leaves_a_stream_pays_for_what_came_and_is_told_apart(where: Stage, 
         for one in asks(2, 120, key=KEY, max_tokens=40)
     ]
     told = asyncio.run(load(where.port, todo, concurrency=30))
+    assert {one.status for one in told} <= {0, 200}
     rows = by_nonce(until(lambda: len(rows := rows_of(where)) == len(told) and rows, "a row for each", 10.0))
     costs = {nonce_of(str(call["model"])): call for call in mock.calls()}
     for one in told:
@@ -127,4 +129,23 @@ def test_who_leaves_a_stream_pays_for_what_came_and_is_told_apart(where: Stage, 
         assert row.output_tokens is not None
         assert one.words <= row.output_tokens <= int(str(call["output_tokens"])), (one.ask, row, call)
         assert row.cost is not None and row.cost >= row.output_tokens * OUTPUT + INPUT
+    until(lambda: all_slots_are_free(where), "all slots", 10.0)
     until_quiet(where)
+
+
+def all_slots_are_free(where: Stage) -> bool:
+    """Whether as many calls as there are slots can run together."""
+    fresh = asks(time.monotonic_ns(), 130, script="tokens=1,latency=300", key=KEY, max_tokens=1)
+    return all(one.was_confirmed for one in asyncio.run(load(where.port, fresh, concurrency=130)))
+
+
+def test_a_budget_pays_for_no_model_whose_price_nobody_knows(mock: Mock, tmp_path: Path) -> None:
+    free = asks(4, 10)
+    with stage(tmp_path / "g", mock, more=limited("spender", KEY, "budget_usd_total: 5") + CLIENT) as where:
+        where.until_ready()
+        told = asyncio.run(load(where.port, asks(3, 10, key=KEY, max_tokens=5)))
+        assert {(one.status, one.code) for one in told} == {(403, "model_unpriced")}
+        assert mock.calls() == []
+        told += asyncio.run(load(where.port, free))
+        rows = by_nonce(until_all_agree(where, told, mock))
+        assert {rows[one.nonce].cost for one in free} == {None}
