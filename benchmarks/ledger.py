@@ -46,7 +46,7 @@ def calls(count: int, seed: int = 1, days: int = 90) -> Iterator[Record]:
         key = chance.randrange(200)
         status = chance.choices((200, 429, 502), (97, 2, 1))[0]
         yield Record(
-            id=f"req_{chance.getrandbits(96):024x}",
+            id=f"req_{seed & 0xFFFFFFFF:08x}{number:08x}",
             at_ns=start + days * DAY_NS * number // count,
             operation="openai.chat",
             status=status,

@@ -14,8 +14,9 @@ from unigate.tenancy import QuotaKind
 __all__ = [
     "ADD_ATTEMPT",
     "ADD_CALL",
+    "ADD_DAY",
+    "ADD_HOUR",
     "ADD_SPEND",
-    "ADD_USAGE",
     "SHRINK_LEASE",
     "Sums",
     "attempt_rows",
@@ -40,7 +41,7 @@ ADD_SPEND = (
     'ON CONFLICT (scope, "window") DO UPDATE SET nano = spend.nano + excluded.nano, '
     "calls = spend.calls + excluded.calls, tokens = spend.tokens + excluded.tokens"
 )
-ADD_USAGE = (
+ADD_HOUR = (
     "INSERT INTO usage_hours (hour_ns, key, project, organisation, model, provider, status, calls, unpriced, nano, "
     "input_tokens, output_tokens, cached_tokens, total_us) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
     "ON CONFLICT (hour_ns, key, project, organisation, model, provider, status) DO UPDATE SET "
@@ -50,9 +51,20 @@ ADD_USAGE = (
     "cached_tokens = usage_hours.cached_tokens + excluded.cached_tokens, "
     "total_us = usage_hours.total_us + excluded.total_us"
 )
+ADD_DAY = (
+    "INSERT INTO usage_days (day_ns, key, project, organisation, model, provider, status, calls, unpriced, nano, "
+    "input_tokens, output_tokens, cached_tokens, total_us) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+    "ON CONFLICT (day_ns, key, project, organisation, model, provider, status) DO UPDATE SET "
+    "calls = usage_days.calls + excluded.calls, unpriced = usage_days.unpriced + excluded.unpriced, "
+    "nano = usage_days.nano + excluded.nano, input_tokens = usage_days.input_tokens + excluded.input_tokens, "
+    "output_tokens = usage_days.output_tokens + excluded.output_tokens, "
+    "cached_tokens = usage_days.cached_tokens + excluded.cached_tokens, "
+    "total_us = usage_days.total_us + excluded.total_us"
+)
 SHRINK_LEASE = 'UPDATE leases SET amount = amount - ? WHERE life = ? AND scope = ? AND kind = ? AND "window" = ?'
 
 _HOUR_NS = 3_600_000_000_000
+_DAY_NS = 24 * _HOUR_NS
 # Beyond these a number is no count but a defect, and a sum of them must not stop the rows behind it.
 _MOST_TOKENS = 10**12
 _MOST_NANO = 10**16
@@ -116,7 +128,7 @@ class Sums:
         self._calls: Counter[tuple[str, str]] = Counter()
         self._tokens: Counter[tuple[str, str]] = Counter()
         self._leased: Counter[tuple[str, str, str, str]] = Counter()
-        self._hours: dict[tuple[Value, ...], list[int]] = {}
+        self._hours: dict[tuple[int, str, str, str, str, str, int], list[int]] = {}
 
     def add(self, record: Record, life: str) -> None:
         """One call more."""
@@ -147,9 +159,18 @@ class Sums:
         """The values of SHRINK_LEASE."""
         return [(nano, *place) for place, nano in sorted(self._leased.items())]
 
-    def usage(self) -> Sequence[tuple[Value, ...]]:
-        """The values of ADD_USAGE."""
-        return [(*place, *sums) for place, sums in sorted(self._hours.items(), key=lambda item: str(item[0]))]
+    def hours(self) -> Sequence[tuple[Value, ...]]:
+        """The values of ADD_HOUR."""
+        return [(*place, *sums) for place, sums in sorted(self._hours.items())]
+
+    def days(self) -> Sequence[tuple[Value, ...]]:
+        """The values of ADD_DAY."""
+        days: dict[tuple[int, str, str, str, str, str, int], list[int]] = {}
+        for place, sums in self._hours.items():
+            day = days.setdefault((place[0] // _DAY_NS * _DAY_NS, *place[1:]), [0] * 7)
+            for index, value in enumerate(sums):
+                day[index] += value
+        return [(*place, *sums) for place, sums in sorted(days.items())]
 
 
 def sums_of(records: Iterable[tuple[Record, str]]) -> Sums:
@@ -160,7 +181,7 @@ def sums_of(records: Iterable[tuple[Record, str]]) -> Sums:
     return sums
 
 
-def _hour(record: Record) -> tuple[Value, ...]:
+def _hour(record: Record) -> tuple[int, str, str, str, str, str, int]:
     """Where a call is counted; a name that led nowhere is the client's own invention, and not a model."""
     return (
         record.at_ns // _HOUR_NS * _HOUR_NS,

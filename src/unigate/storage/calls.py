@@ -38,8 +38,7 @@ _CONDITIONS = {
     "end": '"end" = ?',
     "since_ns": "at_ns >= ?",
     "until_ns": "at_ns < ?",
-    "some_id": "id IN (SELECT id FROM calls WHERE id = ? UNION SELECT id FROM calls WHERE client_request_id = ? "
-    "UNION SELECT id FROM calls WHERE upstream_request_id = ?)",
+    "some_id": "id IN (SELECT id FROM calls WHERE id = ? UNION SELECT id FROM calls WHERE client_request_id = ?)",
     "after": "(at_ns, id) < (?, ?)",
 }
 _ONE = f"SELECT {COLUMNS} FROM calls WHERE id = ?"
@@ -49,7 +48,7 @@ _LARGEST_PAGE = 1000
 
 
 class CallFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which calls are wanted; `some_id` is a whole id: ours, the client's or the upstream's."""
+    """Which calls are wanted; `some_id` is a whole id: ours, or the client's."""
 
     key: str | None = None
     project: str | None = None
@@ -148,7 +147,7 @@ def page_of_calls(database: Database, wanted: CallFilter, *, cursor: str | None 
         name: (value,) for name, value in msgspec.structs.asdict(wanted).items() if value is not None
     }
     if wanted.some_id is not None:
-        given["some_id"] = (wanted.some_id,) * 3
+        given["some_id"] = (wanted.some_id,) * 2
     if cursor is not None:
         given["after"] = _read_cursor(cursor)
     values = [value for one in given.values() for value in one]

@@ -18,12 +18,12 @@ __all__ = ["Difference", "Findings", "check_books"]
 
 _SPEND = 'SELECT scope, "window", nano, calls, tokens FROM spend'
 _BY_SCOPE = (
-    "SELECT key, hour_ns / 86400000000000, CAST(SUM(nano) AS BIGINT), CAST(SUM(calls) AS BIGINT), "
-    "CAST(SUM(input_tokens + output_tokens) AS BIGINT) FROM usage_hours WHERE key <> '' GROUP BY 1, 2",
-    "SELECT project, hour_ns / 86400000000000, CAST(SUM(nano) AS BIGINT), CAST(SUM(calls) AS BIGINT), "
-    "CAST(SUM(input_tokens + output_tokens) AS BIGINT) FROM usage_hours WHERE project <> '' GROUP BY 1, 2",
-    "SELECT organisation, hour_ns / 86400000000000, CAST(SUM(nano) AS BIGINT), CAST(SUM(calls) AS BIGINT), "
-    "CAST(SUM(input_tokens + output_tokens) AS BIGINT) FROM usage_hours WHERE organisation <> '' GROUP BY 1, 2",
+    "SELECT key, day_ns, CAST(SUM(nano) AS BIGINT), CAST(SUM(calls) AS BIGINT), "
+    "CAST(SUM(input_tokens + output_tokens) AS BIGINT) FROM usage_days WHERE key <> '' GROUP BY 1, 2",
+    "SELECT project, day_ns, CAST(SUM(nano) AS BIGINT), CAST(SUM(calls) AS BIGINT), "
+    "CAST(SUM(input_tokens + output_tokens) AS BIGINT) FROM usage_days WHERE project <> '' GROUP BY 1, 2",
+    "SELECT organisation, day_ns, CAST(SUM(nano) AS BIGINT), CAST(SUM(calls) AS BIGINT), "
+    "CAST(SUM(input_tokens + output_tokens) AS BIGINT) FROM usage_days WHERE organisation <> '' GROUP BY 1, 2",
 )
 _OLDEST = "SELECT MIN(at_ns) FROM calls"
 _ROWS_BY_HOUR = (
@@ -88,7 +88,7 @@ def _counters(run: Rows) -> Iterator[Difference]:
     made: Counter[tuple[str, str, int]] = Counter()
     for statement in _BY_SCOPE:
         for scope, day, *sums in run(statement):
-            date = datetime.fromtimestamp(int(str(day)) * 86400, UTC).strftime("%Y-%m-%d")
+            date = datetime.fromtimestamp(int(str(day)) // 1_000_000_000, UTC).strftime("%Y-%m-%d")
             for window in (date, date[:7], "total"):
                 for index, value in enumerate(_three(sums)):
                     made[str(scope), window, index] += value

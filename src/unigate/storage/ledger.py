@@ -12,8 +12,9 @@ from unigate.storage.body_rows import ADD_BODY
 from unigate.storage.call_rows import (
     ADD_ATTEMPT,
     ADD_CALL,
+    ADD_DAY,
+    ADD_HOUR,
     ADD_SPEND,
-    ADD_USAGE,
     SHRINK_LEASE,
     attempt_rows,
     call_row,
@@ -161,7 +162,8 @@ class Ledger:
         _many(run, ADD_ATTEMPT, (row for record, _ in fresh for row in attempt_rows(record)))
         sums = sums_of(fresh)
         _many(run, ADD_SPEND, sums.spend())
-        _many(run, ADD_USAGE, sums.usage())
+        _many(run, ADD_HOUR, sums.hours())
+        _many(run, ADD_DAY, sums.days())
         _many(run, SHRINK_LEASE, sums.leased())
 
     def unlogged(self, most: int) -> Sequence[tuple[str, bytes]]:

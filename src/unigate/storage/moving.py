@@ -28,6 +28,7 @@ _SUMS = (
     "SELECT COALESCE(CAST(SUM(cost_nano) AS BIGINT), 0) FROM calls",
     "SELECT COALESCE(CAST(SUM(nano) AS BIGINT), 0) FROM spend",
     "SELECT COALESCE(CAST(SUM(nano) AS BIGINT), 0) FROM usage_hours",
+    "SELECT COALESCE(CAST(SUM(nano) AS BIGINT), 0) FROM usage_days",
     "SELECT COALESCE(CAST(SUM(amount) AS BIGINT), 0) FROM leases",
 )
 _COLUMNS = "SELECT name FROM pragma_table_info(?) ORDER BY cid"

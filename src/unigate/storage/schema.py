@@ -125,7 +125,6 @@ CREATE INDEX calls_by_provider ON calls (provider, at_ns, id);
 CREATE INDEX calls_by_status ON calls (status, at_ns, id);
 CREATE INDEX calls_by_end ON calls ("end", at_ns, id);
 CREATE INDEX calls_by_clients_id ON calls (client_request_id) WHERE client_request_id IS NOT NULL;
-CREATE INDEX calls_by_upstreams_id ON calls (upstream_request_id) WHERE upstream_request_id IS NOT NULL;
 
 CREATE TABLE failed_attempts (
     call TEXT NOT NULL,
@@ -171,6 +170,24 @@ CREATE TABLE usage_hours (
     cached_tokens INTEGER NOT NULL,
     total_us INTEGER NOT NULL,
     PRIMARY KEY (hour_ns, key, project, organisation, model, provider, status)
+) STRICT;
+
+CREATE TABLE usage_days (
+    day_ns INTEGER NOT NULL,
+    key TEXT NOT NULL,
+    project TEXT NOT NULL,
+    organisation TEXT NOT NULL,
+    model TEXT NOT NULL,
+    provider TEXT NOT NULL,
+    status INTEGER NOT NULL,
+    calls INTEGER NOT NULL,
+    unpriced INTEGER NOT NULL,
+    nano INTEGER NOT NULL,
+    input_tokens INTEGER NOT NULL,
+    output_tokens INTEGER NOT NULL,
+    cached_tokens INTEGER NOT NULL,
+    total_us INTEGER NOT NULL,
+    PRIMARY KEY (day_ns, key, project, organisation, model, provider, status)
 ) STRICT;
 
 CREATE TABLE leases (

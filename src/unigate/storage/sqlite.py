@@ -23,7 +23,7 @@ _OPENING = """
 PRAGMA journal_mode = wal;
 PRAGMA synchronous = full;
 PRAGMA journal_size_limit = 67108864;
-PRAGMA cache_size = -16384;
+PRAGMA cache_size = -32768;
 """
 
 

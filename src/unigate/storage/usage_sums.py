@@ -1,4 +1,4 @@
-"""What was used: the hours' sums, grouped by whatever is asked for, and what each scope has spent."""
+"""What was used: the sums of hours and days, grouped by whatever is asked for, and what each scope has spent."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["DIMENSIONS", "Spent", "UsageFilter", "UsageSum", "spent_by", "usage_
 _DAY_NS = 86_400_000_000_000
 # What usage can be grouped by. `day` and `hour` are their first nanosecond, in UTC.
 DIMENSIONS = {
-    "day": f"hour_ns / {_DAY_NS} * {_DAY_NS}",
+    "day": "hour_ns / 86400000000000 * 86400000000000",
     "hour": "hour_ns",
     "key": "key",
     "project": "project",
@@ -83,11 +83,13 @@ def usage_sums(
     database: Database, by: Sequence[str], wanted: UsageFilter, *, limit: int = 10_000
 ) -> tuple[UsageSum, ...]:
     """The sums of each group, in the groups' order, at most so many. Raises KeyError for what is no dimension."""
+    bounds = (wanted.since_ns or 0, wanted.until_ns or 0)
+    is_whole_days = "hour" not in by and not any(bound % _DAY_NS for bound in bounds)
     given: dict[str, Value] = {
         name: value for name, value in msgspec.structs.asdict(wanted).items() if value is not None
     }
     with database.reading() as run:
-        rows = run(_statement(tuple(by), tuple(given)), (*given.values(), limit))
+        rows = run(_statement(tuple(by), tuple(given), days=is_whole_days), (*given.values(), limit))
     width = len(by)
     return tuple(msgspec.convert((row[:width], *row[width:]), UsageSum) for row in rows)
 
@@ -99,11 +101,12 @@ def spent_by(database: Database, scope: str, *, limit: int = 400) -> tuple[Spent
 
 
 @lru_cache(maxsize=512)
-def _statement(by: tuple[str, ...], names: tuple[str, ...]) -> str:
+def _statement(by: tuple[str, ...], names: tuple[str, ...], *, days: bool) -> str:
     """The statement for these groups and conditions: one of a finite set, whatever the values are."""
     groups = ", ".join([DIMENSIONS[name] for name in by])
     where = " AND ".join([_CONDITIONS[name] for name in names]) or "1 = 1"
     columns = f"{groups}, {_SUMS}" if by else _SUMS
     numbers = ", ".join([str(number) for number in range(1, len(by) + 1)])
     grouped = f" GROUP BY {numbers} ORDER BY {numbers}" if by else " HAVING COUNT(*) > 0"
-    return f"SELECT {columns} FROM usage_hours WHERE {where}{grouped} LIMIT ?"
+    statement = f"SELECT {columns} FROM usage_hours WHERE {where}{grouped} LIMIT ?"
+    return statement.replace("usage_hours", "usage_days").replace("hour_ns", "day_ns") if days else statement
