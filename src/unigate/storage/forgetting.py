@@ -18,6 +18,7 @@ _RESERVED = (
 )
 _FORGET = (
     "DELETE FROM leases WHERE life IN (SELECT life FROM lives WHERE gateway = ?)",
+    "DELETE FROM rate_leases WHERE gateway = ?",
     "DELETE FROM lives WHERE gateway = ?",
     "DELETE FROM journal_offsets WHERE gateway = ?",
     "DELETE FROM open_intents WHERE gateway = ?",

@@ -43,6 +43,8 @@ _NUMBERED = (
     "SELECT setval(pg_get_serial_sequence('audit', 'number'), (SELECT COALESCE(MAX(number), 0) + 1 FROM audit), false)",
     "SELECT setval(pg_get_serial_sequence('versions', 'number'), "
     "(SELECT COALESCE(MAX(number), 0) + 1 FROM versions), false)",
+    "SELECT setval(pg_get_serial_sequence('recalls', 'number'), "
+    "(SELECT COALESCE(MAX(number), 0) + 1 FROM recalls), false)",
 )
 
 

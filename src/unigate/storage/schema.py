@@ -172,24 +172,6 @@ CREATE TABLE usage_hours (
     PRIMARY KEY (hour_ns, key, project, organisation, model, provider, status)
 ) STRICT;
 
-CREATE TABLE usage_days (
-    day_ns INTEGER NOT NULL,
-    key TEXT NOT NULL,
-    project TEXT NOT NULL,
-    organisation TEXT NOT NULL,
-    model TEXT NOT NULL,
-    provider TEXT NOT NULL,
-    status INTEGER NOT NULL,
-    calls INTEGER NOT NULL,
-    unpriced INTEGER NOT NULL,
-    nano INTEGER NOT NULL,
-    input_tokens INTEGER NOT NULL,
-    output_tokens INTEGER NOT NULL,
-    cached_tokens INTEGER NOT NULL,
-    total_us INTEGER NOT NULL,
-    PRIMARY KEY (day_ns, key, project, organisation, model, provider, status)
-) STRICT;
-
 CREATE TABLE leases (
     life TEXT NOT NULL,
     scope TEXT NOT NULL,
@@ -327,4 +309,34 @@ CREATE TABLE recall_answers (
 PRAGMA user_version = 4;
 """
 
-STEPS: tuple[str, ...] = (_FIRST, _LEDGER, _ADMINISTRATION, _RATES)
+_DAYS = """
+CREATE TABLE usage_days (
+    day_ns INTEGER NOT NULL,
+    key TEXT NOT NULL,
+    project TEXT NOT NULL,
+    organisation TEXT NOT NULL,
+    model TEXT NOT NULL,
+    provider TEXT NOT NULL,
+    status INTEGER NOT NULL,
+    calls INTEGER NOT NULL,
+    unpriced INTEGER NOT NULL,
+    nano INTEGER NOT NULL,
+    input_tokens INTEGER NOT NULL,
+    output_tokens INTEGER NOT NULL,
+    cached_tokens INTEGER NOT NULL,
+    total_us INTEGER NOT NULL,
+    PRIMARY KEY (day_ns, key, project, organisation, model, provider, status)
+) STRICT;
+INSERT INTO usage_days (day_ns, key, project, organisation, model, provider, status, calls, unpriced, nano,
+    input_tokens, output_tokens, cached_tokens, total_us)
+    SELECT hour_ns / 86400000000000 * 86400000000000, key, project, organisation, model, provider, status,
+        CAST(SUM(calls) AS BIGINT), CAST(SUM(unpriced) AS BIGINT), CAST(SUM(nano) AS BIGINT),
+        CAST(SUM(input_tokens) AS BIGINT), CAST(SUM(output_tokens) AS BIGINT), CAST(SUM(cached_tokens) AS BIGINT),
+        CAST(SUM(total_us) AS BIGINT)
+    FROM usage_hours GROUP BY 1, 2, 3, 4, 5, 6, 7;
+DROP INDEX IF EXISTS calls_by_upstreams_id;
+
+PRAGMA user_version = 5;
+"""
+
+STEPS: tuple[str, ...] = (_FIRST, _LEDGER, _ADMINISTRATION, _RATES, _DAYS)
