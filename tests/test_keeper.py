@@ -26,6 +26,7 @@ from unigate.errors import StorageError
 from unigate.journal import Journal, segments_of, take_lock
 from unigate.keys_command import KeyWanted
 from unigate.lifeline import Birth, write_birth
+from unigate.operator_line import Place
 from unigate.secret import Secret
 from unigate.snapshot import Settings, Stored
 from unigate.snapshot_file import SnapshotFile
@@ -664,12 +665,12 @@ def test_a_providers_models_reach_the_doors_and_stay_when_it_fails(tmp_path: Pat
 def test_keys_are_made_through_the_running_gateway(keeper: Running, capsys: pytest.CaptureFixture[str]) -> None:
     lock = take_lock(keeper.data / "lock")
     assert lock is not None
-    codes = [keys_command.create(keeper.data, KeyWanted(name="team-a"), ENGLISH)]
+    codes = [keys_command.create(Place(keeper.data), KeyWanted(name="team-a"), ENGLISH)]
     made = capsys.readouterr()
     entry = until(lambda: keeper.stored().keys)[0]
-    codes.append(keys_command.list_(keeper.data, ENGLISH))
+    codes.append(keys_command.list_(Place(keeper.data), ENGLISH))
     listed = capsys.readouterr().out
-    codes += [keys_command.revoke(keeper.data, name, ENGLISH) for name in ("team-a", "tests")]
+    codes += [keys_command.revoke(Place(keeper.data), name, ENGLISH) for name in ("team-a", "tests")]
     ended = capsys.readouterr()
     os.close(lock)
 
@@ -695,9 +696,9 @@ def test_keys_are_made_through_the_running_gateway(keeper: Running, capsys: pyte
 def test_keys_are_made_with_no_gateway_running(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data = tmp_path / "data"
     wanted = KeyWanted(name="团队", role="admin", models=["gpt-4o"])
-    codes = [keys_command.list_(data, ENGLISH)]
+    codes = [keys_command.list_(Place(data), ENGLISH)]
     exists = data.exists()
-    codes += [keys_command.create(data, wanted, {"LANG": "zh_CN.UTF-8"}) for _ in range(2)]
+    codes += [keys_command.create(Place(data), wanted, {"LANG": "zh_CN.UTF-8"}) for _ in range(2)]
     said = capsys.readouterr()
     stored = SnapshotFile(data / "snapshot.json").read_if_changed()
 
@@ -714,6 +715,6 @@ def test_a_gateway_whose_keeper_is_silent_is_told_of(tmp_path: Path, capsys: pyt
     lock = take_lock(tmp_path / "lock")
     assert lock is not None
 
-    assert keys_command.list_(tmp_path, ENGLISH) == 1
+    assert keys_command.list_(Place(tmp_path), ENGLISH) == 1
     assert "its keeper does not answer" in capsys.readouterr().err
     os.close(lock)

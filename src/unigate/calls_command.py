@@ -5,14 +5,13 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from urllib.parse import quote
 
 import msgspec
 
 from unigate.command_words import Words, run_command
 from unigate.logs import clean
-from unigate.operator_line import OperatorLine
+from unigate.operator_line import OperatorLine, Place
 from unigate.tables import Paint, money, table
 
 __all__ = ["CallsWanted", "one", "several"]
@@ -66,7 +65,7 @@ class _Names(msgspec.Struct):
     data: tuple[_Named, ...]
 
 
-def several(data: Path, wanted: CallsWanted, environment: Mapping[str, str]) -> int:
+def several(place: Place, wanted: CallsWanted, environment: Mapping[str, str]) -> int:
     """Prints the latest calls, the newest last, and goes on with what comes if asked; the exit code."""
 
     def act(line: OperatorLine) -> None:
@@ -84,12 +83,12 @@ def several(data: Path, wanted: CallsWanted, environment: Mapping[str, str]) -> 
 
     say = Words(_TEXTS, environment)
     try:
-        return run_command(data, "", act, say, needs_data=True)
+        return run_command(place, "", act, say, needs_data=True)
     except KeyboardInterrupt:
         return 130
 
 
-def one(data: Path, id: str, bodies: bool, environment: Mapping[str, str]) -> int:
+def one(place: Place, id: str, bodies: bool, environment: Mapping[str, str]) -> int:
     """Prints everything that is known of a call; the exit code."""
 
     def act(line: OperatorLine) -> None:
@@ -102,7 +101,7 @@ def one(data: Path, id: str, bodies: bool, environment: Mapping[str, str]) -> in
             print(paint(name.ljust(width), _FAINT) + "  " + value.replace("\n", "\n" + " " * (width + 2)))
 
     say = Words(_TEXTS, environment)
-    return run_command(data, id, act, say, needs_data=True)
+    return run_command(place, id, act, say, needs_data=True)
 
 
 def _latest(line: OperatorLine, query: Mapping[str, str | None], wanted: CallsWanted) -> list[_Line]:

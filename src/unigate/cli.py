@@ -6,9 +6,12 @@ import argparse
 import os
 import sys
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import unigate
+
+if TYPE_CHECKING:
+    from unigate.operator_line import Place
 
 __all__ = ["main"]
 
@@ -82,6 +85,7 @@ def _add_check(commands: Commands) -> None:
 def _add_keys(commands: Commands) -> None:
     keys = commands.add_parser("keys", help="make, list and revoke clients' keys")
     keys.add_argument("--data", type=Path, default=Path("data"), help="the gateway's data folder (./data)")
+    _add_config(keys)
     actions = keys.add_subparsers(required=True, metavar="ACTION", dest="action")
     create = actions.add_parser("create", help="make a key and show it once")
     create.add_argument("name", help="who or what will use it")
@@ -105,6 +109,7 @@ def _add_keys(commands: Commands) -> None:
 def _add_groups(commands: Commands, noun: str, what: str) -> None:
     groups = commands.add_parser(noun, help=f"make, list and end {noun}: {what}")
     groups.add_argument("--data", type=Path, default=Path("data"), help="the gateway's data folder (./data)")
+    _add_config(groups)
     actions = groups.add_subparsers(required=True, metavar="ACTION", dest="action")
     create = actions.add_parser("create", help="make one and print its id")
     create.add_argument("name", help="letters, digits, '.', '_' and '-'")
@@ -120,6 +125,7 @@ def _add_groups(commands: Commands, noun: str, what: str) -> None:
 def _add_usage(commands: Commands) -> None:
     usage = commands.add_parser("usage", help="show what was used: calls, tokens, dollars")
     usage.add_argument("--data", type=Path, default=Path("data"), help="the gateway's data folder (./data)")
+    _add_config(usage)
     words = ", ".join(_DIMENSIONS)
     usage.add_argument("--by", action="append", choices=_DIMENSIONS, metavar="WHAT", help=f"{words}; repeat (day)")
     usage.add_argument("--days", type=int, default=7, help="how many days, today counted (7)")
@@ -130,6 +136,7 @@ def _add_calls(commands: Commands) -> None:
     calls = commands.add_parser("calls", help="show the latest calls, or one whole")
     calls.add_argument("id", nargs="?", help="show this one, whole")
     calls.add_argument("--data", type=Path, default=Path("data"), help="the gateway's data folder (./data)")
+    _add_config(calls)
     calls.add_argument("--key", help="only of this key, by id or name")
     calls.add_argument("--project", help="only of this project, by id or name")
     calls.add_argument("--model", help="only to this model")
@@ -204,13 +211,19 @@ def _keys(choices: argparse.Namespace) -> int:
 
     match choices.action:
         case "create":
-            return keys_command.create(choices.data, keys_command.wanted_from(choices), os.environ)
+            return keys_command.create(_place(choices), keys_command.wanted_from(choices), os.environ)
         case "rotate":
-            return keys_command.rotate(choices.data, choices.key, round(choices.overlap * 3600), os.environ)
+            return keys_command.rotate(_place(choices), choices.key, round(choices.overlap * 3600), os.environ)
         case "revoke":
-            return keys_command.revoke(choices.data, choices.key, os.environ)
+            return keys_command.revoke(_place(choices), choices.key, os.environ)
         case _:
-            return keys_command.list_(choices.data, os.environ)
+            return keys_command.list_(_place(choices), os.environ)
+
+
+def _place(choices: argparse.Namespace) -> Place:
+    from unigate.operator_line import Place
+
+    return Place(choices.data, choices.config)
 
 
 def _groups(choices: argparse.Namespace) -> int:
@@ -220,24 +233,24 @@ def _groups(choices: argparse.Namespace) -> int:
     match choices.action:
         case "create":
             told = (choices.name, limits_from(choices), choices.models, choices.organisation)
-            return groups_command.create(choices.data, choices.noun, groups_command.GroupWanted(*told), os.environ)
+            return groups_command.create(_place(choices), choices.noun, groups_command.GroupWanted(*told), os.environ)
         case "end":
-            return groups_command.end(choices.data, choices.noun, choices.name, os.environ)
+            return groups_command.end(_place(choices), choices.noun, choices.name, os.environ)
         case _:
-            return groups_command.list_(choices.data, choices.noun, os.environ)
+            return groups_command.list_(_place(choices), choices.noun, os.environ)
 
 
 def _usage(choices: argparse.Namespace) -> int:
     from unigate import usage_command
 
-    return usage_command.usage(choices.data, choices.by or ["day"], max(choices.days, 1), os.environ)
+    return usage_command.usage(_place(choices), choices.by or ["day"], max(choices.days, 1), os.environ)
 
 
 def _calls(choices: argparse.Namespace) -> int:
     from unigate import calls_command
 
     if choices.id is not None:
-        return calls_command.one(choices.data, choices.id, choices.bodies, os.environ)
+        return calls_command.one(_place(choices), choices.id, choices.bodies, os.environ)
     wanted = calls_command.CallsWanted(
         key=choices.key,
         project=choices.project,
@@ -247,7 +260,7 @@ def _calls(choices: argparse.Namespace) -> int:
         count=max(choices.count, 1),
         follow=choices.follow,
     )
-    return calls_command.several(choices.data, wanted, os.environ)
+    return calls_command.several(_place(choices), wanted, os.environ)
 
 
 def _export(choices: argparse.Namespace) -> int:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 
 import msgspec
 
-from unigate.errors import Refusal, StorageError
-from unigate.operator_line import NoAnswer, OperatorLine, has_data, open_line
+from unigate.errors import ConfigError, Refusal, StorageError
+from unigate.operator_line import NoAnswer, OperatorLine, Place, open_line
+from unigate.serve import Stop
 from unigate.tables import money
 from unigate.texts import is_chinese
 
@@ -26,6 +26,10 @@ _COMMON = {
     "no_answer": (
         "A gateway runs on {data}, but its keeper does not answer ({reason}); its log says why. Try again in a moment.",
         "网关正在 {data} 上运行，但 keeper 没有应答（{reason}），原因见其日志。请稍后重试。",
+    ),
+    "config_bad": (
+        "The configuration says where keys are kept, and it cannot be used:\n{reason}",
+        "密钥保存在何处由配置文件决定，而它无法使用：\n{reason}",
     ),
     "storage": ("The change could not be kept: {reason}", "更改未能保存：{reason}"),
     "file": ("configuration", "配置文件"),
@@ -84,20 +88,24 @@ class Words:
 
 
 def run_command(
-    data: Path, name: str, act: Callable[[OperatorLine], None], say: Words, *, needs_data: bool = False
+    place: Place, name: str, act: Callable[[OperatorLine], None], say: Words, *, needs_data: bool = False
 ) -> int:
     """Does one thing at the administration, and says why if it cannot be done; the exit code."""
-    if needs_data and not has_data(data):
-        print(say("no_data", data=data), file=sys.stderr)
-        return 2
     try:
-        with open_line(data) as line:
+        with open_line(place, is_new=not needs_data) as line:
+            if line is None:
+                print(say("no_data", data=place.data), file=sys.stderr)
+                return 2
             act(line)
         return 0
     except Refusal as refusal:
         print(say.refusal(refusal, name), file=sys.stderr)
     except NoAnswer as error:
-        print(say("no_answer", data=data, reason=error), file=sys.stderr)
+        print(say("no_answer", data=place.data, reason=error), file=sys.stderr)
+    except Stop as stop:
+        print(stop, file=sys.stderr)
+    except ConfigError as error:
+        print(say("config_bad", reason=error), file=sys.stderr)
     except (StorageError, OSError) as error:
         print(say("storage", reason=error), file=sys.stderr)
     return 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from urllib.parse import quote
 
 import msgspec
@@ -12,7 +11,7 @@ import msgspec
 from unigate.command_words import GroupLine, LimitsWanted, Words, group_id, groups_of, run_command, shown_limits
 from unigate.errors import Refusal
 from unigate.logs import clean
-from unigate.operator_line import OperatorLine
+from unigate.operator_line import OperatorLine, Place
 from unigate.tables import Paint, table
 
 __all__ = ["GroupWanted", "create", "end", "list_"]
@@ -32,7 +31,7 @@ class _Made(msgspec.Struct):
     name: str
 
 
-def create(data: Path, noun: str, wanted: GroupWanted, environment: Mapping[str, str]) -> int:
+def create(place: Place, noun: str, wanted: GroupWanted, environment: Mapping[str, str]) -> int:
     """Makes one of `projects` or `organisations`; its id goes to standard output; the exit code."""
 
     def act(line: OperatorLine) -> None:
@@ -44,10 +43,10 @@ def create(data: Path, noun: str, wanted: GroupWanted, environment: Mapping[str,
         print(made.id, flush=True)
 
     say = Words(_TEXTS, environment)
-    return run_command(data, wanted.name, act, say, needs_data=True)
+    return run_command(place, wanted.name, act, say, needs_data=True)
 
 
-def list_(data: Path, noun: str, environment: Mapping[str, str]) -> int:
+def list_(place: Place, noun: str, environment: Mapping[str, str]) -> int:
     """Prints all of `projects` or `organisations` as a table; the exit code."""
 
     def act(line: OperatorLine) -> None:
@@ -60,10 +59,10 @@ def list_(data: Path, noun: str, environment: Mapping[str, str]) -> int:
         print(table(rows, paint=paint) if found else say("none", noun=noun))
 
     say = Words(_TEXTS, environment)
-    return run_command(data, "", act, say, needs_data=True)
+    return run_command(place, "", act, say, needs_data=True)
 
 
-def end(data: Path, noun: str, word: str, environment: Mapping[str, str]) -> int:
+def end(place: Place, noun: str, word: str, environment: Mapping[str, str]) -> int:
     """Ends the project or organisation of that id or name; the exit code."""
 
     def act(line: OperatorLine) -> None:
@@ -74,7 +73,7 @@ def end(data: Path, noun: str, word: str, environment: Mapping[str, str]) -> int
         print(say("ended", name=found.name))
 
     say = Words(_TEXTS, environment)
-    return run_command(data, word, act, say, needs_data=True)
+    return run_command(place, word, act, say, needs_data=True)
 
 
 def _row(line: GroupLine, organisations: Mapping[str, str], say: Words) -> list[str]:

@@ -6,7 +6,6 @@ import argparse
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from urllib.parse import quote
 
 import msgspec
@@ -14,7 +13,7 @@ import msgspec
 from unigate.command_words import LimitsWanted, Words, group_id, groups_of, limits_from, run_command, shown_limits
 from unigate.errors import Refusal
 from unigate.logs import clean
-from unigate.operator_line import OperatorLine
+from unigate.operator_line import OperatorLine, Place
 from unigate.tables import Paint, table
 
 __all__ = ["KeyWanted", "create", "list_", "revoke", "rotate", "wanted_from"]
@@ -73,7 +72,7 @@ class _Keys(msgspec.Struct):
     data: tuple[_Line, ...]
 
 
-def create(data: Path, wanted: KeyWanted, environment: Mapping[str, str]) -> int:
+def create(place: Place, wanted: KeyWanted, environment: Mapping[str, str]) -> int:
     """Makes a key: its text alone goes to standard output, so that a script can keep it; the exit code."""
 
     def act(line: OperatorLine) -> None:
@@ -89,10 +88,10 @@ def create(data: Path, wanted: KeyWanted, environment: Mapping[str, str]) -> int
         print(made.key, flush=True)
 
     say = Words(_TEXTS, environment)
-    return run_command(data, wanted.name, act, say)
+    return run_command(place, wanted.name, act, say)
 
 
-def list_(data: Path, environment: Mapping[str, str]) -> int:
+def list_(place: Place, environment: Mapping[str, str]) -> int:
     """Prints all keys as a table; the exit code."""
 
     def act(line: OperatorLine) -> None:
@@ -106,10 +105,10 @@ def list_(data: Path, environment: Mapping[str, str]) -> int:
         )
 
     say = Words(_TEXTS, environment)
-    return run_command(data, "", act, say, needs_data=True)
+    return run_command(place, "", act, say, needs_data=True)
 
 
-def revoke(data: Path, key: str, environment: Mapping[str, str]) -> int:
+def revoke(place: Place, key: str, environment: Mapping[str, str]) -> int:
     """Ends the key of that id or name; the exit code."""
 
     def act(line: OperatorLine) -> None:
@@ -118,10 +117,10 @@ def revoke(data: Path, key: str, environment: Mapping[str, str]) -> int:
         print(say("revoked", name=found.name))
 
     say = Words(_TEXTS, environment)
-    return run_command(data, key, act, say, needs_data=True)
+    return run_command(place, key, act, say, needs_data=True)
 
 
-def rotate(data: Path, key: str, overlap_s: int, environment: Mapping[str, str]) -> int:
+def rotate(place: Place, key: str, overlap_s: int, environment: Mapping[str, str]) -> int:
     """Gives the key of that id or name a new text, which alone goes to standard output; the exit code."""
 
     def act(line: OperatorLine) -> None:
@@ -131,7 +130,7 @@ def rotate(data: Path, key: str, overlap_s: int, environment: Mapping[str, str])
         print(msgspec.json.decode(answer, type=_Made).key, flush=True)
 
     say = Words(_TEXTS, environment)
-    return run_command(data, key, act, say, needs_data=True)
+    return run_command(place, key, act, say, needs_data=True)
 
 
 def _lines(line: OperatorLine) -> list[_Line]:

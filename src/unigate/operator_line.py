@@ -16,18 +16,22 @@ import msgspec
 
 from unigate.clock import wall
 from unigate.config import ServerSettings
+from unigate.config_file import load_table, read_config, resolve
+from unigate.discovery import read_dotenv
 from unigate.errors import Refusal, UnigateError
 from unigate.http.admin.access import Access
 from unigate.http.admin.app import OperatorOnly, build_app
 from unigate.journal import take_lock
+from unigate.serve import find_config
 from unigate.snapshot import Settings
 from unigate.snapshot_file import SnapshotFile
 from unigate.storage.change import Named
-from unigate.storage.opening import open_database
+from unigate.storage.opening import open_database, sqlite_path
 from unigate.storage.registry import Registry
 from unigate.storage.store import Store
+from unigate.texts import Texts
 
-__all__ = ["NoAnswer", "OperatorLine", "has_data", "open_line"]
+__all__ = ["NoAnswer", "OperatorLine", "Place", "open_line"]
 
 _STARTING = 3.0  # the keeper of a gateway that is just starting may need this long
 _PATIENCE = 30.0
@@ -67,27 +71,61 @@ class OperatorLine:
         raise NotImplementedError
 
 
+class Place(msgspec.Struct, frozen=True):
+    """Where a gateway keeps its data, and the file that configures it, if it is not the usual one."""
+
+    data: Path
+    config: Path | None = None
+
+
 @contextmanager
-def open_line(data: Path) -> Generator[OperatorLine]:
-    """The running gateway's desk; with none running our own, and none can start meanwhile. Raises StorageError."""
+def open_line(place: Place, *, is_new: bool) -> Generator[OperatorLine | None]:
+    """The running gateway's desk; with none running our own, and none can start meanwhile.
+
+    None where there is no database and none may be made. Raises StorageError, ConfigError.
+    """
+    data = place.data
+    settings = None
+    if not is_new and not (data / "lock").exists():
+        settings = _settings(place)
+        if not _has_data(settings, data):
+            yield None
+            return
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
     lock = take_lock(data / "lock")
     if lock is None:
         yield _Remote(data / "cli.sock")
         return
     try:
-        database = open_database(None, data)
+        settings = settings or _settings(place)
+        if not is_new and not _has_data(settings, data):
+            yield None
+            return
+        url = settings.database
+        database = open_database(url.reveal() if url is not None else None, data)
         try:
-            yield _Local(Registry(Store(database, wall), SnapshotFile(data / "snapshot.json"), Named()))
+            named = Named(settings.keys, settings.organisations, settings.projects)
+            registry = Registry(Store(database, wall), SnapshotFile(data / "snapshot.json"), named)
+            yield _Local(registry, settings)
         finally:
             database.close()
     finally:
         os.close(lock)
 
 
-def has_data(data: Path) -> bool:
+def _settings(place: Place) -> Settings:
+    """What the configuration says; without a file, what is usual."""
+    path = find_config(place.config, Texts(os.environ))
+    if path is None:
+        return Settings(server=ServerSettings(), providers=())
+    config = read_config(path, read_dotenv(Path(".env"), os.environ))
+    return resolve(config, load_table(), data=str(place.data), logs="logs", log_level="info")
+
+
+def _has_data(settings: Settings, data: Path) -> bool:
     """Whether there is a database; looking must not make one, or the first start would make no first keys."""
-    return (data / "unigate.db").exists()
+    path = sqlite_path(settings.database.reveal() if settings.database is not None else None, data)
+    return path is None or path.exists()
 
 
 class _Why(msgspec.Struct):
@@ -106,8 +144,7 @@ class _Error(msgspec.Struct):
 class _Local(OperatorLine):
     """The same application, called without a socket."""
 
-    def __init__(self, registry: Registry) -> None:
-        settings = Settings(server=ServerSettings(), providers=())
+    def __init__(self, registry: Registry, settings: Settings) -> None:
         self._app = OperatorOnly(build_app(registry, Access(registry, settings, wall), settings))
 
     def _carry(self, method: str, path: str, query: str, content: bytes) -> tuple[int, bytes]:

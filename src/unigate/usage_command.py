@@ -5,14 +5,13 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import msgspec
 
 from unigate.admission.terms import instant_of
 from unigate.command_words import Words, run_command
 from unigate.logs import clean
-from unigate.operator_line import OperatorLine
+from unigate.operator_line import OperatorLine, Place
 from unigate.tables import Paint, money, table
 
 __all__ = ["usage"]
@@ -34,7 +33,7 @@ class _Usage(msgspec.Struct):
     data: tuple[_Line, ...]
 
 
-def usage(data: Path, by: Sequence[str], days: int, environment: Mapping[str, str]) -> int:
+def usage(place: Place, by: Sequence[str], days: int, environment: Mapping[str, str]) -> int:
     """Prints what was used in the last days, today counted; the exit code."""
 
     def act(line: OperatorLine) -> None:
@@ -48,7 +47,7 @@ def usage(data: Path, by: Sequence[str], days: int, environment: Mapping[str, st
             print(paint(say("unpriced", count=sum(one.unpriced for one in lines)), 33), file=sys.stderr)
 
     say = Words(_TEXTS, environment)
-    return run_command(data, "", act, say, needs_data=True)
+    return run_command(place, "", act, say, needs_data=True)
 
 
 class _Named(msgspec.Struct):

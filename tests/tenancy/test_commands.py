@@ -19,6 +19,7 @@ from unigate.command_words import LimitsWanted
 from unigate.groups_command import GroupWanted
 from unigate.journal import Journal, take_lock
 from unigate.keys_command import KeyWanted
+from unigate.operator_line import Place
 from unigate.tables import Paint, money, table
 from unigate.usage import Usage
 
@@ -33,7 +34,7 @@ def keeper(tmp_path: Path) -> Iterator[Running]:
     with start_keeper(tmp_path, settings()) as keeper:
         lock = take_lock(keeper.data / "lock")
         assert lock is not None
-        keys_command.create(keeper.data, KeyWanted(name="团队 a"), ENGLISH)
+        keys_command.create(Place(keeper.data), KeyWanted(name="团队 a"), ENGLISH)
         key = keeper.stored().keys[0]
         journal = Journal(keeper.data / "journal" / "door-0-aa")
         good = record(
@@ -60,16 +61,16 @@ def test_projects_are_made_listed_and_ended(keeper: Running, capsys: Capture) ->
     data = keeper.data
     acme = GroupWanted(name="acme", limits=LimitsWanted(budget_usd_per_month=500))
     web = GroupWanted(name="web", organisation="acme", limits=LimitsWanted(concurrency=50, budget_usd_per_day=0.5))
-    codes = [groups_command.create(data, "organisations", acme, ENGLISH)]
-    codes.append(groups_command.create(data, "projects", web, ENGLISH))
+    codes = [groups_command.create(Place(data), "organisations", acme, ENGLISH)]
+    codes.append(groups_command.create(Place(data), "projects", web, ENGLISH))
     ids = capsys.readouterr().out.split()
-    codes.append(keys_command.create(data, KeyWanted(name="web-prod", project="web"), ENGLISH))
+    codes.append(keys_command.create(Place(data), KeyWanted(name="web-prod", project="web"), ENGLISH))
     capsys.readouterr()
-    codes.append(groups_command.list_(data, "projects", ENGLISH))
+    codes.append(groups_command.list_(Place(data), "projects", ENGLISH))
     listed = capsys.readouterr().out
     codes += [
-        groups_command.end(data, "organisations", "acme", CHINESE),
-        groups_command.end(data, "projects", "x", ENGLISH),
+        groups_command.end(Place(data), "organisations", "acme", CHINESE),
+        groups_command.end(Place(data), "projects", "x", ENGLISH),
     ]
     said = capsys.readouterr().err
 
@@ -86,7 +87,7 @@ def test_projects_are_made_listed_and_ended(keeper: Running, capsys: Capture) ->
 def test_a_key_is_rotated_by_its_name(keeper: Running, capsys: Capture) -> None:
     before = keeper.stored().keys[0]
     capsys.readouterr()
-    code = keys_command.rotate(keeper.data, "团队 a", 7200, ENGLISH)
+    code = keys_command.rotate(Place(keeper.data), "团队 a", 7200, ENGLISH)
     said = capsys.readouterr()
     after = keeper.stored().keys[0]
 
@@ -96,9 +97,9 @@ def test_a_key_is_rotated_by_its_name(keeper: Running, capsys: Capture) -> None:
 
 def test_usage_is_told_by_what_is_asked_for_with_a_sum(keeper: Running, capsys: Capture) -> None:
     until_carried(keeper, capsys)
-    codes = [usage_command.usage(keeper.data, ["key", "model"], 7, ENGLISH)]
+    codes = [usage_command.usage(Place(keeper.data), ["key", "model"], 7, ENGLISH)]
     lines = capsys.readouterr().out.splitlines()
-    codes.append(usage_command.usage(keeper.data, ["day"], 1, CHINESE))
+    codes.append(usage_command.usage(Place(keeper.data), ["day"], 1, CHINESE))
     chinese = capsys.readouterr().out.splitlines()
 
     assert codes == [0, 0]
@@ -113,11 +114,11 @@ def test_usage_is_told_by_what_is_asked_for_with_a_sum(keeper: Running, capsys: 
 
 def test_calls_are_listed_the_newest_last_and_filtered(keeper: Running, capsys: Capture) -> None:
     until_carried(keeper, capsys)
-    codes = [calls_command.several(keeper.data, CallsWanted(), ENGLISH)]
+    codes = [calls_command.several(Place(keeper.data), CallsWanted(), ENGLISH)]
     every = capsys.readouterr().out.splitlines()
-    codes.append(calls_command.several(keeper.data, CallsWanted(key="团队 a", errors=True), ENGLISH))
+    codes.append(calls_command.several(Place(keeper.data), CallsWanted(key="团队 a", errors=True), ENGLISH))
     wrong = capsys.readouterr().out.splitlines()
-    codes.append(calls_command.several(keeper.data, CallsWanted(key="nobody"), CHINESE))
+    codes.append(calls_command.several(Place(keeper.data), CallsWanted(key="nobody"), CHINESE))
     none = capsys.readouterr().out
 
     assert codes == [0, 0, 0]
@@ -148,7 +149,7 @@ def test_calls_are_listed_the_newest_last_and_filtered(keeper: Running, capsys: 
 
 def test_a_call_is_shown_whole(keeper: Running, capsys: Capture) -> None:
     until_carried(keeper, capsys)
-    codes = [calls_command.one(keeper.data, id, False, ENGLISH) for id in ("req_00000001", "req_none")]
+    codes = [calls_command.one(Place(keeper.data), id, False, ENGLISH) for id in ("req_00000001", "req_none")]
     said = capsys.readouterr()
     told = dict(line.split(None, 1) for line in said.out.splitlines())
 
@@ -160,7 +161,7 @@ def test_a_call_is_shown_whole(keeper: Running, capsys: Capture) -> None:
 
 def until_carried(keeper: Running, capsys: Capture) -> None:
     def is_there() -> bool:
-        return calls_command.one(keeper.data, "req_00000002", False, ENGLISH) == 0
+        return calls_command.one(Place(keeper.data), "req_00000002", False, ENGLISH) == 0
 
     until(is_there, "the call's row")
     capsys.readouterr()
@@ -177,6 +178,20 @@ def test_without_a_gateway_the_same_is_done_in_the_database(tmp_path: Path, caps
 
     assert codes == [2, 0, 0, 0, 0, 0]
     assert "$5.00" in capsys.readouterr().out
+
+
+def test_without_a_gateway_the_configuration_says_where_and_what_is_named(tmp_path: Path, capsys: Capture) -> None:
+    data, config = tmp_path / "data", tmp_path / "unigate.yaml"
+    config.write_text("projects: {web: {}}\n")
+    told = ["--data", str(data), "--config", str(config)]
+    codes = [main(["keys", *told, "create", "a", "--project", "web"]), main(["projects", *told, "create", "web"])]
+    config.write_text("projects: {web: {organisation: none}}\n")
+    codes.append(main(["keys", *told, "list"]))
+    said = capsys.readouterr()
+
+    assert codes == [0, 1, 1]
+    assert "'web' is named in the configuration file" in said.err
+    assert "there is no organisation 'none'" in said.err
 
 
 def test_every_term_has_a_flag(tmp_path: Path, capsys: Capture) -> None:
