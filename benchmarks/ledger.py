@@ -90,7 +90,7 @@ def intent(record: Record) -> Intent:
 
 def drain(database: Database, folder: Path, count: int) -> None:
     """Carries `count` calls, each an intent and a record, to the rows and the log."""
-    journal = Journal(folder / "journal" / "door-0-bench")
+    journal = Journal(folder / "journal" / f"door-0-{os.getpid():08x}")
     for record in calls(count, seed=time.time_ns(), days=1):
         journal.append(encode_entry(intent(record)))
         journal.append(encode_entry(record))
