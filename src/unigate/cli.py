@@ -161,7 +161,7 @@ def _add_ledger(commands: Commands) -> None:
     export = commands.add_parser("export", help="write calls as JSON lines")
     export.add_argument("--from", dest="since", default="1970-01-01", help="first day or time, in UTC")
     export.add_argument("--to", dest="until", default="2200-01-01", help="the day or time before which it ends")
-    export.add_argument("--format", choices=("jsonl",), default="jsonl")
+    export.add_argument("--format", choices=("jsonl",), default="jsonl", metavar="FORMAT", help="jsonl")
     export.add_argument("--output", type=Path, help="file to write (standard output)")
     export.set_defaults(run=_export)
     books = commands.add_parser("db", help="look after the database")
