@@ -22,6 +22,7 @@ from unigate.journal import take_lock
 from unigate.local import available
 from unigate.logs import LEVELS, configure
 from unigate.snapshot import Settings
+from unigate.storage.change import Named
 from unigate.supervisor import Supervisor
 from unigate.texts import Texts
 
@@ -89,7 +90,8 @@ def _serve(choices: Choices, environment: Mapping[str, str], say: Texts) -> int:
     else:
         (choices.data / "configured").touch()
     listener = _listen(config.server.host, config.server.port, say)
-    keys = make_first_keys(choices.data, config.database.reveal() if config.database is not None else None)
+    named = Named(settings.keys, settings.organisations, settings.projects)
+    keys = make_first_keys(choices.data, config.database.reveal() if config.database is not None else None, named)
     announcement = _announcement(settings, listener, plan, keys, choices, model=example_model(config, settings))
     supervisor = Supervisor(settings, listener, plan.children if plan else ())
     model = plan.model if plan else None

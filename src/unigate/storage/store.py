@@ -65,12 +65,15 @@ class Store:
         """Gives the file back."""
         self.database.close()
 
-    def add_first_keys(self) -> tuple[str, str] | None:
+    def add_first_keys(self, taken: Sequence[str] = ()) -> tuple[str, str] | None:
         """The texts of an admin's and a client's key, made together; None if there ever was a key."""
         with self.database.transaction() as run:
             if run(_ANY_KEY):
                 return None
-            texts = self._first_key(run, "admin", "admin"), self._first_key(run, "default", "client")
+            texts = (
+                self._first_key(run, _free("admin", taken), "admin"),
+                self._first_key(run, _free("default", taken), "client"),
+            )
             _next_version(run)
         return texts
 
@@ -107,6 +110,11 @@ class Store:
         """Which version is the newest, whichever gateway made it."""
         with self.database.reading() as run:
             return _version(run)
+
+
+def _free(name: str, taken: Sequence[str]) -> str:
+    """A name that the configuration file does not use."""
+    return name if name not in taken else f"{name}-{secrets.token_hex(3)}"
 
 
 def _version(run: Rows) -> int:
