@@ -102,6 +102,23 @@ def test_pipelined_requests_cut_into_single_bytes_are_the_same_requests(door: Do
         assert [wire.answer().text, wire.answer().text] == ["one", "two"]
 
 
+def test_requests_that_repeat_a_head_are_judged_anew(door: Door) -> None:
+    with door.wire() as wire:
+        answers = [wire.send(ok(text)).answer() for text in ("one", "two", "three", "and one of another length")]
+        assert [answer.text for answer in answers] == ["one", "two", "three", "and one of another length"]
+        assert wire.send(ok("four").replace(KEY.encode(), KEY.encode()[::-1])).answer().status == 401
+
+
+def test_a_repeated_head_with_a_body_in_pieces_or_a_second_length_is_no_other_request(door: Door) -> None:
+    with door.wire() as wire:
+        for _ in range(3):
+            assert wire.send(ok("same")).answer().text == "same"
+        wire.send(ok("same")[:-5])
+        assert wire.send(ok("same")[-5:] + ok("same")).answer().text == "same"
+        assert wire.answer().text == "same"
+        assert wire.send(ok("same").replace(b"\r\n\r\n", b"\r\ncontent-length: 1\r\n\r\n")).answer().status == 400
+
+
 def test_a_slow_answer_outlives_the_body_deadline_of_the_request_behind_it(door: Door) -> None:
     with door.wire() as wire:
         wire.send(request(chat("mock/script:text=slow,latency=1300")) + ok("second"))

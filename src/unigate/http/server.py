@@ -13,15 +13,23 @@ from typing import cast
 import httptools
 
 from unigate.errors import Refusal
-from unigate.http.head import has_body, length_of, split_target
+from unigate.http.alarm import Alarm
+from unigate.http.head import (
+    LARGEST_HEAD,
+    MOST_HEADERS,
+    body_too_large,
+    has_body,
+    head_too_large,
+    length_of,
+    split_target,
+)
 from unigate.http.house import House
+from unigate.http.known_head import KnownHead
 from unigate.http.request import Request
 from unigate.reply import Reply
 
 __all__ = ["ClientConnection"]
 
-_MOST_HEADERS = 100
-_LARGEST_HEAD = 32 * 1024
 _MOST_WAITING = 16
 _LINGER_BYTES = 16 * 1024 * 1024
 _LINGER_SECONDS = 1.0
@@ -44,6 +52,9 @@ class ClientConnection(asyncio.Protocol):
         self._head_size = 0
         self._header_count = 0
         self._is_resuming = False
+        # Whether the parser stands between two requests, of a connection that goes on.
+        self._is_between = True
+        self._known = KnownHead()
         self._reading: Request | None = None
         self._waiting: deque[Request] = deque()
         self._answering: Request | None = None
@@ -52,8 +63,7 @@ class ClientConnection(asyncio.Protocol):
         self._lingering = -1
         self._is_last = False
         self._is_paused = False
-        self._timer: asyncio.TimerHandle | None = None
-        self._deadline = 0.0
+        self._alarm = Alarm(house.loop, self._late)
         self._unsent = 0
         self.is_gone = False
 
@@ -64,7 +74,7 @@ class ClientConnection(asyncio.Protocol):
         peer: object = transport.get_extra_info("peername")
         self._peer = str(cast("tuple[object, ...]", peer)[0]) if isinstance(peer, tuple) and peer else "local"
         self._house.connections.add(self)
-        self._set_deadline(self._house.limits.header_timeout)
+        self._alarm.set(self._house.limits.header_timeout)
 
     def data_received(self, data: bytes) -> None:
         if self._lingering >= 0:
@@ -74,6 +84,18 @@ class ClientConnection(asyncio.Protocol):
             return
         if self._is_last:
             return  # what follows a request that closes the connection is nobody's
+        if not self._is_between:
+            self._parse(data)
+        elif (request := self._known.request_in(data)) is not None:
+            self._admits(request)
+            self._message_done()
+        else:
+            self._parse(data)
+            latest = self._waiting[-1] if self._waiting else self._answering
+            if latest is not None and self._is_between and not self._is_last:
+                self._known.learn(data, latest)
+
+    def _parse(self, data: bytes) -> None:
         while True:
             try:
                 self._parser.feed_data(data)
@@ -113,10 +135,7 @@ class ClientConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.is_gone = True
         self._house.left(self)
-        self._deadline = 0.0
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._alarm.end()
         if self.drained is not None and not self.drained.done():
             self.drained.set_result(None)
         if self._task is not None:
@@ -126,42 +145,43 @@ class ClientConnection(asyncio.Protocol):
     def pause_writing(self) -> None:
         self.drained = self._loop.create_future()
         self._unsent = self._transport.get_write_buffer_size() if self._transport is not None else 0
-        self._set_deadline(self._house.limits.write_timeout)
+        self._alarm.set(self._house.limits.write_timeout)
 
     def resume_writing(self) -> None:
         if self.drained is not None and not self.drained.done():
             self.drained.set_result(None)
         self.drained = None
         if self._answering is not None and self._lingering < 0:
-            self._deadline = 0.0
+            self._alarm.off()
             if self._reading is not None:
-                self._set_deadline(self._house.limits.body_timeout)
+                self._alarm.set(self._house.limits.body_timeout)
 
     # --- httptools' side: one request after the other
 
     def on_message_begin(self) -> None:
+        self._is_between = False
         if not self._is_resuming:
             self._url = b""
             self._headers = {}
             self._head_size = 0
             self._header_count = 0
             if self._answering is None and self._lingering < 0:
-                self._set_deadline(self._house.limits.header_timeout)
+                self._alarm.set(self._house.limits.header_timeout)
 
     def on_url(self, url: bytes) -> None:
         if not self._is_resuming:
             self._url += url
             self._head_size += len(url)
-            if self._head_size > _LARGEST_HEAD:
-                raise _head_too_large()
+            if self._head_size > LARGEST_HEAD:
+                raise head_too_large()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._is_resuming:
             return
         self._header_count += 1
         self._head_size += len(name) + len(value)
-        if self._header_count > _MOST_HEADERS or self._head_size > _LARGEST_HEAD:
-            raise _head_too_large()
+        if self._header_count > MOST_HEADERS or self._head_size > LARGEST_HEAD:
+            raise head_too_large()
         if self._reading is not None:
             return  # a trailer was not judged with the head, so it counts for nothing (RFC 9110, section 6.5.1)
         name = name.lower()
@@ -177,21 +197,27 @@ class ClientConnection(asyncio.Protocol):
             raise Refusal(400, "invalid_http", "The request is not valid HTTP/1.1.")
         path, query = split_target(self._url)
         request = Request(self._parser.get_method(), path, query, self._headers)
-        request.id = self._house.next_id()
-        request.peer = self._peer
         request.http_10 = version == "1.0"
         request.keep_alive = self._keeps_alive(request)
+        if not self._admits(request):
+            return
+        self._alarm.set(self._house.limits.body_timeout)
+        if b"expect" in self._headers and not self._waiting and self._answering is None:
+            self.write(_CONTINUE)
+
+    def _admits(self, request: Request) -> bool:
+        """Whether a request may come in; of one that may not, the body is not read."""
+        request.id = self._house.next_id()
+        request.peer = self._peer
         self._reading = request
         try:
             request.handler = self._house.desk.admit(request)
-            if b"content-length" in self._headers and int(length_of(request.headers)) > self._house.limits.body:
-                raise self._too_large()
+            if b"content-length" in request.headers and int(length_of(request.headers)) > self._house.limits.body:
+                raise body_too_large(self._house.limits.body)
         except Refusal as refusal:
             self._refuse_early(request, refusal)
-            return
-        self._set_deadline(self._house.limits.body_timeout)
-        if b"expect" in self._headers and not self._waiting and self._answering is None:
-            self.write(_CONTINUE)
+            return False
+        return True
 
     def on_body(self, body: bytes) -> None:
         request = self._reading
@@ -199,7 +225,7 @@ class ClientConnection(asyncio.Protocol):
             return
         request.size += len(body)
         if request.size > self._house.limits.body:
-            self._refuse_early(request, self._too_large())
+            self._refuse_early(request, body_too_large(self._house.limits.body))
             return
         request.parts.append(body)
 
@@ -214,13 +240,14 @@ class ClientConnection(asyncio.Protocol):
         request, self._reading = self._reading, None
         if request is None or self._lingering >= 0:
             return
+        self._is_between = request.keep_alive
         request.received_ns = time.perf_counter_ns()
         self._waiting.append(request)
         if self._answering is None:
             self._answer_next()
             return
         if self.drained is None:
-            self._deadline = 0.0  # the body is here; the answer before it has clocks of its own
+            self._alarm.off()  # the body is here; the answer before it has clocks of its own
         if len(self._waiting) >= _MOST_WAITING and self._transport is not None:
             self._is_paused = True
             self._transport.pause_reading()
@@ -236,12 +263,12 @@ class ClientConnection(asyncio.Protocol):
             if self._house.is_closing or self._is_last:
                 self._close()
             elif self._reading is None:
-                self._set_deadline(self._house.limits.keep_alive)
+                self._alarm.set(self._house.limits.keep_alive)
             return
         request = self._waiting.popleft()
         self._answering = request
         if self._reading is None:
-            self._deadline = 0.0
+            self._alarm.off()
         self._task = self._loop.create_task(self._answer(request))
 
     async def _answer(self, request: Request) -> None:
@@ -313,11 +340,7 @@ class ClientConnection(asyncio.Protocol):
         self._lingering = _LINGER_BYTES
         if self._transport is not None and self._transport.can_write_eof():
             self._transport.write_eof()
-        self._set_deadline(_LINGER_SECONDS)
-
-    def _too_large(self) -> Refusal:
-        limit = self._house.limits.body
-        return Refusal(413, "body_too_large", f"The request body is larger than {limit} bytes; send a smaller one.")
+        self._alarm.set(_LINGER_SECONDS)
 
     def _keeps_alive(self, request: Request) -> bool:
         # HTTP/1.0 with a body and keep-alive is a known way to confuse two parsers, so it never keeps the connection.
@@ -356,23 +379,10 @@ class ClientConnection(asyncio.Protocol):
             transport.close()
             if unsent := transport.get_write_buffer_size():
                 self._unsent = unsent
-                self._set_deadline(self._house.limits.write_timeout)
+                self._alarm.set(self._house.limits.write_timeout)
 
-    def _set_deadline(self, seconds: float) -> None:
-        self._deadline = self._loop.time() + seconds
-        if self._timer is not None:
-            if self._timer.when() <= self._deadline:
-                return
-            self._timer.cancel()
-        self._timer = self._loop.call_at(self._deadline, self._look)
-
-    def _look(self) -> None:
-        self._timer = None
-        if not self._deadline:
-            return
-        if self._loop.time() < self._deadline - 0.001:
-            self._timer = self._loop.call_at(self._deadline, self._look)
-        elif self._transport is not None and (self.drained is not None or self._transport.is_closing()):
+    def _late(self) -> None:
+        if self._transport is not None and (self.drained is not None or self._transport.is_closing()):
             self._judge_reader(self._transport.get_write_buffer_size())
         elif self._reading is not None and self._lingering < 0:
             reason = "The request's body did not arrive in time."
@@ -384,11 +394,6 @@ class ClientConnection(asyncio.Protocol):
         """A slow reader of a large answer goes on; one that stopped is cut off."""
         if self._unsent - unsent >= _LEAST_READ:
             self._unsent = unsent
-            self._set_deadline(self._house.limits.write_timeout)
+            self._alarm.set(self._house.limits.write_timeout)
         else:
             self.break_off()
-
-
-def _head_too_large() -> Refusal:
-    reason = f"The request's head has more than {_MOST_HEADERS} lines or {_LARGEST_HEAD} bytes."
-    return Refusal(431, "headers_too_large", reason)
