@@ -204,6 +204,17 @@ def test_a_record_that_comes_again_after_a_crash_at_midnight_is_left_out(tmp_pat
     assert second.take([changed(id="req_2")]) == []
 
 
+def test_a_record_that_comes_again_because_the_database_did_not_take_it_is_left_out(
+    log: ProxyLog, tmp_path: Path
+) -> None:
+    first, second = changed(id="req_1"), changed(id="req_2")
+    log.take([first])
+    log.expect([first])
+
+    assert log.take([first, second]) == [second]
+    assert (tmp_path / "proxy.log").read_bytes().count(b"\n") == 2
+
+
 def test_a_file_that_was_moved_away_is_begun_anew(log: ProxyLog, tmp_path: Path) -> None:
     log.take([CALL])
     (tmp_path / "logs" / "proxy.log").rename(tmp_path / "elsewhere")

@@ -76,22 +76,24 @@ def intent(number: int) -> Intent:
 
 
 class Paper:
-    """A log in memory that leaves out what comes again, as the real one does."""
+    """A log in memory; like the real one it leaves out only what it was told will come again."""
 
     def __init__(self) -> None:
         self.ids: list[str] = []
+        self._known: set[str] = set()
 
     def take(self, records: Sequence[Record]) -> None:
-        self.ids += [one.id for one in records if one.id not in self.ids]
+        self.ids += [one.id for one in records if one.id not in self._known]
+        self._known.difference_update(one.id for one in records)
 
     def settle(self) -> str:
         return str(len(self.ids))
 
     def resume(self, mark: str) -> None:
-        pass
+        self._known = set(self.ids[int(mark or 0) :])
 
     def expect(self, records: Sequence[Record]) -> None:
-        pass
+        self._known.update(one.id for one in records)
 
     def is_due(self) -> bool:
         return False
