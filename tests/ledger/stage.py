@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -116,7 +117,7 @@ class Stage:
 
     def until_ready(self) -> None:
         """Waits for the keeper's bank: doors serve before it is there, but lend nothing of a budget."""
-        until(lambda: (self.folder / "data" / "bank.sock").exists(), "the bank", PATIENCE_S)
+        until(lambda: _is_listening(self.folder / "data" / "bank.sock"), "the bank", PATIENCE_S)
 
     def kill(self, name: str) -> None:
         """kill -9 for one child, which its supervisor replaces, or for `all` of them, supervisor included."""
@@ -151,6 +152,16 @@ class Stage:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGCONT)
             self.kill("all")
+
+
+def _is_listening(path: Path) -> bool:
+    """Whether somebody answers at a unix socket; the file alone may be one that a killed process left."""
+    with socket.socket(socket.AF_UNIX) as line:
+        try:
+            line.connect(str(path))
+        except OSError:
+            return False
+        return True
 
 
 def _is_there(pid: int) -> bool:

@@ -55,6 +55,10 @@ async def storm(
             if done > moment:
                 due.set()
 
+        if rng.random() < 0.5:
+            # Every other time the keeper has come back and caught up; else it is found at its start.
+            await asyncio.to_thread(where.until_ready)
+            seen.told += await load(where.port, [next(calls) for _ in range(10)], concurrency=1)
         batch = [next(calls) for _ in range(calls_per_kill)]
         running = asyncio.create_task(load(where.port, batch, concurrency=concurrency, told=count))
         await due.wait()

@@ -1,0 +1,358 @@
+"""Proves that the tests of money and records can fail: plants known bugs one by one, and wants a red test for each.
+
+Each bug is planted into a private copy of the source, never into the checkout. `planted.py` runs all of them,
+`planted.py NAME …` some; it ends with 1 if a bug stays unnoticed, or cannot be planted any more.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+PATIENCE_S = 240
+RED = 1  # pytest's exit code for tests that failed; others mean that it could not run them
+
+
+@dataclass(frozen=True)
+class Bug:
+    """One bug: what it is, the edits that plant it (a file, the text it has, the text instead), and who notices."""
+
+    name: str
+    edits: tuple[tuple[str, str, str], ...]
+    test: str
+
+
+KILLS = "tests/ledger/test_kills.py::test_no_call_is_lost_or_doubled_by_kill_9"
+POWER_DATABASE = "tests/ledger/test_power_loss.py::test_the_database_keeps_what_it_confirmed_through_power_cuts"
+POWER_JOURNAL = "tests/ledger/test_power_loss.py::test_the_journal_keeps_what_it_synced_through_power_cuts"
+ENDINGS = "tests/ledger/test_bill.py::test_every_ending_has_one_row_and_leaves_no_hold"
+LEAVING = "tests/ledger/test_bill.py::test_who_leaves_a_stream_pays_for_what_came_and_is_told_apart"
+UNPRICED = "tests/ledger/test_bill.py::test_a_budget_pays_for_no_model_whose_price_nobody_knows"
+RACE = "tests/ledger/test_money_doors.py::test_three_doors_spend_one_budget_to_its_end_and_no_further"
+DYING = "tests/ledger/test_money_doors.py::test_a_door_that_dies_in_the_race_costs_its_holds_and_no_more"
+MINUTE = "tests/ledger/test_rates.py::test_no_minute_sees_more_requests_than_the_limit"
+SLOTS = "tests/ledger/test_rates.py::test_no_moment_sees_more_calls_than_there_are_slots"
+WINDOWS = "tests/ledger/test_windows.py::test_the_windows_of_a_call_are_those_of_its_start"
+FRACTION = "tests/accounting/test_cost.py::test_a_fraction_of_a_nano_dollar_is_rounded_up_once"
+FIRST_BYTE = "tests/test_upstream.py::test_a_fault_that_would_allow_another_target_does_not_after_the_first_byte"
+STOPPING = "tests/ledger/test_stopping.py::test_streams_that_do_not_fit_are_told_and_have_rows"
+CREDENTIALS = "tests/security/test_auth_matrix.py"
+
+BUGS = (
+    Bug(
+        "a-cancelled-call-is-not-settled",
+        (
+            (
+                "pipeline.py",
+                "        except asyncio.CancelledError:\n            _end(",
+                "        except asyncio.CancelledError:\n            raise\n            _end(",
+            ),
+            ("pipeline.py", "            reply.is_recorded = ledger.close()\n", "            pass\n"),
+        ),
+        LEAVING,
+    ),
+    Bug(
+        "holds-of-failed-calls-stay",
+        (
+            (
+                "gate.py",
+                '            if self.charge is not None:\n                self.charge.settle(sum, is_clean=end == "ok"',
+                '            if self.charge is not None and end == "ok":\n'
+                '                self.charge.settle(sum, is_clean=end == "ok"',
+            ),
+            (
+                "gate.py",
+                "            if self.charge is not None:\n                self.charge.settle(Sum(",
+                "            if self.charge is None:\n                self.charge.settle(Sum(",
+            ),
+        ),
+        ENDINGS,
+    ),
+    Bug(
+        "each-door-has-the-whole-limit",
+        (("storage/bank.py", "want.limit - spent - leased + want.returned", "want.limit - spent + want.returned"),),
+        RACE,
+    ),
+    Bug(
+        "an-unknown-key-is-somebody",
+        (
+            (
+                "admission/keys.py",
+                "    caller = keyring.get(hash_key(given))\n",
+                "    caller = keyring.get(hash_key(given)) or next(iter(keyring.values()), None)\n",
+            ),
+        ),
+        CREDENTIALS,
+    ),
+    Bug(
+        "counters-have-a-transaction-of-their-own",
+        (
+            ("storage/ledger.py", "        _many(run, ADD_SPEND, sums.spend())\n", ""),
+            (
+                "storage/ledger.py",
+                """            _many(run, _DROP_PLACE, ((mine, life) for life in batch.gone))
+""",
+                """            _many(run, _DROP_PLACE, ((mine, life) for life in batch.gone))
+        with self._database.transaction() as run:
+            _many(run, ADD_SPEND, sums_of(batch.records).spend())
+        with self._database.transaction() as run:
+""",
+            ),
+        ),
+        POWER_DATABASE,
+    ),
+    Bug(
+        "places-are-saved-before-rows",
+        (
+            (
+                "storage/ledger.py",
+                """        mine = self.gateway
+        with self._database.transaction() as run:
+            if batch.records:
+""",
+                """        mine = self.gateway
+        with self._database.transaction() as run:
+            _many(run, _SET_PLACE, ((mine, one.folder, one.segment, one.offset) for one in batch.places.values()))
+        with self._database.transaction() as run:
+            if batch.records:
+""",
+            ),
+        ),
+        POWER_DATABASE,
+    ),
+    Bug(
+        "commits-do-not-wait-for-the-disk",
+        (("storage/sqlite.py", "PRAGMA synchronous = full", "PRAGMA synchronous = off"),),
+        POWER_DATABASE,
+    ),
+    Bug(
+        "the-journal-is-never-forced-to-the-disk",
+        (
+            (
+                "journal.py",
+                "        os.fsync(fd)\n    except OSError as error:",
+                "        pass\n    except OSError as error:",
+            ),
+        ),
+        POWER_JOURNAL,
+    ),
+    Bug(
+        "a-segments-name-is-not-forced-to-the-disk",
+        (("journal.py", "            _force_name(self._folder)\n", ""),),
+        POWER_JOURNAL,
+    ),
+    Bug(
+        "records-wait-in-memory",
+        (
+            (
+                "journal.py",
+                "        self._map[self._at : end] = frame\n",
+                """        self._late = [*getattr(self, "_late", ()), (self._at, end, frame)]
+        if len(self._late) > 9:
+            for first, last, held in self._late:
+                self._map[first:last] = held
+            self._late = []
+""",
+            ),
+        ),
+        KILLS,
+    ),
+    Bug(
+        "nothing-is-written-before-a-call-is-sent",
+        (
+            (
+                "gate.py",
+                "            written = self._scribe.begin(encode_entry(intent))\n",
+                "            written = None\n",
+            ),
+        ),
+        KILLS,
+    ),
+    Bug(
+        "a-living-doors-calls-are-interrupted",
+        (("storage/carrier.py", "batch, is_over=lock is not None)", "batch, is_over=True)"),),
+        KILLS,
+    ),
+    Bug(
+        "interrupted-calls-cost-nothing",
+        (("storage/ledger.py", "        cost=intent.held,\n", "        cost=0,\n"),),
+        DYING,
+    ),
+    Bug(
+        "money-is-a-float",
+        (
+            (
+                "accounting/cost.py",
+                "    return -(-total // _MILLION) + price.per_call\n",
+                "    return int(total / 1e15 * 1e9) + price.per_call\n",
+            ),
+        ),
+        FRACTION,
+    ),
+    Bug(
+        "another-target-after-the-first-byte",
+        (("pipeline.py", "is_over or reply.committed or reply.is_gone or", "is_over or reply.is_gone or"),),
+        FIRST_BYTE,
+    ),
+    Bug(
+        "an-unknown-price-is-zero",
+        (("admission/needs.py", "    return ceiling if cost is None else cost\n", "    return cost or 0\n"),),
+        UNPRICED,
+    ),
+    Bug(
+        "a-call-is-counted-when-it-ends",
+        (
+            (
+                "storage/call_rows.py",
+                "_windows(record.at_ns // 1_000_000_000)",
+                "_windows((record.at_ns + record.total_us * 1000) // 1_000_000_000)",
+            ),
+        ),
+        WINDOWS,
+    ),
+    Bug(
+        "what-was-spent-stays-lent",
+        (("storage/ledger.py", "        _many(run, SHRINK_LEASE, sums.leased())\n", ""),),
+        RACE,
+    ),
+    Bug(
+        "a-dead-doors-leases-never-end",
+        (("storage/ledger.py", "            _many(run, _END_LEASES, ((life,) for life in batch.ended))\n", ""),),
+        DYING,
+    ),
+    Bug(
+        "the-upstreams-word-for-usage-is-law",
+        (
+            (
+                "accounting/cost.py",
+                "    fed, made = usage.input_tokens, usage.output_tokens\n    most_fed",
+                "    if usage.input_tokens is not None or usage.output_tokens is not None:\n"
+                "        return usage, _PLAUSIBLE\n"
+                "    fed, made = usage.input_tokens, usage.output_tokens\n    most_fed",
+            ),
+        ),
+        "tests/accounting/test_hostile_usage.py",
+    ),
+    Bug(
+        "who-leaves-pays-nothing",
+        (
+            ("charge.py", '"client_left", ', ""),
+            ("charge.py", '    is_cut = end in _CUT or (end != "ok" and has_begun)\n', "    is_cut = end in _CUT\n"),
+        ),
+        LEAVING,
+    ),
+    Bug(
+        "what-failed-in-its-middle-costs-nothing",
+        (("charge.py", '    is_cut = end in _CUT or (end != "ok" and has_begun)\n', "    is_cut = end in _CUT\n"),),
+        ENDINGS,
+    ),
+    Bug(
+        "a-broken-exchange-keeps-its-slot",
+        (("charge.py", "            self._lender.leave_later(self.permit)\n", "            pass\n"),),
+        LEAVING,
+    ),
+    Bug(
+        "slots-come-back-before-the-call-is-over",
+        (
+            (
+                "charge.py",
+                "        bounds = {id(way.target)",
+                "        permit.leave()\n        bounds = {id(way.target)",
+            ),
+        ),
+        SLOTS,
+    ),
+    Bug(
+        "requests-are-free-again-at-once",
+        (("admission/rates.py", "        free_at = second + 1 + SPAN\n", "        free_at = second\n"),),
+        MINUTE,
+    ),
+    Bug(
+        "a-call-takes-more-than-there-is",
+        (
+            (
+                "admission/wallet.py",
+                "            if allowance.free < needs[place] or allowance.awaited:\n",
+                "            if allowance.free <= 0 or allowance.awaited:\n",
+            ),
+        ),
+        RACE,
+    ),
+    Bug(
+        "cut-streams-end-without-a-word",
+        (
+            (
+                "pipeline.py",
+                "        reply.fail(dialect.errors.event(told))\n",
+                "        reply.break_off()\n",
+            ),
+        ),
+        STOPPING,
+    ),
+)
+
+
+def main() -> int:
+    """Plants each bug, or the named ones; the exit code."""
+    words = argparse.ArgumentParser(description=__doc__)
+    words.add_argument("names", nargs="*", help="bugs to plant; all if none is named")
+    words.add_argument("--check", action="store_true", help="only see whether each bug can still be planted")
+    words.add_argument("--source", type=Path, default=ROOT / "src", help="folder to copy the source from")
+    told = words.parse_args()
+    chosen = [bug for bug in BUGS if not told.names or bug.name in told.names]
+    judge = can_be_planted if told.check else is_noticed
+    missed = [bug.name for bug in chosen if not judge(bug, told.source)]
+    print(f"{len(chosen) - len(missed)} of {len(chosen)} bugs " + ("can be planted" if told.check else "were noticed"))
+    return 1 if missed else 0
+
+
+def can_be_planted(bug: Bug, source: Path) -> bool:
+    """Whether the source still has each text that is to be replaced, once."""
+    texts: dict[str, str] = {}
+    for name, old, new in bug.edits:
+        text = texts.get(name) or (source / "unigate" / name).read_text("utf-8")
+        if text.count(old) != 1:
+            print(f"{bug.name}: src/unigate/{name} has this {text.count(old)} times: {old!r}")
+            return False
+        texts[name] = text.replace(old, new)
+    return True
+
+
+def is_noticed(bug: Bug, source: Path) -> bool:
+    """Whether the test that is named for it goes red with the bug planted."""
+    if not can_be_planted(bug, source):
+        return False
+    begun = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="unigate-planted-") as folder:
+        copy = Path(folder) / "src"
+        shutil.copytree(source, copy, ignore=shutil.ignore_patterns("__pycache__"))
+        for name, old, new in bug.edits:
+            path = copy / "unigate" / name
+            path.write_text(path.read_text("utf-8").replace(old, new), "utf-8")
+        command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--timeout", "120", bug.test]
+        environment = {**os.environ, "PYTHONPATH": str(copy)}
+        done = subprocess.run(
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=PATIENCE_S, check=False
+        )
+    is_red = done.returncode == RED
+    why = re.findall(r"^E +(.+)$", done.stdout, re.MULTILINE)
+    print(
+        f"{'red  ' if is_red else 'GREEN'} {bug.name} ({time.monotonic() - begun:.0f} s): {(why or [''])[0][:150]}",
+        flush=True,
+    )
+    if done.returncode not in (0, RED):
+        print(done.stdout[-1500:])
+    return is_red
+
+
+if __name__ == "__main__":
+    sys.exit(main())
