@@ -28,7 +28,17 @@ _LEND = (
     'ON CONFLICT (life, scope, kind, "window") DO UPDATE SET '
     "amount = leases.amount + excluded.amount, drawn = leases.drawn + excluded.drawn"
 )
+# Only of what is still lent: a door's last word may come after its life was ended, and its leases with it.
+_RETURN = (
+    "UPDATE leases SET amount = amount - ?1, drawn = drawn - ?1 "
+    'WHERE life = ?2 AND scope = ?3 AND kind = ?4 AND "window" = ?5'
+)
 _DRAWN = 'SELECT scope, kind, "window", drawn FROM leases WHERE life = ?'
+# Never below nothing: a door that has used all it had may have forgotten the limit without being heard.
+_CORRECT = (
+    "UPDATE leases SET drawn = ?2, amount = CASE WHEN amount >= ?1 THEN amount - ?1 WHEN amount > 0 THEN 0 "
+    'ELSE amount END WHERE life = ?3 AND scope = ?4 AND kind = ?5 AND "window" = ?6'
+)
 _CLOSE = 'UPDATE leases SET drawn = 0 WHERE life = ? AND scope = ? AND kind = ? AND "window" = ?'
 _SWEEP = 'DELETE FROM leases WHERE life = ? AND scope = ? AND kind = ? AND "window" = ? AND amount = 0 AND drawn = 0'
 _HOLDERS = 'SELECT life FROM leases WHERE scope = ? AND kind = ? AND "window" = ? AND amount <> 0'
@@ -46,13 +56,15 @@ class MoneyBook:
         """Ends what was lent to a door that never heard of it, or given back by one that was not heard."""
         told = {(one.scope, one.kind, one.window): one.drawn for one in holdings}
         for scope, kind, window, drawn in msgspec.convert(self._run(_DRAWN, (life,)), list[tuple[str, str, str, int]]):
-            self._move(life, (scope, kind, window), told.get((scope, kind, window), 0) - drawn)
+            has = told.get((scope, kind, window), 0)
+            if has != drawn:
+                self._run(_CORRECT, (drawn - has, has, life, scope, kind, window))
 
     def take_back(self, life: str, backs: Sequence[Back]) -> None:
         """Takes what a door gives back."""
         for back in backs:
             place = (back.scope, back.kind, back.window)
-            self._move(life, place, -back.amount)
+            self._return(life, place, back.amount)
             if back.closed:
                 self._run(_CLOSE, (life, *place))
                 self._run(_SWEEP, (life, *place))
@@ -60,18 +72,20 @@ class MoneyBook:
     def lend(self, life: str, want: Want, *, partly: bool) -> Grant:
         """Grants what there is."""
         place = (want.scope, want.kind, want.window)
+        self._return(life, place, want.returned)
         spent, leased = msgspec.convert(self._run(_LEFT, place)[0], tuple[int, int])
-        grant = share(want, want.limit - spent - leased + want.returned, spent, partly=partly)
-        self._move(life, place, grant.amount - want.returned)
+        grant = share(want, want.limit - spent - leased, spent, partly=partly)
+        if grant.amount:
+            self._run(_LEND, (life, *place, grant.amount, grant.amount))
         return grant
 
     def holders(self, key: Key) -> Iterable[str]:
         """The lives that have some of a limit."""
         return tuple(str(row[0]) for row in self._run(_HOLDERS, key))
 
-    def _move(self, life: str, place: Key, amount: int) -> None:
+    def _return(self, life: str, place: Key, amount: int) -> None:
         if amount:
-            self._run(_LEND, (life, *place, amount, amount))
+            self._run(_RETURN, (amount, life, *place))
 
 
 class Job(msgspec.Struct, frozen=True):
