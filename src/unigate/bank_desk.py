@@ -41,7 +41,8 @@ _RENEW = 5.0
 _LOOK = 0.1
 # A door that died had its connections closed by the system; providers need a moment to notice.
 _AFTER_DEATH = 1.0
-_FAR = 0.05
+_FAR = 0.02
+_FOLLOW = 0.03
 
 
 class _Wish:
@@ -300,7 +301,7 @@ class BankDesk:
     async def _follow_neighbours(self) -> None:
         """Does for other gateways what they ask for."""
         while True:
-            await asyncio.sleep(_LOOK)
+            await asyncio.sleep(_FOLLOW)
             try:
                 recalls = await asyncio.to_thread(self._bank.asked, _STORE)
             except StorageError:

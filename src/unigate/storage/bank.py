@@ -21,7 +21,7 @@ _KINDS = frozenset(kind.value for kind in MONEY)
 # Both in one statement, so that a record carried meanwhile is seen in both or in neither.
 _LEFT = (
     'SELECT COALESCE((SELECT nano FROM spend WHERE scope = ?1 AND "window" = ?3), 0), '
-    'COALESCE((SELECT SUM(amount) FROM leases WHERE scope = ?1 AND kind = ?2 AND "window" = ?3), 0)'
+    'CAST(COALESCE((SELECT SUM(amount) FROM leases WHERE scope = ?1 AND kind = ?2 AND "window" = ?3), 0) AS BIGINT)'
 )
 _LEND = (
     'INSERT INTO leases (life, scope, kind, "window", amount, drawn) VALUES (?, ?, ?, ?, ?, ?) '
