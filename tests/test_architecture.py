@@ -30,6 +30,8 @@ LAYERS: dict[str, int] = {
     "admission": 3,
     "accounting": 3,
     "snapshot": 3,
+    "seal": 3,
+    "seal_keys": 4,
     "upstream": 4,
     "journal": 4,
     "side_files": 4,
