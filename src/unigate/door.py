@@ -61,7 +61,9 @@ class Door:
         server = settings.server
         ceiling = settings.budgets.unpriced_call_usd
         cashier = Cashier(self._lender, self._clock, round(ceiling * NANO) if ceiling is not None else None)
-        pipeline = Pipeline(self._current, self._upstream, books, cashier, wall=self._clock, heartbeat=server.heartbeat)
+        self._pipeline = pipeline = Pipeline(
+            self._current, self._upstream, books, cashier, wall=self._clock, heartbeat=server.heartbeat
+        )
         self._api = ClientApi(
             self._current,
             pipeline,
@@ -111,6 +113,7 @@ class Door:
             self._api.is_ready = False
             server.close()
             await self._house.drain(self._birth.settings.server.drain)
+            await self._pipeline.drains.close()
             await self._shelf.close(_LAST_BODIES)
             for chore in chores:
                 chore.cancel()
@@ -136,7 +139,7 @@ class Door:
             return
         stored = self._read_stored()
         if stored is not None:
-            self._snapshot = build_snapshot(self._birth.settings, stored, self._clock())
+            self._snapshot = build_snapshot(self._birth.settings, stored, self._clock(), self._snapshot.added)
             self._lender.wallet.forget()
             log.debug("snapshot.swapped version=%d", stored.version)
 

@@ -21,6 +21,7 @@ from unigate.first_start import FirstKeys, make_first_keys, write_first_keys
 from unigate.journal import take_lock
 from unigate.local import available
 from unigate.logs import LEVELS, configure
+from unigate.seal_keys import seal_keys
 from unigate.snapshot import Settings
 from unigate.storage.change import Named
 from unigate.supervisor import Supervisor
@@ -89,6 +90,7 @@ def _serve(choices: Choices, environment: Mapping[str, str], say: Texts) -> int:
         settings = msgspec.structs.replace(settings, providers=(), routes=(), demo=plan.demo)
     else:
         (choices.data / "configured").touch()
+    settings = msgspec.structs.replace(settings, seals=seal_keys(choices.data, environment))
     listener = _listen(config.server.host, config.server.port, say)
     named = Named(settings.keys, settings.organisations, settings.projects)
     keys = make_first_keys(choices.data, config.database.reveal() if config.database is not None else None, named)

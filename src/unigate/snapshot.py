@@ -7,10 +7,18 @@ from collections.abc import Mapping
 import msgspec
 
 from unigate.accounting.prices import PriceTable
+from unigate.added import Added, ProviderEntry, open_providers
 from unigate.admission.guard import KeyGuard
 from unigate.admission.keys import Keyring
 from unigate.call import Caller
-from unigate.config import BudgetSettings, CaptureSettings, JournalSettings, LogSettings, RetentionSettings, ServerSettings
+from unigate.config import (
+    BudgetSettings,
+    CaptureSettings,
+    JournalSettings,
+    LogSettings,
+    RetentionSettings,
+    ServerSettings,
+)
 from unigate.price import Price
 from unigate.routing.catalog import Catalog, Demo, Route
 from unigate.secret import Secret
@@ -28,6 +36,9 @@ __all__ = [
     "conceal",
     "reveal",
 ]
+
+
+_NOTHING_ADDED = Added()
 
 
 class GroupEntry(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -87,6 +98,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_level: str = "info"
     log: LogSettings = LogSettings()
     database: Secret | None = None
+    # What opens the secrets of providers that administration made; the first seals.
+    seals: tuple[Secret, ...] = ()
+    valkey: Secret | None = None
     retention: RetentionSettings = RetentionSettings()
     journal: JournalSettings = JournalSettings()
     capture: CaptureSettings = CaptureSettings()
@@ -102,6 +116,8 @@ class Stored(msgspec.Struct, frozen=True):
     lists: dict[str, tuple[str, ...]] = {}
     organisations: tuple[GroupEntry, ...] = ()
     projects: tuple[GroupEntry, ...] = ()
+    providers: tuple[ProviderEntry, ...] = ()
+    routes: tuple[RouteEntry, ...] = ()
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -110,15 +126,20 @@ class Snapshot(msgspec.Struct, frozen=True):
     keyring: Keyring
     catalog: Catalog
     version: int = 0
+    added: Added = Added()
 
 
-def build_snapshot(settings: Settings, stored: Stored, at_ns: int = 0) -> Snapshot:
-    """The snapshot of a configuration and what the keeper stored last, with the prices of that day in UTC."""
+def build_snapshot(settings: Settings, stored: Stored, at_ns: int = 0, before: Added = _NOTHING_ADDED) -> Snapshot:
+    """The snapshot of a configuration and what the keeper stored last, with the prices of that day in UTC.
+
+    What was opened `before` and did not change is taken from there.
+    """
 
     def price_of(provider: Provider, model: str) -> Price | None:
         return settings.prices.find(provider, model, at_ns)
 
-    providers = {provider.name: provider for provider in settings.providers}
+    added = open_providers(stored.providers, settings.seals, before)
+    providers = {one.name: one for one in (*added.providers.values(), *settings.providers)}
     routes = {
         entry.name: Route(
             entry.name,
@@ -126,10 +147,12 @@ def build_snapshot(settings: Settings, stored: Stored, at_ns: int = 0) -> Snapsh
             tuple(
                 Target(providers[provider], model, weight, price_of(providers[provider], model))
                 for provider, model, weight in entry.targets
+                if provider in providers
             ),
         )
-        for entry in settings.routes
+        for entry in (*stored.routes, *settings.routes)
     }
+    routes = {name: route for name, route in routes.items() if route.targets}
     lists = {name: models for name, models in stored.lists.items() if name in providers}
     groups = {entry.id: entry for entry in (*stored.organisations, *settings.organisations)}
     projects = {entry.id: entry for entry in (*stored.projects, *settings.projects)}
@@ -137,6 +160,7 @@ def build_snapshot(settings: Settings, stored: Stored, at_ns: int = 0) -> Snapsh
         _keyring(settings, stored, projects, groups),
         Catalog(providers, routes, lists, settings.demo, price_of),
         stored.version,
+        added,
     )
 
 
