@@ -260,6 +260,8 @@ class _Line(msgspec.Struct, omit_defaults=True, gc=False):
     demo: bool
     key: str | None = None
     name: str | None = None
+    project: str | None = None
+    organisation: str | None = None
     model: str | None = None
     provider: str | None = None
     target: str | None = None
@@ -270,9 +272,15 @@ class _Line(msgspec.Struct, omit_defaults=True, gc=False):
     cached_tokens: int | None = None
     reasoning_tokens: int | None = None
     cache_write_tokens: int | None = None
+    cache_write_hour_tokens: int | None = None
     audio_input_tokens: int | None = None
     audio_output_tokens: int | None = None
     estimated: bool = False
+    # Nano-dollars, as everywhere.
+    cost_nano: int | None = None
+    price: str | None = None
+    held_nano: int | None = None
+    flags: tuple[str, ...] = ()
     error: str | None = None
     peer: str | None = None
     client_request_id: str | None = None
@@ -300,6 +308,8 @@ def log_line(record: Record) -> bytes:
         demo=record.demo,
         key=record.key,
         name=record.name,
+        project=record.project,
+        organisation=record.organisation,
         model=record.model,
         provider=record.provider,
         target=record.target,
@@ -310,9 +320,14 @@ def log_line(record: Record) -> bytes:
         cached_tokens=usage.cached_tokens,
         reasoning_tokens=usage.reasoning_tokens,
         cache_write_tokens=usage.cache_write_tokens,
+        cache_write_hour_tokens=usage.cache_write_hour_tokens,
         audio_input_tokens=usage.audio_input_tokens,
         audio_output_tokens=usage.audio_output_tokens,
         estimated=usage.estimated,
+        cost_nano=record.cost,
+        price=record.price,
+        held_nano=record.held,
+        flags=record.flags,
         error=record.error,
         peer=record.peer,
         client_request_id=record.client_request_id,
