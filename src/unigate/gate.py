@@ -110,6 +110,7 @@ class Ledger:
         "charge",
         "exchange",
         "is_demo",
+        "is_draining",
         "is_settled",
         "upstream_request_id",
     )
@@ -129,6 +130,8 @@ class Ledger:
         # The attempt's way to its upstream.
         self.exchange: Exchange | None = None
         self.is_demo = demo
+        # Whether its client has left, and the answer is read to its end all the same.
+        self.is_draining = False
         self.is_settled = False
         self.upstream_request_id = b""
 
@@ -174,6 +177,9 @@ class Ledger:
             return None
         self.is_settled = True
         was_sent = self.exchange is not None and self.exchange.was_sent
+        is_clean = end == "ok" or not was_sent
+        if self.is_draining and end == "ok":
+            end = "client_left"
         sum = self._reckon(end if was_sent else "unsent")
         if self.capturing is not None:
             sum = sum._replace(flags=(*self.capturing.put_away(), *sum.flags))
@@ -183,11 +189,13 @@ class Ledger:
             return write(encode_entry(self._record(status, end, error, sum)))
         finally:
             if self.charge is not None:
-                self.charge.settle(sum, is_clean=end == "ok" or not was_sent)
+                self.charge.settle(sum, is_clean=is_clean)
 
     def close(self) -> bool:
         """Whether the call ended without a record, as only a defect makes it; it has one now, and holds nothing."""
         is_broken = not self.is_settled
+        if is_broken and self.is_draining:
+            return False
         try:
             if is_broken:
                 self.settle(500, "broken", "internal_error")

@@ -14,6 +14,7 @@ from unigate.capture import Books
 from unigate.charge import Cashier
 from unigate.clock import Wall
 from unigate.dialects.dialect import Dialect
+from unigate.drains import Drains
 from unigate.errors import Fault, Kind, Refusal, StorageError, Told
 from unigate.flusher import confirmed
 from unigate.gate import Gate, Ledger
@@ -62,6 +63,7 @@ class Pipeline:
         self._wall = wall
         self._heartbeat = heartbeat
         self._gate = Gate()
+        self.drains = Drains()
         self._random = random.Random()
 
     async def carry(self, call: Call, dialect: Dialect, path_model: str | None, reply: Reply) -> None:
@@ -73,16 +75,13 @@ class Pipeline:
             if call.streamed and dialect.comments:
                 reply.beat(self._heartbeat)
             ways = catalog.ways(call.model, dialect, has_tools=call.wants_tools, random=self._random)
+            if call.caller.standing.quotas and ways:
+                ways = await self._hold(call, ways, reply, ledger)
             if ways:
-                if call.caller.standing.quotas:
-                    ledger.charge, ways = await self._cashier.hold(call, ways)
-                    reply.extra += self._cashier.lines(call)
                 await self._try_each(call, dialect, ways, reply, ledger)
             else:
                 await _estimate(call, dialect, reply, ledger)
         except Refusal as refusal:
-            if call.caller.standing.quotas and ledger.charge is None:
-                reply.extra += self._cashier.lines(call)
             _end(call, dialect, reply, ledger, (refusal.told, "refused"))
         except Fault as fault:
             _end(call, dialect, reply, ledger, (fault.told, fault.kind.value))
@@ -98,6 +97,14 @@ class Pipeline:
         finally:
             reply.is_recorded = ledger.close()
 
+    async def _hold(self, call: Call, ways: tuple[Way, ...], reply: Reply, ledger: Ledger) -> tuple[Way, ...]:
+        """Holds what the call needs of its caller's limits; the ways it may go. Raises Refusal."""
+        try:
+            ledger.charge, ways = await self._cashier.hold(call, ways)
+        finally:
+            reply.extra += self._cashier.lines(call)
+        return ways
+
     async def _try_each(
         self, call: Call, dialect: Dialect, ways: tuple[Way, ...], reply: Reply, ledger: Ledger
     ) -> None:
@@ -109,7 +116,8 @@ class Pipeline:
             if written is not None:
                 await _confirmed_intent(written)
             try:
-                await relay(call, attempt, self._upstream, reply)
+                work = relay(call, attempt, self._upstream, reply)
+                await (self.drains.through(work, reply, ledger) if attempt.target.provider.drains else work)
                 return
             except Refusal as refusal:
                 # This target's format has no words for the call; another's may.
@@ -166,8 +174,8 @@ def _without_key(told: Told, target: Target) -> Told:
 def _end(call: Call, dialect: Dialect, reply: Reply, ledger: Ledger, how: tuple[Told, str]) -> None:
     """Records a call that went wrong, then tells its client in whatever form is still possible."""
     told, end = how
-    if ledger.is_settled:
-        return  # the answer was complete, only its last bytes did not get out
+    if ledger.is_settled or ledger.is_draining:
+        return  # the answer was complete, only its last bytes did not get out; or nobody waits for it any more
     if ledger.capturing is not None and not reply.is_gone:
         ledger.capturing.answer.add(_words(call, dialect, reply, told))
     try:

@@ -77,6 +77,8 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     stream_usage: bool = True
     timeouts: Timeouts = Timeouts()
     max_connections: int = 10_000
+    # Whether an answer is read to its end although its client has left, because it is billed to its end.
+    drains: bool = False
     # A child of ours may still be loading its model: a refused connection is tried again until the connect deadline.
     patient: bool = False
     # Which section of the table of prices its models are in; empty: none.

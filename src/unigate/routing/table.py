@@ -142,6 +142,7 @@ def build_provider(name: str, settings: ProviderSettings, table: Table) -> Provi
         stream_usage=row.stream_usage,
         timeouts=settings.timeouts,
         max_connections=settings.max_connections,
+        drains=settings.when_client_leaves == "drain",
         prices=_prices(row, settings),
     )
 
