@@ -117,6 +117,10 @@ class ProviderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     headers: Annotated[dict[str, str], Meta(description="Fixed headers added to each request.")] = {}
     timeouts: Annotated[Timeouts, Meta(description="Deadlines in seconds.")] = Timeouts()
     max_connections: Annotated[int, Meta(ge=1, description="Connections to keep open at most.")] = 10_000
+    when_client_leaves: Annotated[
+        Literal["cancel", "drain"],
+        Meta(description="`cancel`: the call ends at once; `drain`: it is read to its end, where it is billed anyway."),
+    ] = "cancel"
     prices: Annotated[str | None, Meta(description="Section of the price table, in place of the row's.")] = None
 
 
