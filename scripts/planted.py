@@ -38,6 +38,7 @@ ENDINGS = "tests/ledger/test_bill.py::test_every_ending_has_one_row_and_leaves_n
 LEAVING = "tests/ledger/test_bill.py::test_who_leaves_a_stream_pays_for_what_came_and_is_told_apart"
 UNPRICED = "tests/ledger/test_bill.py::test_a_budget_pays_for_no_model_whose_price_nobody_knows"
 RACE = "tests/ledger/test_money_doors.py::test_three_doors_spend_one_budget_to_its_end_and_no_further"
+SIZES = "tests/ledger/test_money_doors.py::test_calls_of_all_sizes_fill_a_budget_to_the_last_token"
 DYING = "tests/ledger/test_money_doors.py::test_a_door_that_dies_in_the_race_costs_its_holds_and_no_more"
 MINUTE = "tests/ledger/test_rates.py::test_no_minute_sees_more_requests_than_the_limit"
 SLOTS = "tests/ledger/test_rates.py::test_no_moment_sees_more_calls_than_there_are_slots"
@@ -285,7 +286,7 @@ BUGS = (
                 "            if allowance.free <= 0 or allowance.awaited:\n",
             ),
         ),
-        RACE,
+        SIZES,
     ),
     Bug(
         "cut-streams-end-without-a-word",
@@ -306,9 +307,12 @@ def main() -> int:
     words = argparse.ArgumentParser(description=__doc__)
     words.add_argument("names", nargs="*", help="bugs to plant; all if none is named")
     words.add_argument("--check", action="store_true", help="only see whether each bug can still be planted")
+    words.add_argument("--list", action="store_true", help="also say the name and the test of each, with a tab between")
     words.add_argument("--source", type=Path, default=ROOT / "src", help="folder to copy the source from")
     told = words.parse_args()
     chosen = [bug for bug in BUGS if not told.names or bug.name in told.names]
+    if told.list:
+        print(*(f"{bug.name}\t{bug.test}" for bug in chosen), sep="\n")
     judge = can_be_planted if told.check else is_noticed
     missed = [bug.name for bug in chosen if not judge(bug, told.source)]
     print(f"{len(chosen) - len(missed)} of {len(chosen)} bugs " + ("can be planted" if told.check else "were noticed"))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -36,9 +38,9 @@ def calls(seed: int, count: int, script: str = "tokens=10") -> list[Ask]:
     return asks(seed, count, script=script, key=KEY, max_tokens=10)
 
 
-def use_up(where: Stage, told: list[Told]) -> None:
-    """One call after the other until there is no more."""
-    fresh = iter(calls(99, 100_000))
+def use_up(where: Stage, told: list[Told], fresh: Iterator[Ask] | None = None) -> None:
+    """A few calls at a time until there is no more."""
+    fresh = fresh or iter(calls(99, 100_000))
 
     def is_over() -> bool:
         told.extend(asyncio.run(load(where.port, [next(fresh) for _ in range(3)], concurrency=3)))
@@ -63,6 +65,43 @@ def test_three_doors_spend_one_budget_to_its_end_and_no_further(mock: Mock, tmp_
         assert billed(mock) <= LIMIT
         use_up(where, told)
         assert_all_is_spent(where, told, mock)
+
+
+# Words that come in cost nothing here, and as many come out as may: a call costs what it holds.
+EXACT = '\nprices:\n  "mock/*": {input: 0, output: 3.0, context: 20000, max_output: 1000}\n'
+
+
+def test_a_budget_for_a_hundred_calls_lets_exactly_a_hundred_through(mock: Mock, tmp_path: Path) -> None:
+    # It is for nearly another one.
+    more = limited("spender", KEY, "budget_usd_total: 0.003029") + EXACT
+    with stage(tmp_path / "g", mock, workers=3, more=more) as where:
+        where.until_ready()
+        told = asyncio.run(load(where.port, calls(3, 1000), concurrency=200))
+
+        assert sum(one.was_confirmed for one in told) == 100
+        assert sum(one.status == 429 for one in told) == 900
+        assert len([call for call in mock.calls() if call["status"] == 200]) == 100
+        until(lambda: spent(where, SCOPE) == 3_000_000, "what a hundred calls cost")
+        until_quiet(where)
+
+
+def test_calls_of_all_sizes_fill_a_budget_to_the_last_token(mock: Mock, tmp_path: Path) -> None:
+    rng = random.Random(4)
+    sizes = [rng.randint(1, 20) for _ in range(1000)]
+    todo = [
+        replace(one, script=f"tokens={size}", max_tokens=size) for one, size in zip(calls(4, 1000), sizes, strict=True)
+    ]
+    smallest = iter(replace(one, script="tokens=1", max_tokens=1) for one in calls(5, 100_000))
+    # A whole number of tokens, and nearly another one.
+    more = limited("spender", KEY, "budget_usd_total: 0.015002") + EXACT
+    with stage(tmp_path / "g", mock, workers=3, more=more) as where:
+        where.until_ready()
+        told = asyncio.run(load(where.port, todo, concurrency=60))
+        use_up(where, told, smallest)
+
+        assert sum(int(str(call["output_tokens"])) for call in mock.calls()) == 5_000
+        until(lambda: spent(where, SCOPE) == 15_000_000, "what five thousand tokens cost")
+        until_quiet(where)
 
 
 def test_a_door_that_dies_in_the_race_costs_its_holds_and_no_more(mock: Mock, tmp_path: Path) -> None:
