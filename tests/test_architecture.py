@@ -63,6 +63,8 @@ LAYERS: dict[str, int] = {
     "keeper": 6,
     "bank_desk": 6,
     "bank_line": 6,
+    "bank_wish": 6,
+    "reception": 6,
     "usage_command": 6,
     "calls_command": 6,
     "ledger_command": 6,

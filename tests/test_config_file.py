@@ -246,6 +246,12 @@ keys:
         ("keys: [{key: sk-ug-9f3KqWm27ZtRbV5x}]", "1: keys[0]: 'name' is missing"),
         ("database: mysql://u:p@h/d", "1: database: must be sqlite:///path or postgresql://user:password@host/name"),
         ("database: sqlite:///", "1: database: must name a file after its three slashes"),
+        ("valkey: http://h:6379", "1: valkey: must be redis://user:password@host:6379/0"),
+        ("valkey: redis://u:p/w@h:6379/0",
+         "1: valkey: must name a host, as in redis://user:password@host:6379/0; "
+         "write '@', '/' in a password as %40, %2F"),
+        ("valkey: redis://h/x",
+         "1: valkey: must end with the database's number, as in redis://host:6379/0"),
         ("database: postgresql://u:p@h",
          "1: database: must end with the database's name, as in postgresql://user:password@host/name"),
         ("database: postgresql://u:p/w@h:5432/d",
@@ -261,7 +267,6 @@ def test_a_wrong_value_is_named_with_what_is_expected(text: str, problem: str) -
 @pytest.mark.parametrize(
     ("text", "name"),
     [
-        ("valkey: redis://x", "valkey"),
         ("server: {admin: {port: 1}}", "admin"),
     ],
 )

@@ -6,38 +6,34 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import msgspec
 
 from unigate.admission.allowance import Key
 from unigate.admission.bank_words import (
     Asked,
-    Back,
     Draw,
     FromDoor,
-    Grant,
     Granted,
     Hello,
     Recall,
     Returned,
     Tick,
     Verdict,
-    Want,
 )
-from unigate.bank_line import BankLine
+from unigate.bank_wish import DoorLine, Favour, Wish, place_of, rest_of, returns_of, unknown
 from unigate.errors import StorageError
-from unigate.storage.bank import Bank, Job, Outcome
+from unigate.storage.branch import Branch, Job, Outcome, Pulse
 
-__all__ = ["BankDesk"]
+__all__ = ["LONGEST", "BankDesk"]
 
 log = logging.getLogger("unigate.keeper")
 
 # A record of calls being carried may be in the way, and a disk that is busy; a store that is gone takes no longer.
-_STORE = 0.5
+LONGEST = 0.5
+"""Seconds that doors wait for a store, unless it has a patience of its own."""
 _RECALL = 0.7
 _TICK = 1.0
-_RENEW = 5.0
 _LOOK = 0.1
 # A door that died had its connections closed by the system; providers need a moment to notice.
 _AFTER_DEATH = 1.0
@@ -45,53 +41,30 @@ _FAR = 0.02
 _FOLLOW = 0.03
 
 
-class _Wish:
-    """A draw that waits for others to give back."""
-
-    __slots__ = ("asked", "draw", "ends_at", "grants", "line")
-
-    def __init__(self, line: BankLine, draw: Draw, grants: dict[Key, Grant], ends_at: float) -> None:
-        self.line = line
-        self.draw = draw
-        self.grants = grants
-        self.asked: set[str] = set()
-        self.ends_at = ends_at
-
-
-class _Favour:
-    """What another gateway asked for: the number of its recall, and whose answers are missing."""
-
-    __slots__ = ("asked", "number")
-
-    def __init__(self, number: int, asked: set[str]) -> None:
-        self.number = number
-        self.asked = asked
-
-
 class BankDesk:
     """Serves all doors of one gateway, one batch of their words after the other."""
 
     def __init__(
         self,
-        path: Path,
-        bank: Bank,
+        bank: Branch,
         living: Callable[[], frozenset[str]],
         version: Callable[[], int],
         *,
         is_shared: bool = False,
+        patience: float = LONGEST,
     ) -> None:
-        self._path = path
         self._bank = bank
         self._living = living
         self._version = version
         self._is_shared = is_shared
+        self._patience = patience
         self._thread = ThreadPoolExecutor(1, "bank")
         # The doors that have said hello, by their lives.
-        self.doors: dict[str, BankLine] = {}
-        self._inbox: list[tuple[BankLine, FromDoor]] = []
+        self.doors: dict[str, DoorLine] = {}
+        self._inbox: list[tuple[DoorLine, FromDoor]] = []
         self._bell = asyncio.Event()
-        self._wishes: dict[int, _Wish] = {}
-        self._favours: dict[int, _Favour] = {}
+        self._wishes: dict[int, Wish] = {}
+        self._favours: dict[int, Favour] = {}
         self._seen_recalls: dict[int, float] = {}
         self._errands: set[asyncio.Task[None]] = set()
         self._number = 0
@@ -99,15 +72,12 @@ class BankDesk:
         # Those that lived before this desk opened, or lost their line, and have not been heard of since.
         self._missing: dict[str, float] = {}
         self._told: tuple[float, int] = (0.0, -1)
-        self._renewed = 0.0
+        self._regime = bank.regime
 
     async def live(self) -> None:
         """Serves until cancelled."""
         loop = asyncio.get_running_loop()
         self._missing = dict.fromkeys(self._living(), loop.time())
-        self._path.unlink(missing_ok=True)
-        server = await loop.create_unix_server(lambda: BankLine(self), str(self._path))
-        self._path.chmod(0o600)
         chores = [loop.create_task(self._tick())]
         if self._is_shared:
             chores.append(loop.create_task(self._follow_neighbours()))
@@ -120,20 +90,18 @@ class BankDesk:
         finally:
             for task in (*chores, *self._errands):
                 task.cancel()
-            server.close()
             for line in tuple(self.doors.values()):
                 line.close()
-            self._path.unlink(missing_ok=True)
             self._thread.shutdown(wait=False)
 
     # --- what doors say
 
-    def heard(self, line: BankLine, word: FromDoor) -> None:
+    def heard(self, line: DoorLine, word: FromDoor) -> None:
         """A door said something."""
         self._inbox.append((line, word))
         self._bell.set()
 
-    def hung_up(self, line: BankLine) -> None:
+    def hung_up(self, line: DoorLine) -> None:
         """A door's line is gone; whether the door is, its journal's lock tells."""
         if self.doors.get(line.life) is line:
             del self.doors[line.life]
@@ -141,7 +109,7 @@ class BankDesk:
         for number in [number for number, wish in self._wishes.items() if wish.line is line]:
             del self._wishes[number]
 
-    async def _serve(self, inbox: list[tuple[BankLine, FromDoor]]) -> None:
+    async def _serve(self, inbox: list[tuple[DoorLine, FromDoor]]) -> None:
         jobs: list[Job] = []
         after: list[Callable[[Outcome], None]] = []
         answered: list[tuple[int, str]] = []
@@ -164,7 +132,7 @@ class BankDesk:
                 self._has_answered(number, life)
         await self._finish()
 
-    def _is_greeted(self, line: BankLine, life: str) -> None:
+    def _is_greeted(self, line: DoorLine, life: str) -> None:
         old = self.doors.get(life)
         if old is not None and old is not line:
             self.hung_up(old)
@@ -173,11 +141,11 @@ class BankDesk:
         self._told = (0.0, -1)
 
     async def _work(
-        self, jobs: list[Job], after: list[Callable[[Outcome], None]], draws: list[tuple[BankLine, Draw]]
+        self, jobs: list[Job], after: list[Callable[[Outcome], None]], draws: list[tuple[DoorLine, Draw]]
     ) -> bool:
         """Has the bank do the jobs; a store that does not answer in time is told to those who wait, at once."""
-        working = asyncio.get_running_loop().run_in_executor(self._thread, self._bank.work, jobs, _STORE)
-        done, _ = await asyncio.wait((working,), timeout=_STORE)
+        working = asyncio.get_running_loop().run_in_executor(self._thread, self._bank.work, jobs, self._patience)
+        done, _ = await asyncio.wait((working,), timeout=self._patience)
         if not done:
             self._unanswered(draws)
             draws = []
@@ -199,46 +167,46 @@ class BankDesk:
             then(outcome)
         return True
 
-    def _again(self, jobs: list[Job]) -> list[tuple[BankLine, FromDoor]]:
+    def _again(self, jobs: list[Job]) -> list[tuple[DoorLine, FromDoor]]:
         """What doors said that must not be lost with a transaction: what they gave back. Others hang up and return."""
-        again: list[tuple[BankLine, FromDoor]] = []
+        again: list[tuple[DoorLine, FromDoor]] = []
         for job in jobs:
             line = self.doors.get(job.life)
             if line is None:
                 continue
             if job.holdings is not None:
                 line.close()
-            backs = (*job.backs, *_returns(Draw(0, job.wants)))
+            backs = (*job.backs, *returns_of(Draw(0, job.wants)))
             if backs:
                 again.append((line, Returned(0, backs)))
         return again
 
-    def _unanswered(self, draws: Iterable[tuple[BankLine, Draw]]) -> None:
+    def _unanswered(self, draws: Iterable[tuple[DoorLine, Draw]]) -> None:
         self._answers = False
         for line, draw in draws:
-            line.say(Granted(draw.number, tuple(_unknown(want) for want in draw.wants)))
+            line.say(Granted(draw.number, tuple(unknown(want) for want in draw.wants)))
 
     def _turn_away(self) -> None:
         """While the store is silent, those who wish are told so; what they say else is kept."""
         self._unanswered([(line, word) for line, word in self._inbox if isinstance(word, Draw)])
         self._inbox = [
-            (line, Returned(0, _returns(word)) if isinstance(word, Draw) else word) for line, word in self._inbox
+            (line, Returned(0, returns_of(word)) if isinstance(word, Draw) else word) for line, word in self._inbox
         ]
 
     # --- recalls
 
-    def _first(self, line: BankLine, draw: Draw, outcome: Outcome) -> None:
+    def _first(self, line: DoorLine, draw: Draw, outcome: Outcome) -> None:
         """The first answer of the bank: granted, gone for good, or worth to ask others for."""
         short = {
-            _place(grant): holders
+            place_of(grant): holders
             for grant, holders in zip(outcome.grants, outcome.holders, strict=True)
             if grant.verdict is Verdict.RESERVED
         }
         if not short:
             line.say(Granted(draw.number, outcome.grants))
             return
-        grants = {_place(grant): grant for grant in outcome.grants}
-        wish = _Wish(line, draw, grants, asyncio.get_running_loop().time() + _RECALL)
+        grants = {place_of(grant): grant for grant in outcome.grants}
+        wish = Wish(line, draw, grants, asyncio.get_running_loop().time() + _RECALL)
         wish.asked = {life for holders in short.values() for life in holders}
         self._number += 1
         self._wishes[self._number] = wish
@@ -268,32 +236,32 @@ class BankDesk:
         now = asyncio.get_running_loop().time()
         over = [number for number, wish in self._wishes.items() if not wish.asked or now >= wish.ends_at]
         wishes = [self._wishes.pop(number) for number in over]
-        jobs = [Job(wish.line.life, wants=tuple(_rest(wish)), is_last=True) for wish in wishes]
+        jobs = [Job(wish.line.life, wants=tuple(rest_of(wish)), is_last=True) for wish in wishes]
         after: list[Callable[[Outcome], None]] = [
             lambda outcome, wish=wish: self._last(wish, outcome) for wish in wishes
         ]
         if jobs:
             await self._work(jobs, after, [(wish.line, wish.draw) for wish in wishes])
 
-    def _last(self, wish: _Wish, outcome: Outcome) -> None:
+    def _last(self, wish: Wish, outcome: Outcome) -> None:
         """The last answer: who was asked in vain may have what is missing, so nobody can say that there is none."""
         for grant, holders in zip(outcome.grants, outcome.holders, strict=True):
             if grant.verdict is Verdict.RESERVED and wish.asked & holders:
                 grant = msgspec.structs.replace(grant, verdict=Verdict.UNKNOWN)
-            wish.grants[_place(grant)] = grant
+            wish.grants[place_of(grant)] = grant
         wish.line.say(Granted(wish.draw.number, tuple(wish.grants.values())))
 
     # --- other gateways
 
-    async def _ask_neighbours(self, wish: _Wish, far: set[str], keys: tuple[Key, ...]) -> None:
+    async def _ask_neighbours(self, wish: Wish, far: set[str], keys: tuple[Key, ...]) -> None:
         """Has other gateways recall what their doors hold."""
-        homes = await asyncio.to_thread(self._bank.neighbours, far, _STORE)
+        homes = await asyncio.to_thread(self._bank.neighbours, far, self._patience)
         if not homes:
             return
-        number = await asyncio.to_thread(self._bank.post, keys, _STORE)
+        number = await asyncio.to_thread(self._bank.post, keys, self._patience)
         while homes and asyncio.get_running_loop().time() < wish.ends_at:
             await asyncio.sleep(_FAR)
-            answered = await asyncio.to_thread(self._bank.answers, number, _STORE)
+            answered = await asyncio.to_thread(self._bank.answers, number, self._patience)
             wish.asked -= {life for life, gateway in homes.items() if gateway in answered}
             homes = {life: gateway for life, gateway in homes.items() if gateway not in answered}
         self._bell.set()
@@ -303,7 +271,7 @@ class BankDesk:
         while True:
             await asyncio.sleep(_FOLLOW)
             try:
-                recalls = await asyncio.to_thread(self._bank.asked, _STORE)
+                recalls = await asyncio.to_thread(self._bank.asked, self._patience)
             except StorageError:
                 continue
             now = asyncio.get_running_loop().time()
@@ -318,12 +286,12 @@ class BankDesk:
             self._send(self._answer(recall))
             return
         self._number += 1
-        self._favours[self._number] = _Favour(recall, set(self.doors))
+        self._favours[self._number] = Favour(recall, set(self.doors))
         for line in self.doors.values():
             line.say(Recall(self._number, tuple(keys)))
 
     async def _answer(self, number: int) -> None:
-        await asyncio.to_thread(self._bank.answer, number, _STORE)
+        await asyncio.to_thread(self._bank.answer, number, self._patience)
 
     def _send(self, errand: Coroutine[None, None, None]) -> None:
         """Has an errand done in the background; one that fails is as if nobody had answered."""
@@ -338,26 +306,34 @@ class BankDesk:
         while True:
             now = loop.time()
             version = self._version()
+            if self._bank.regime != self._regime:
+                self._ask_anew()
             if self.doors and (now - self._told[0] >= _TICK or version != self._told[1]):
                 self._told = (now, version)
-                await self._tell(version, now)
+                await self._tell(version)
             if self._missing:
                 await self._look_for_the_dead(now)
             if self._inbox or any(wish.ends_at <= now for wish in self._wishes.values()):
                 self._bell.set()
             await asyncio.sleep(_LOOK)
 
-    async def _tell(self, version: int, now: float) -> None:
-        now_ns = 0
+    async def _tell(self, version: int) -> None:
+        greeted = -1 if self._missing else self._regime
         try:
-            if now - self._renewed >= _RENEW:
-                await asyncio.to_thread(self._bank.renew, tuple(self.doors), _STORE)
-                self._renewed = now
-            now_ns = await asyncio.to_thread(self._bank.now_ns, _STORE)
+            pulse = await asyncio.to_thread(self._bank.beat, tuple(self.doors), greeted, self._patience)
         except StorageError:
-            pass
+            pulse = Pulse(0)
+        if not pulse.is_settled:
+            self._told = (0.0, -1)
         for line in tuple(self.doors.values()):
-            line.say(Tick(now_ns, now_ns > 0 and self._answers, version))
+            line.say(Tick(pulse.now_ns, pulse.now_ns > 0 and self._answers, version, pulse.are_rates_usable))
+
+    def _ask_anew(self) -> None:
+        """Has all doors tell what they have, as if this desk had just opened."""
+        self._regime = self._bank.regime
+        for line in tuple(self.doors.values()):
+            self.hung_up(line)
+            line.close()
 
     async def _look_for_the_dead(self, now: float) -> None:
         """A door that died gives its slots back; what it may have used of a minute counts until it would have ended."""
@@ -365,29 +341,10 @@ class BankDesk:
         for life, since in tuple(self._missing.items()):
             if life not in living and now - since >= _AFTER_DEATH:
                 try:
-                    await asyncio.to_thread(self._bank.end, life, _STORE)
+                    await asyncio.to_thread(self._bank.end, life, self._patience)
                 except StorageError:
                     continue
                 self._missing.pop(life, None)
-
-
-def _place(grant: Grant | Want) -> Key:
-    return grant.scope, grant.kind, grant.window
-
-
-def _rest(wish: _Wish) -> Iterable[Want]:
-    """What is still wished; what the door had at hand was put back the first time."""
-    for want in wish.draw.wants:
-        if wish.grants[_place(want)].verdict is Verdict.RESERVED:
-            yield msgspec.structs.replace(want, returned=0)
-
-
-def _returns(draw: Draw) -> tuple[Back, ...]:
-    return tuple(Back(want.scope, want.kind, want.window, want.returned) for want in draw.wants if want.returned)
-
-
-def _unknown(want: Want) -> Grant:
-    return Grant(want.scope, want.kind, want.window, 0, want.limit, 0, verdict=Verdict.UNKNOWN)
 
 
 def _nothing(outcome: Outcome) -> None:

@@ -238,6 +238,10 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Secret | None,
         Meta(description="`sqlite:///path` or `postgresql://…`; `unigate.db` in the data folder if left out."),
     ] = None
+    valkey: Annotated[
+        Secret | None,
+        Meta(description="`redis://…`, a Valkey or Redis server for the rates that several gateways share."),
+    ] = None
     retention: RetentionSettings = RetentionSettings()
     providers: dict[str, ProviderSettings] = {}
     models: dict[str, str | RouteSettings] = {}

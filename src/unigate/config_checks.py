@@ -21,6 +21,7 @@ __all__ = [
     "key_fault",
     "loops",
     "origin_fault",
+    "valkey_fault",
 ]
 
 
@@ -118,6 +119,17 @@ def database_fault(url: str) -> str | None:
         usual = "postgresql://user:password@host:5432/name"
         return f"must name a host, as in {usual}; write '@', '/' in a password as %40, %2F"
     return None if slash and name else "must end with the database's name, as in postgresql://user:password@host/name"
+
+
+def valkey_fault(url: str) -> str | None:
+    """What keeps a text from naming a Valkey or Redis server; never says any of it, for it may hold a password."""
+    scheme, mark, rest = url.partition("://")
+    if not _PRINTABLE.fullmatch(url) or not mark or scheme not in ("redis", "rediss", "valkey", "valkeys"):
+        return "must be redis://user:password@host:6379/0"
+    authority, _, number = rest.partition("?")[0].partition("/")
+    if not _HOST_AND_PORT.fullmatch(authority.rpartition("@")[2]):
+        return "must name a host, as in redis://user:password@host:6379/0; write '@', '/' in a password as %40, %2F"
+    return None if not number or number.isdigit() else "must end with the database's number, as in redis://host:6379/0"
 
 
 def origin_fault(origin: str) -> str | None:

@@ -88,6 +88,7 @@ def resolve(config: Config, table: Table, *, data: str, logs: str, log_level: st
         log_level=log_level,
         log=config.log,
         database=config.database,
+        valkey=config.valkey,
         retention=config.retention,
         journal=config.journal,
         capture=config.capture,

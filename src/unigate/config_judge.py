@@ -28,6 +28,7 @@ from unigate.config_checks import (
     header_fault,
     is_name,
     origin_fault,
+    valkey_fault,
 )
 from unigate.config_nodes import Fields, Items, Leaf, Problems, plain
 from unigate.config_prices import judge_prices
@@ -37,7 +38,7 @@ from unigate.dialects.table import DIALECTS
 from unigate.routing.table import Row, Table, TableError, build_provider, nearest
 from unigate.secret import Secret
 
-__all__ = ["judge"]
+__all__ = ["judge", "provider_faults"]
 
 _LINE_SAFE = re.compile(r"[^\x00-\x1f\x7f]+")
 
@@ -50,7 +51,8 @@ def judge(root: Fields, table: Table, problems: Problems) -> Config:
     projects = _section(root, "projects", problems)
     return Config(
         server=_server(root, problems),
-        database=_database(root, problems),
+        database=_secret_url(root, "database", database_fault, problems),
+        valkey=_secret_url(root, "valkey", valkey_fault, problems),
         retention=part(_section(root, "retention", problems), RetentionSettings, "retention", problems)
         or RetentionSettings(),
         providers=dict(_providers(section, table, problems)),
@@ -93,14 +95,14 @@ def _server(root: Fields, problems: Problems) -> ServerSettings:
     return server
 
 
-def _database(root: Fields, problems: Problems) -> Secret | None:
-    node = root.entries.get("database")
+def _secret_url(root: Fields, name: str, fault_of: Callable[[str], str | None], problems: Problems) -> Secret | None:
+    node = root.entries.get(name)
     if node is None or (isinstance(node, Leaf) and node.value is None):
         return None
-    database = part(node, Secret, "database", problems)
-    if database is not None and (fault := database_fault(database.reveal())):
-        problems.add(node.line, f"database: {fault}")
-    return database
+    url = part(node, Secret, name, problems)
+    if url is not None and (fault := fault_of(url.reveal())):
+        problems.add(node.line, f"{name}: {fault}")
+    return url
 
 
 def _providers(section: Fields, table: Table, problems: Problems) -> Iterator[tuple[str, ProviderSettings]]:
@@ -113,7 +115,7 @@ def _providers(section: Fields, table: Table, problems: Problems) -> Iterator[tu
         if settings is None:
             continue
         fields = node if isinstance(node, Fields) else Fields(line, {}, {})
-        for field, fault in _provider_faults(settings, table):
+        for field, fault in provider_faults(settings, table):
             if fault:
                 problems.add(fields.line_of(field), f"providers.{name}.{field}: {fault}")
         if problems.reports == before:
@@ -121,7 +123,7 @@ def _providers(section: Fields, table: Table, problems: Problems) -> Iterator[tu
         yield name, settings
 
 
-def _provider_faults(settings: ProviderSettings, table: Table) -> Iterator[tuple[str, str | None]]:
+def provider_faults(settings: ProviderSettings, table: Table) -> Iterator[tuple[str, str | None]]:
     """What may be wrong with each field of a provider, by the field's name."""
     if settings.kind is not None and settings.kind not in table:
         yield "kind", f"unknown kind '{settings.kind}'{nearest(settings.kind, table)}"

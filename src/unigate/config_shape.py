@@ -10,7 +10,7 @@ from typing import TypeVar
 import msgspec
 from msgspec import UNSET, UnsetType, inspect
 
-from unigate.config import Config, ServerSettings
+from unigate.config import ServerSettings
 from unigate.config_nodes import Fields, Items, Leaf, Node, Plain, Problems
 from unigate.routing.table import nearest
 from unigate.secret import Secret
@@ -23,7 +23,6 @@ _NUMBER = re.compile(r"[-+]?[0-9]{1,18}(\.[0-9]{1,18})?")
 
 # Known, and dangerous to ignore: an operator who writes them relies on them.
 _NOT_YET: Mapping[type, frozenset[str]] = {
-    Config: frozenset({"valkey"}),
     ServerSettings: frozenset({"admin"}),
 }
 

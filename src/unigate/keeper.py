@@ -11,7 +11,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,8 @@ import uvicorn
 import uvloop
 from starlette.types import ASGIApp
 
-from unigate.bank_desk import BankDesk
+from unigate.admission.standby import Standby
+from unigate.bank_desk import LONGEST, BankDesk
 from unigate.bank_line import living_in
 from unigate.clock import wall
 from unigate.errors import Fault, StorageError, UnigateError
@@ -28,20 +29,26 @@ from unigate.http.admin.access import Access
 from unigate.http.admin.app import OperatorOnly, build_app
 from unigate.journal import take_lock
 from unigate.lifeline import Birth, tell_ready, watch_parent
+from unigate.reception import Reception
 from unigate.sinks import ProxyLog, Sinks, Terminal
 from unigate.snapshot import Settings
 from unigate.snapshot_file import SnapshotFile
 from unigate.storage.bank import Bank
 from unigate.storage.body_rows import redactor_of
+from unigate.storage.branch import Branch, RateStore
 from unigate.storage.carrier import Carrier
-from unigate.storage.change import Named
+from unigate.storage.change import named_by
 from unigate.storage.database import Database
+from unigate.storage.forgetting import known_gateways
 from unigate.storage.ledger import Ledger
 from unigate.storage.opening import MOVED, gateway_id, is_moved, open_database, sqlite_path
+from unigate.storage.rate_office import RateOffice
 from unigate.storage.registry import Registry
 from unigate.storage.retention import Retention
+from unigate.storage.sql_rates import SqlRates
 from unigate.storage.sqlite import Sqlite
 from unigate.storage.store import Store
+from unigate.storage.valkey import ValkeyRates
 from unigate.target import Provider
 from unigate.upstream.client import Upstream
 from unigate.upstream.models import fetch_models, list_of
@@ -65,6 +72,7 @@ _FIRST_LISTS = 1.0
 _LISTS = 600.0
 _MOST_LISTS_AT_ONCE = 8
 _PREDECESSOR = 5.0
+_UNSEEN = 62
 _TIDY = 60.0
 _TIDY_WHOLE = 3600.0
 _KEEP_ALIVE = 120  # doors keep an idle connection for 55 s, and this side must not be the first to close it
@@ -101,27 +109,39 @@ class Keeper:
         sockets = (self._data / "keeper.sock", self._data / "cli.sock")
         try:
             told = self._settings
-            named = Named(told.keys, told.organisations, told.projects)
-            registry = Registry(store, SnapshotFile(self._data / "snapshot.json"), named)
+            registry = Registry(store, SnapshotFile(self._data / "snapshot.json"), named_by(told), told.seals)
             ledger = Ledger(database, gateway_id(self._data))
             redactor = redactor_of(self._settings, lambda: registry.stored)
             carrier = Carrier(self._data / "journal", ledger, _sinks(self._settings), redactor)
             carrying = _Carrying(carrier, ledger)
             app = build_app(registry, Access(registry, told, wall), told)
             servers = (_Server(app, _listen(sockets[0])), _Server(OperatorOnly(app), _listen(sockets[1])))
-            desk = BankDesk(
-                self._data / "bank.sock",
-                Bank(database, ledger.gateway),
-                partial(living_in, self._data / "journal"),
-                lambda: registry.stored.version,
-                is_shared=url is not None and sqlite_path(url.reveal(), self._data) is None,
-            )
-            await self._work(servers, registry, carrying, desk, database)
+            reception = self._reception(database, ledger.gateway, lambda: registry.stored.version)
+            await self._work(servers, registry, carrying, reception, database)
         finally:
             for path in sockets:
                 path.unlink(missing_ok=True)
             database.close()
             os.close(lock)
+
+    def _reception(self, database: Database, gateway: str, version: Callable[[], int]) -> Reception:
+        """The desks for doors; several gateways share rates in Valkey, or in the database they share."""
+        bank = Bank(database, gateway, of_money=False)
+        url, valkey = self._settings.database, self._settings.valkey
+        is_shared = url is not None and sqlite_path(url.reveal(), self._data) is None
+        rates: Branch = bank
+        patience = LONGEST
+        if is_shared or valkey is not None:
+            store: RateStore = SqlRates(database, bank, gateway)
+            if valkey is not None:
+                store = ValkeyRates(valkey.reveal(), gateway)
+            others = [one.id for one in known_gateways(database) if one.silent_s < _UNSEEN and one.id != gateway]
+            rates = RateOffice(store, Standby(others, time.monotonic()))
+            patience = store.patience
+        living = partial(living_in, self._data / "journal")
+        money_desk = BankDesk(Bank(database, gateway, of_money=True), living, version, is_shared=is_shared)
+        rates_desk = BankDesk(rates, living, version, is_shared=rates is not bank, patience=patience)
+        return Reception(self._data / "bank.sock", money_desk, rates_desk)
 
     async def _take_over(self) -> int:
         """The lock of the one keeper; a predecessor whose parent has died may need a moment to leave."""
@@ -138,13 +158,13 @@ class Keeper:
         servers: tuple[_Server, ...],
         registry: Registry,
         carrying: _Carrying,
-        desk: BankDesk,
+        reception: Reception,
         database: Database,
     ) -> None:
         async with asyncio.TaskGroup() as tasks:
             serving = [tasks.create_task(server.live()) for server in servers]
             chores = [tasks.create_task(self._publish(registry)), tasks.create_task(self._follow_lists(registry))]
-            chores.append(tasks.create_task(desk.live()))
+            chores.append(tasks.create_task(reception.live()))
             chores.append(tasks.create_task(self._tidy(database)))
             chores.append(tasks.create_task(self._follow_move(database)))
             tasks.create_task(self._carry(carrying))

@@ -46,7 +46,7 @@ _RECONNECT = 0.1
 _SWEEP = 2.0
 _IDLE = 10
 _FORGOTTEN = 70
-_LASTING = 50
+_LASTING = 10
 # A provider needs a moment to notice that an exchange was broken off.
 _NOTICE = 0.25
 
@@ -170,15 +170,18 @@ class Lender:
             case Tick():
                 if word.answers:
                     self._clock.set(word.now_ns)
-                    self._go_on()
+                if word.are_rates_usable is not None:
+                    self._go_on(word.are_rates_usable)
                 if word.version != self._version:
                     self._version = word.version
                     self._changed(word.version)
 
-    def _go_on(self) -> None:
+    def _go_on(self, are_rates_usable: bool) -> None:
         """What is held of rates holds on; after too long a silence it has to be told anew first."""
         second = self.wallet.second
-        if second < self.wallet.rates_until:
+        if not are_rates_usable:
+            self.wallet.rates_until = 0
+        elif second < self.wallet.rates_until:
             self.wallet.rates_until = second + _LASTING
         elif self._line is not None:
             self._line.close()

@@ -17,6 +17,7 @@ from unigate.bank_desk import BankDesk
 from unigate.clock import StoreClock
 from unigate.errors import Refusal
 from unigate.lender import Lender
+from unigate.reception import Reception
 from unigate.storage.bank import Bank
 from unigate.storage.database import Database
 from unigate.storage.opening import open_database
@@ -46,10 +47,11 @@ class Stage:
 
     async def open(self) -> None:
         """The bank opens, and every door has been heard."""
-        desk = BankDesk(self.folder / "bank.sock", Bank(self.database, "gw"), lambda: frozenset(self.lives), lambda: 7)
-        self.desk = asyncio.create_task(desk.live())
+        banks = [Bank(self.database, "gw", of_money=of_money) for of_money in (True, False)]
+        desks = [BankDesk(bank, lambda: frozenset(self.lives), lambda: 7) for bank in banks]
+        self.desk = asyncio.create_task(Reception(self.folder / "bank.sock", desks[0], desks[1]).live())
         await asyncio.sleep(0)
-        await until(lambda: len(desk.doors) == len(self.lenders))
+        await until(lambda: all(len(desk.doors) == len(self.lenders) for desk in desks))
 
     async def close(self) -> None:
         """The bank goes away, as if its process had been killed."""

@@ -144,6 +144,8 @@ class Tick(msgspec.Struct, frozen=True, array_like=True, tag="tick"):
     now_ns: int
     answers: bool
     version: int
+    # Whether the door may use what it holds of rates; None says nothing about it.
+    are_rates_usable: bool | None = None
 
 
 FromDoor = Hello | Draw | Returned

@@ -11,12 +11,14 @@ from unigate.admission.allowance import Key
 from unigate.admission.bank_words import Back, Grant, Holding, Verdict, Want
 from unigate.admission.book import Book, Schedules, share
 from unigate.admission.windows import MONEY
+from unigate.storage.branch import Job, Outcome, Pulse, done_in
 from unigate.storage.database import Database, Rows
 from unigate.storage.rates import RateBook, answer_recall, answers_to, end_slots, post_recall, recalls_for, renew
 
-__all__ = ["Bank", "Job", "MoneyBook", "Outcome"]
+__all__ = ["Bank", "MoneyBook"]
 
-_KINDS = frozenset(kind.value for kind in MONEY)
+
+_MONEY = frozenset(kind.value for kind in MONEY)
 
 # Both in one statement, so that a record carried meanwhile is seen in both or in neither.
 _LEFT = (
@@ -88,29 +90,13 @@ class MoneyBook:
             self._run(_RETURN, (amount, life, *place))
 
 
-class Job(msgspec.Struct, frozen=True):
-    """What one door said, in an order that must be kept; a draw whose last turn this is gets what there is."""
-
-    life: str
-    holdings: tuple[Holding, ...] | None = None
-    backs: tuple[Back, ...] = ()
-    wants: tuple[Want, ...] = ()
-    is_last: bool = False
-
-
-class Outcome(msgspec.Struct, frozen=True):
-    """What became of a job: a grant for each wish, and for each that was not met who has some of it."""
-
-    grants: tuple[Grant, ...] = ()
-    holders: tuple[frozenset[str], ...] = ()
-
-
 class Bank:
     """Does what doors ask, many jobs in one transaction. Blocking: one thread. Every method raises StorageError."""
 
-    def __init__(self, database: Database, gateway: str) -> None:
+    def __init__(self, database: Database, gateway: str, *, of_money: bool) -> None:
         self._database = database
         self._gateway = gateway
+        self._of_money = of_money
         self._schedules = Schedules(lambda: int(time.monotonic()))
 
     def work(self, jobs: Sequence[Job], patience: float) -> list[Outcome]:
@@ -120,26 +106,27 @@ class Bank:
             # All at once and in one order everywhere, so that two gateways never wait for each other.
             for place in sorted({_place(want) for job in jobs for want in job.wants}):
                 run.lock("quota:" + ":".join(place))
-            books: tuple[Book, Book] = (MoneyBook(run), RateBook(run, self._gateway, now_ns))
+            book: Book = MoneyBook(run) if self._of_money else RateBook(run, self._gateway, now_ns)
             outcomes: list[Outcome] = []
             for job in jobs:
                 if job.holdings is not None:
                     run(_BEGIN_LIFE, (job.life, self._gateway, now_ns))
-                outcomes.append(self._do(job, books))
+                outcomes.append(self._waiting(job, done_in(book, job)))
         for job in jobs:
             self._schedules.note(job.life, job.backs)
         return outcomes
 
-    def now_ns(self, patience: float) -> int:
-        """The store's own time; its answer proves that it can be written, too."""
-        with self._database.transaction(patience) as run:
-            run("SELECT value FROM meta WHERE name = 'version'")
-            return run.now_ns()
+    @property
+    def regime(self) -> int:
+        """A database that took something down has it for ever."""
+        return 0
 
-    def renew(self, lives: Iterable[str], patience: float) -> None:
-        """Lets what living doors hold of rates go on."""
+    def beat(self, lives: Iterable[str], greeted: int, patience: float) -> Pulse:
+        """Lets what living doors hold of rates go on; that it answers proves that it can be written, too."""
         with self._database.transaction(patience) as run:
-            renew(run, lives, run.now_ns())
+            now_ns = run.now_ns()
+            renew(run, lives, now_ns)
+            return Pulse(now_ns)
 
     def end(self, life: str, patience: float) -> None:
         """A door has died: its calls do not run any more. What it had of money ends with its journal."""
@@ -163,7 +150,8 @@ class Bank:
     def asked(self, patience: float) -> list[tuple[int, list[Key]]]:
         """What other gateways ask this one to recall."""
         with self._database.reading(patience) as run:
-            return recalls_for(run, self._gateway, run.now_ns())
+            recalls = recalls_for(run, self._gateway, run.now_ns())
+        return [(number, keys) for number, keys in recalls if keys and (keys[0][1] in _MONEY) is self._of_money]
 
     def answer(self, number: int, patience: float) -> None:
         """Tells another gateway that all was given back."""
@@ -175,26 +163,17 @@ class Bank:
         with self._database.reading(patience) as run:
             return answers_to(run, number)
 
-    # --- one job
+    def _waiting(self, job: Job, outcome: Outcome) -> Outcome:
+        """An outcome that tells doors which get too little for good how long to wait."""
+        if not job.is_last or self._of_money:
+            return outcome
+        return Outcome(tuple(map(self._with_wait, job.wants, outcome.grants)), outcome.holders)
 
-    def _do(self, job: Job, books: tuple[Book, Book]) -> Outcome:
-        for is_money, book in zip((True, False), books, strict=True):
-            if job.holdings is not None:
-                book.greet(job.life, [one for one in job.holdings if (one.kind in _KINDS) is is_money])
-            book.take_back(job.life, [one for one in job.backs if (one.kind in _KINDS) is is_money])
-        pairs = [self._lend(job, want, books) for want in job.wants]
-        return Outcome(tuple(grant for grant, _ in pairs), tuple(holders for _, holders in pairs))
-
-    def _lend(self, job: Job, want: Want, books: tuple[Book, Book]) -> tuple[Grant, frozenset[str]]:
-        book = books[want.kind not in _KINDS]
-        grant = book.lend(job.life, want, partly=job.is_last)
+    def _with_wait(self, want: Want, grant: Grant) -> Grant:
         if grant.verdict is not Verdict.RESERVED:
-            return grant, frozenset()
-        if job.is_last:
-            missing = min(need for need in want.needs if need > grant.left) - grant.left
-            wait = self._schedules.wait(want.scope, want.kind, missing)
-            grant = msgspec.structs.replace(grant, wait=wait)
-        return grant, frozenset(book.holders(_place(want)))
+            return grant
+        missing = min(need for need in want.needs if need > grant.left) - grant.left
+        return msgspec.structs.replace(grant, wait=self._schedules.wait(want.scope, want.kind, missing))
 
 
 def _place(want: Want) -> Key:

@@ -9,7 +9,6 @@ import msgspec
 from unigate.admission.allowance import Key
 from unigate.admission.bank_words import Back, Grant, Holding, Want
 from unigate.admission.book import share
-from unigate.admission.rates import SPAN
 from unigate.storage.database import Rows
 from unigate.tenancy import QuotaKind
 
@@ -39,7 +38,8 @@ _ASKED = (
 _ANSWER = "INSERT INTO recall_answers (number, gateway) VALUES (?, ?) ON CONFLICT (number, gateway) DO NOTHING"
 _ANSWERS = "SELECT gateway FROM recall_answers WHERE number = ?"
 
-_SPAN_NS = SPAN * 1_000_000_000
+# A door uses what it has for 10 s after it was last heard, and each use counts for 62 s more.
+_SPAN_NS = 75_000_000_000
 _RECENT_NS = 2_000_000_000
 _OLD_NS = 10_000_000_000
 

@@ -339,4 +339,15 @@ DROP INDEX IF EXISTS calls_by_upstreams_id;
 PRAGMA user_version = 5;
 """
 
-STEPS: tuple[str, ...] = (_FIRST, _LEDGER, _ADMINISTRATION, _RATES, _DAYS)
+# How each gateway lends: 0 with the others, or alone, as one of so many.
+_GATEWAYS = """
+CREATE TABLE rate_gateways (
+    gateway TEXT PRIMARY KEY,
+    seen_ns INTEGER NOT NULL,
+    alone INTEGER NOT NULL
+) STRICT;
+
+PRAGMA user_version = 6;
+"""
+
+STEPS: tuple[str, ...] = (_FIRST, _LEDGER, _ADMINISTRATION, _RATES, _DAYS, _GATEWAYS)
