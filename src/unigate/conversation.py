@@ -216,6 +216,12 @@ class Message(msgspec.Struct, frozen=True):
     blocks: tuple[Block, ...]
     name: str | None = None
 
+    @property
+    def plain_text(self) -> str | None:
+        """The words of a message that is one text with nothing beside it, as most are; None for any other."""
+        only = self.blocks[0] if len(self.blocks) == 1 and self.name is None else None
+        return only.text if isinstance(only, Text) and only.cache is None else None
+
 
 class Tool(msgspec.Struct, frozen=True):
     """A tool the client runs itself; `schema` is JSON Schema. A custom tool takes free text, in `grammar` if given."""
@@ -379,3 +385,9 @@ class Answer(msgspec.Struct, frozen=True):
     reason: Reason
     stop_sequence: str | None = None
     usage: Usage = Usage()
+
+    @property
+    def plain_text(self) -> str | None:
+        """The words of an answer that is one text with nothing beside it, as most are; None for any other."""
+        only = self.blocks[0] if len(self.blocks) == 1 else None
+        return only.text if isinstance(only, Text) and not only.citations and not only.logprobs else None

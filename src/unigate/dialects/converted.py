@@ -90,6 +90,8 @@ Crossing = Straight | Translated | Converted[EmbedAsk, Vectors] | Converted[Rank
 
 def convert(asked: Dialect, spoken: Dialect) -> Converted[EmbedAsk, Vectors] | Converted[RankAsk, Ranking] | None:
     """The crossing from one dialect to another of its family, if they are of one."""
+    if asked.converts is None:  # most have no family
+        return None
     match asked.converts, spoken.converts:
         case Embedding(client=ClientHalf() as client), Embedding(provider=ProviderHalf() as provider):
             return Converted(client, spoken, provider)

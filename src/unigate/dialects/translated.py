@@ -24,7 +24,7 @@ _MOST_FIELDS = 500
 _NO_TOOLS: frozenset[str] = frozenset()
 _LARGEST_WHOLE = 64 * 1024 * 1024
 # A client's flags for features of its own provider, which mean nothing to another.
-_FLAGS = ((b"anthropic-beta", "anthropic-beta"), (b"openai-beta", "openai-beta"))
+_FLAGS = frozenset({b"anthropic-beta", b"openai-beta"})
 
 
 class Translated:
@@ -80,9 +80,8 @@ class Translated:
         self._reader = self._provider.new_reader(asked)
         self._writer = self._client.new_writer(asked)
         losses = Losses(self._client.fields, self._served.name)
-        for flag, name in _FLAGS:
-            if flag in call.headers:
-                losses.drop((name,))
+        if not _FLAGS.isdisjoint(call.headers):
+            losses.drop(flag.decode() for flag in _FLAGS.intersection(call.headers))
         content = edit_content(self._provider.write_ask(ask, target, losses), target.provider, losses)
         if not self._names_model:
             content = without_model(content)

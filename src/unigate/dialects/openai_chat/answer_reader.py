@@ -49,6 +49,8 @@ _REASONS = {
     "function_call": Reason.TOOL_USE,
     "content_filter": Reason.FILTER,
 }
+_STOP = Reason.STOP  # under a name of the module: an enumeration's members are slow to look up
+_NO_USAGE = Usage()
 _Flow = Literal["text", "thinking", "refusal"]
 
 
@@ -137,7 +139,7 @@ class ChatReader:
         blocks = self._blocks(choice)
         if self._finish is None:
             self._finish = "stop"
-        return Answer(whole.id or "", whole.model or "", blocks, self._reason(), None, self._usage or Usage())
+        return Answer(whole.id or "", whole.model or "", blocks, self._reason(), None, self._usage or _NO_USAGE)
 
     def _blocks(self, choice: Choice) -> tuple[Block, ...]:
         text = chunks.plain_text(choice)
@@ -299,7 +301,7 @@ class ChatReader:
         return None
 
     def _reason(self) -> Reason:
-        reason = _REASONS.get(self._finish or "stop", Reason.STOP)
-        if self._was_refused and reason is Reason.STOP:
+        reason = _REASONS.get(self._finish or "stop", _STOP)
+        if self._was_refused and reason is _STOP:
             return Reason.REFUSAL
-        return Reason.TOOL_USE if self._tools and reason is Reason.STOP else reason
+        return Reason.TOOL_USE if self._tools and reason is _STOP else reason

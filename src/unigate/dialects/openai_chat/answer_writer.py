@@ -39,6 +39,7 @@ _WHOLE = (
     b'{"id":%b,"object":"chat.completion","created":%d,"model":%b,"choices":[{"index":0,"message":%b,"logprobs":%b,'
     b'"finish_reason":"%b"}],"usage":%b}'
 )
+_PLAIN = b'{"role":"assistant","content":%b,"refusal":null}'
 _USAGE = (
     b'{"prompt_tokens":%d,"completion_tokens":%d,"total_tokens":%d,"prompt_tokens_details":{%b},'
     b'"completion_tokens_details":{%b}}'
@@ -53,6 +54,9 @@ _FINISH = {
     Reason.REFUSAL: "content_filter",
 }
 _encode = msgspec.json.Encoder().encode
+
+_REFUSAL = Reason.REFUSAL
+_NO_USAGE = Usage()
 
 _Json = dict[str, object]
 _Kind = Literal["text", "thinking", "redacted", "tool", "custom", "refusal", "foreign"]
@@ -80,7 +84,7 @@ class ChatWriter:
 
     def __init__(self, asked: Asked) -> None:
         self._asked = asked
-        self._usage = Usage()
+        self._usage = _NO_USAGE
         self._kinds: dict[int, _Kind] = {}  # of the blocks that are open
         self._index_of_tool: dict[int, int] = {}
         self._thought = -1
@@ -198,11 +202,12 @@ class ChatWriter:
 
     def _finish(self, reason: Reason) -> str:
         # OpenAI's own refusals are told in a field of their own, and end like any answer.
-        return "stop" if reason is Reason.REFUSAL and self._was_refused else _FINISH[reason]
+        return "stop" if self._was_refused and reason is _REFUSAL else _FINISH[reason]
 
     def whole(self, answer: Answer) -> bytes:
         """See `AnswerWriter.whole`."""
-        message, logprobs = self._message(answer.blocks)
+        text = answer.plain_text
+        message, logprobs = self._message(answer.blocks) if text is None else (_PLAIN % _encode(text), b"null")
         return _WHOLE % (
             _encode(answer.id or f"chatcmpl-{self._asked.id}"),
             self._asked.at,
@@ -214,14 +219,10 @@ class ChatWriter:
         )
 
     def _message(self, blocks: Sequence[Block]) -> tuple[bytes, bytes]:
-        """The message of a whole answer, most of which are one plain text, and its probabilities."""
-        match blocks:
-            case (Text(text, _, (), ()),):
-                return b'{"role":"assistant","content":%b,"refusal":null}' % _encode(text), b"null"
-            case _:
-                self._was_refused = any(isinstance(block, Refused) for block in blocks)
-                tokens = [one for block in blocks if isinstance(block, Text) for one in block.logprobs]
-                return _encode(_rich_message(blocks)), _encode(_logprobs(tokens)) if tokens else b"null"
+        """The message of a whole answer and its probabilities."""
+        self._was_refused = any(isinstance(block, Refused) for block in blocks)
+        tokens = [one for block in blocks if isinstance(block, Text) for one in block.logprobs]
+        return _encode(_rich_message(blocks)), _encode(_logprobs(tokens)) if tokens else b"null"
 
 
 def _rich_message(blocks: Sequence[Block]) -> _Json:
@@ -324,14 +325,12 @@ def _usage(usage: Usage) -> bytes | None:
     if usage.input_tokens is None and usage.estimated:
         return None
     inputs, outputs = usage.input_tokens or 0, usage.output_tokens or 0
-    fed = (
-        (b"cached_tokens", usage.cached_tokens),
-        (b"audio_tokens", usage.audio_input_tokens),
-        (b"cache_write_tokens", usage.cache_write_tokens),
-    )
-    made = ((b"reasoning_tokens", usage.reasoning_tokens), (b"audio_tokens", usage.audio_output_tokens))
-    return _USAGE % (inputs, outputs, inputs + outputs, _counts(fed), _counts(made))
-
-
-def _counts(told: Iterable[tuple[bytes, int | None]]) -> bytes:
-    return b",".join([b'"%b":%d' % (name, count) for name, count in told if count is not None])
+    cached, reasoning = usage.cached_tokens, usage.reasoning_tokens
+    fed = b'"cached_tokens":%d' % cached if cached is not None else b""
+    made = b'"reasoning_tokens":%d' % reasoning if reasoning is not None else b""
+    for name, count in ((b"audio_tokens", usage.audio_input_tokens), (b"cache_write_tokens", usage.cache_write_tokens)):
+        if count is not None:
+            fed += b'%b"%b":%d' % (b"," if fed else b"", name, count)
+    if usage.audio_output_tokens is not None:
+        made += b'%b"audio_tokens":%d' % (b"," if made else b"", usage.audio_output_tokens)
+    return _USAGE % (inputs, outputs, inputs + outputs, fed, made)

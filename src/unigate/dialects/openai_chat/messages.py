@@ -190,19 +190,19 @@ def read_messages(messages: Messages) -> tuple[tuple[Message, ...], tuple[str, .
     others: dict[str, None] = {}
     results: list[Block] = []
     for message in messages:
-        if isinstance(message, _Tool):
-            results.append(ToolResult(message.tool_call_id, tuple(_blocks(message.content)), name=message.name))
+        role, content = _ROLES.get(type(message)), message.content
+        if role is None and isinstance(message, _Tool):
+            results.append(ToolResult(message.tool_call_id, tuple(_blocks(content)), name=message.name))
             continue
         if results:
             turns.append(Message(Role.USER, tuple(results)))
             results = []
-        if isinstance(message, _Assistant):
+        if role is None and isinstance(message, _Assistant):
             turns.append(Message(Role.ASSISTANT, tuple(_assistant_blocks(message)), message.name))
             others.update(dict.fromkeys(_own_fields(message)))
-        elif isinstance(message.content, str):  # most are no more than that
-            turns.append(Message(_ROLES[type(message)], (Text(message.content),), message.name))
-        else:
-            turns.append(Message(_ROLES[type(message)], tuple(_blocks(message.content)), message.name))
+        elif role is not None:
+            blocks = (Text(content),) if isinstance(content, str) else tuple(_blocks(content))
+            turns.append(Message(role, blocks, message.name))
     if results:
         turns.append(Message(Role.USER, tuple(results)))
     return tuple(turns), tuple(others)

@@ -31,6 +31,8 @@ from unigate.target import Quirks
 __all__ = ["write_messages"]
 
 _OWN = "openai.chat"
+# Under names of the module: an enumeration's members are slow to look up.
+_SYSTEM, _DEVELOPER = Role.SYSTEM, Role.DEVELOPER
 _FORMATS = {media_type: name for name, media_type in AUDIO_FORMATS.items()} | {"audio/mp3": "mp3", "audio/x-wav": "wav"}
 _ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -54,16 +56,16 @@ class _Turns:
         self._losses = losses
 
     def add(self, message: Message) -> None:
-        only = message.blocks[0] if len(message.blocks) == 1 and message.name is None else None
-        if isinstance(only, Text) and only.cache is None:  # most are no more than that
-            self.messages.append({"role": self._word(message.role), "content": only.text})
-        else:
+        text = message.plain_text
+        if text is None:
             self._add_rich(message)
+        else:
+            self.messages.append({"role": self._word(message.role), "content": text})
 
     def _word(self, role: Role) -> str:
-        if role is Role.SYSTEM:
+        if role is _SYSTEM:
             return self._quirks.system_role
-        return "system" if role is Role.DEVELOPER and self._quirks.system_role != "developer" else role
+        return "system" if role is _DEVELOPER and self._quirks.system_role != "developer" else role
 
     def _add_rich(self, message: Message) -> None:
         written: _Json

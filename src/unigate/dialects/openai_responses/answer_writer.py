@@ -44,8 +44,11 @@ from unigate.usage import Usage
 
 __all__ = ["ResponsesWriter"]
 
-_STOPPED: Mapping[Reason, str] = {Reason.LENGTH: "max_output_tokens", Reason.FILTER: "content_filter"}
-_SETTINGS: Mapping[str, object] = {
+_STOPPED: Mapping[Reason, bytes] = {Reason.LENGTH: b"max_output_tokens", Reason.FILTER: b"content_filter"}
+_REFUSAL = Reason.REFUSAL  # under a name of the module: an enumeration's members are slow to look up
+_NO_USAGE = Usage()
+_encode = msgspec.json.Encoder().encode
+_DEFAULTS: Mapping[str, object] = {
     "max_output_tokens": None,
     "max_tool_calls": None,
     "metadata": {},
@@ -65,7 +68,9 @@ _SETTINGS: Mapping[str, object] = {
     "truncation": "disabled",
     "user": None,
 }
-_encode = msgspec.json.Encoder().encode
+_SETTINGS: Mapping[str, bytes] = {
+    name: b'"%b":%b' % (name.encode(), _encode(value)) for name, value in _DEFAULTS.items()
+}
 
 
 class ResponsesWriter:
@@ -90,7 +95,7 @@ class ResponsesWriter:
         self._finished: Finished = {}
         self._message: MessageItem | None = None  # texts that follow each other are parts of one message
         self._open: dict[int, Piece] = {}
-        self._usage = Usage()
+        self._usage = _NO_USAGE
         self._refused = False
         self._head = self._settings = self._final = b""
 
@@ -120,22 +125,19 @@ class ResponsesWriter:
 
     def whole(self, answer: Answer) -> bytes:
         """See `AnswerWriter.whole`."""
-        match answer.blocks:
-            case (Text(text, _, (), ()),):  # most are no more than that, and nobody reads the events
-                return self._plain(answer, text)
-            case _:
-                self.write(events_of(answer))
-                return self._final
+        text = answer.plain_text
+        if text is not None:  # nobody reads the events
+            return self._plain(answer, text)
+        self.write(events_of(answer))
+        return self._final
 
     def _plain(self, answer: Answer, text: str) -> bytes:
-        reason = Reason.FILTER if answer.reason is Reason.REFUSAL else answer.reason
-        self._know(Begin(answer.id, answer.model))
+        why = _STOPPED.get(Reason.FILTER if answer.reason is _REFUSAL else answer.reason)
+        self._know(answer)
         self._usage = answer.usage
-        status = "incomplete" if reason in _STOPPED else "completed"
-        self._finished[0] = plain_message(self._numbers, text, status)
-        return self._last(_STOPPED.get(reason))
+        return self._last(why, plain_message(self._numbers, text, b"completed" if why is None else b"incomplete"))
 
-    def _know(self, begin: Begin) -> None:
+    def _know(self, begin: Begin | Answer) -> None:
         """What every restatement of the response begins with and ends with."""
         asked = self._asked
         self._head = b'{"id":%b,"object":"response","created_at":%d,"model":%b' % (
@@ -143,18 +145,21 @@ class ResponsesWriter:
             asked.at,
             _encode(begin.model or asked.model),
         )
-        self._settings = _encode({**_SETTINGS, **asked.echo})[1:-1]
+        settings = dict(_SETTINGS)
+        for name, raw in asked.echo.items():
+            settings[name] = b'"%b":%b' % (name.encode(), raw)
+        self._settings = b",".join(settings.values())
 
     def _begin(self, begin: Begin, written: list[bytes]) -> None:
         self._know(begin)
-        response = self._response(b"in_progress", b"[]", b"null", b"null")
+        response = self._response(b"in_progress", b"", b"null", b"null")
         for kind in (b"response.created", b"response.in_progress"):
             written.append(self._numbers.event(kind, b'"response":' + response))
 
     def _response(self, status: bytes, output: bytes, why: bytes, usage: bytes) -> bytes:
         return (
             b'%b,"status":"%b","background":false,"completed_at":null,"error":null,"incomplete_details":%b,'
-            b'"output":%b,"usage":%b,%b}' % (self._head, status, why, output, usage, self._settings)
+            b'"output":[%b],"usage":%b,%b}' % (self._head, status, why, output, usage, self._settings)
         )
 
     def _begin_block(self, index: int, block: Block, written: list[bytes]) -> None:
@@ -190,15 +195,15 @@ class ResponsesWriter:
         # A refusal in words is a complete answer; one without them is known only by where it was cut.
         reason = Reason.FILTER if reason is Reason.REFUSAL and not self._refused else reason
         self._end_message("incomplete" if reason in _STOPPED else "completed", written)
-        self._final = self._last(_STOPPED.get(reason))
+        output = b",".join(self._finished[place] for place in sorted(self._finished))
+        self._final = self._last(_STOPPED.get(reason), output)
         kind = b"response.incomplete" if reason in _STOPPED else b"response.completed"
         written.append(self._numbers.event(kind, b'"response":' + self._final))
 
-    def _last(self, why: str | None) -> bytes:
-        output = b"[%b]" % b",".join(self._finished[place] for place in sorted(self._finished))
+    def _last(self, why: bytes | None, output: bytes) -> bytes:
         if why is None:
             return self._response(b"completed", output, b"null", _usage(self._usage))
-        return self._response(b"incomplete", output, b'{"reason":"%b"}' % why.encode(), _usage(self._usage))
+        return self._response(b"incomplete", output, b'{"reason":"%b"}' % why, _usage(self._usage))
 
 
 def _usage(usage: Usage) -> bytes:

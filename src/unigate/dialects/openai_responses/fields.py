@@ -116,19 +116,21 @@ FIELDS: Fields = {
 HANDLED = frozenset({"model", "stream"})
 """Fields that are carried by every crossing."""
 
-ECHOED = (
-    "max_output_tokens",
-    "metadata",
-    "parallel_tool_calls",
-    "prompt_cache_key",
-    "reasoning",
-    "safety_identifier",
-    "temperature",
-    "text",
-    "tool_choice",
-    "tools",
-    "top_logprobs",
-    "top_p",
-    "user",
+ECHOED = frozenset(
+    {
+        "max_output_tokens",
+        "metadata",
+        "parallel_tool_calls",
+        "prompt_cache_key",
+        "reasoning",
+        "safety_identifier",
+        "temperature",
+        "text",
+        "tool_choice",
+        "tools",
+        "top_logprobs",
+        "top_p",
+        "user",
+    }
 )
 """Fields that a response repeats from its request."""

@@ -34,6 +34,10 @@ _ROLES = {
 }
 
 
+# Under names of the module: an enumeration's members are slow to look up.
+_USER, _ASSISTANT = Role.USER, Role.ASSISTANT
+
+
 class _Head(msgspec.Struct, frozen=True):
     type: str | None = None
     role: str | None = None
@@ -66,13 +70,13 @@ class Input:
         self._offered = offered
         self._names: dict[str, str] = {}  # of the functions called, by the id of the call
         self._blocks: list[Block] = []  # of a turn that may go on
-        self._role = Role.USER
+        self._role = _USER
 
     def read(self, raw: msgspec.Raw) -> None:
         """Adds the items of an input. Raises Refusal (400) naming the item."""
         items = _input.decode(raw)[0]
         if isinstance(items, str):
-            self.messages.append(Message(Role.USER, (Text(items),)))
+            self.messages.append(Message(_USER, (Text(items),)))
             return
         for number, item in enumerate(items):
             try:
@@ -125,10 +129,11 @@ class Input:
         if item.phase is not None:
             self.others["input[].phase"] = None
         role = _ROLES[item.role]
-        if role is Role.ASSISTANT:
+        if role is _ASSISTANT:
             self._go_on(role, blocks_of(item.content))
             return
-        self._end_turn()
+        if self._blocks:
+            self._end_turn()
         self.messages.append(Message(role, tuple(blocks_of(item.content))))
 
     def _read_call(self, raw: msgspec.Raw) -> None:

@@ -32,6 +32,8 @@ __all__ = ["Items", "leading_instructions"]
 _FILES = (OWN, "openai.chat")  # one upload serves both
 _SOUNDS = {"audio/wav": "wav", "audio/x-wav": "wav", "audio/mpeg": "mp3", "audio/mp3": "mp3"}
 _LONGEST_ID = 64
+# Under names of the module: an enumeration's members are slow to look up.
+_SYSTEM, _ASSISTANT = Role.SYSTEM, Role.ASSISTANT
 
 _Json = dict[str, object]
 
@@ -46,10 +48,14 @@ class Items:
 
     def add(self, message: Message) -> None:
         """Adds one turn, in its own order."""
+        text = message.plain_text
+        if text:
+            self.items.append({"type": "message", "role": message.role, "content": text})
+            return
         if message.name is not None:
             self._losses.cannot(Part.NAMES)
         parts: list[_Json] = []
-        is_answer = message.role is Role.ASSISTANT
+        is_answer = message.role is _ASSISTANT
         for block in message.blocks:
             item = self._item(block) if is_answer else self._result(block)
             if item is None:
@@ -66,7 +72,7 @@ class Items:
             return
         is_plain = len(parts) == 1 and "text" in parts[0]
         content = parts[0]["text"] if is_plain else parts
-        self.items.append({"type": "message", "role": role.value, "content": content})
+        self.items.append({"type": "message", "role": role, "content": content})
 
     def _item(self, block: Block) -> object | None:
         """What of an answer is an item of its own."""
@@ -182,8 +188,10 @@ def leading_instructions(messages: Iterable[Message]) -> tuple[str | None, int]:
     """The operator's first words as one text, and how many messages they were."""
     texts: list[str] = []
     for message in messages:
+        if message.role is not _SYSTEM or message.name is not None:
+            break
         found = [block.text for block in message.blocks if isinstance(block, Text)]
-        if message.role is not Role.SYSTEM or len(found) < len(message.blocks) or message.name is not None:
+        if len(found) < len(message.blocks):
             break
         texts.append("\n\n".join(found))
     return "\n\n".join(texts) if texts else None, len(texts)

@@ -189,13 +189,12 @@ class _Part:
         )
 
 
-def plain_message(numbers: Numbers, text: str, status: str) -> bytes:
+def plain_message(numbers: Numbers, text: str, status: bytes) -> bytes:
     """A finished message that is one text."""
-    part = b'{"type":"output_text","annotations":[],"logprobs":[],"text":%b}' % _encode(text)
-    return b'{"id":"%b","type":"message","status":"%b","role":"assistant","content":[%b]}' % (
-        numbers.item("msg")[1].encode(),
-        status.encode(),
-        part,
+    id = numbers.item("msg")[1].encode()
+    return (
+        b'{"id":"%b","type":"message","status":"%b","role":"assistant","content":['
+        b'{"type":"output_text","annotations":[],"logprobs":[],"text":%b}]}' % (id, status, _encode(text))
     )
 
 

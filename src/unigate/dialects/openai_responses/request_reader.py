@@ -17,6 +17,7 @@ from unigate.wire.typed import TypedDecoder
 
 __all__ = ["read_ask"]
 
+_SYSTEM = Role.SYSTEM  # under a name of the module: an enumeration's members are slow to look up
 # Not `Raw | None`: msgspec would take nothing but null.
 _NOTHING = msgspec.Raw(b"null")
 _LOGPROBS = "message.output_text.logprobs"
@@ -81,12 +82,16 @@ _encode = msgspec.json.Encoder().encode
 def read_ask(body: Body, model: str, streamed: bool) -> Ask:
     """The ask of a request whose top level was decoded. Raises Refusal (400) naming what is wrong."""
     ask = Ask(model=model, messages=(), settings={}, streamed=streamed)
-    given = {name: raw for name, raw in body.items() if name not in HANDLED and raw != _NOTHING}
-    _read_conversation(ask, given)
-    for name, raw in given.items():
-        if name in _CONVERSATION or (name in _DEFAULTS and bytes(raw) in _DEFAULTS[name]):
+    _read_conversation(ask, body)
+    for name, raw in body.items():
+        if name in _READ_BEFORE or raw == _NOTHING:
             continue
-        part = SETTINGS.get(name) or EXTRA_SETTINGS.get(name)
+        if name in ECHOED:
+            # A copy, since the request's bytes are let go of while the answer is written.
+            ask.echo[name] = msgspec.Raw(bytes(raw))
+        if name in _DEFAULTS and bytes(raw) in _DEFAULTS[name]:
+            continue
+        part = _PARTS.get(name)
         if part is not None:
             ask.settings[part] = raw
         elif name in _READ:
@@ -95,30 +100,34 @@ def read_ask(body: Body, model: str, streamed: bool) -> Ask:
             ask.others += (name,)
         else:
             ask.unknown += (name,)
-    _settle_tools(ask)
-    # A copy, since the request's bytes are let go of while the answer is written.
-    ask.echo = {name: msgspec.Raw(bytes(given[name])) for name in ECHOED if name in given}
+    if not ask.tools:
+        _settle_choice(ask)
     return ask
 
 
-_CONVERSATION = frozenset({"instructions", "input", "tools"})
+_READ_BEFORE = HANDLED | {"instructions", "input", "tools"}
+_PARTS: Mapping[str, Part] = {**SETTINGS, **EXTRA_SETTINGS}
 _ELSEWHERE = ("previous_response_id", "conversation", "prompt")
 
 
-def _read_conversation(ask: Ask, given: Mapping[str, msgspec.Raw]) -> None:
+def _read_conversation(ask: Ask, body: Body) -> None:
     offered = Offered()
-    if "tools" in given:
-        read_tools(given["tools"], offered)
+    tools, instructions = body.get("tools", _NOTHING), body.get("instructions", _NOTHING)
+    said = body.get("input", _NOTHING)
+    if tools != _NOTHING:
+        read_tools(tools, offered)
+        ask.echo["tools"] = msgspec.Raw(bytes(tools))
     read = Input(offered)
-    if "instructions" in given:
-        _read_instructions(read, given["instructions"])
-    if "input" in given:
-        read.read(given["input"])
-    elif not any(name in given for name in _ELSEWHERE):
+    if instructions != _NOTHING:
+        _read_instructions(read, instructions)
+    if said != _NOTHING:
+        read.read(said)
+    elif all(body.get(name, _NOTHING) == _NOTHING for name in _ELSEWHERE):
         raise Refusal(400, "invalid_value", "'input' is missing.", param="input")
     ask.messages = tuple(read.messages)
-    ask.tools = tuple(offered.tools)
-    ask.hosted_tools = tuple(offered.hosted)
+    if offered.tools or offered.hosted:
+        ask.tools = tuple(offered.tools)
+        ask.hosted_tools = tuple(offered.hosted)
     ask.others = (*offered.others, *read.others)
     ask.unknown = (*offered.unknown, *read.unknown)
 
@@ -127,7 +136,7 @@ def _read_instructions(read: Input, raw: msgspec.Raw) -> None:
     if bytes(raw).startswith(b"["):  # a response repeats them as items, and a client may send that back
         read.read(raw)
     else:
-        read.messages.append(Message(Role.SYSTEM, (Text(_instructions.decode(raw)[0]),)))
+        read.messages.append(Message(_SYSTEM, (Text(_instructions.decode(raw)[0]),)))
 
 
 def _read_text(ask: Ask, raw: msgspec.Raw) -> None:
@@ -188,10 +197,8 @@ def _allow(ask: Ask, choice: _Choice) -> None:
     ask.tool_choice = ToolChoice(choice.mode)
 
 
-def _settle_tools(ask: Ask) -> None:
+def _settle_choice(ask: Ask) -> None:
     """Where there are no tools to call, nothing may be said of calling them, and none can be demanded."""
-    if ask.tools:
-        return
     choice, ask.tool_choice, ask.parallel = ask.tool_choice, None, None
     if choice is not None and choice.mode in ("required", "named"):
         ask.others += ("tool_choice",)

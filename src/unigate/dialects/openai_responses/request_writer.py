@@ -51,8 +51,10 @@ def write_ask(ask: Ask, target: Target, losses: Losses) -> bytes:
         losses.cannot(Part.STOP)
     if ask.user is not None:
         body["user"] = ask.user
-    _add_text(body, ask)
-    _add_tools(body, ask, losses)
+    if ask.format is not None:
+        _add_format(body, ask.format)
+    if ask.tools or ask.hosted_tools:
+        _add_tools(body, ask, losses)
     if _add_reasoning(body, ask, target, losses):
         # Models that do not reason refuse to be asked for this.
         include.append("reasoning.encrypted_content")
@@ -69,8 +71,8 @@ def _add_input(body: _Json, ask: Ask, losses: Losses) -> None:
     instructions, count = leading_instructions(ask.messages)
     if instructions is not None:
         body["instructions"] = instructions
-        marked = (block for message in ask.messages[:count] for block in message.blocks if isinstance(block, Text))
-        if any(block.cache is not None for block in marked):
+        said = [block for message in ask.messages[:count] for block in message.blocks]
+        if any(isinstance(block, Text) and block.cache is not None for block in said):
             losses.cannot(Part.CACHE)
     written = Items(losses)
     for message in ask.messages[count:]:
@@ -94,10 +96,9 @@ def _add_settings(body: _Json, ask: Ask, losses: Losses) -> list[str]:
     return include
 
 
-def _add_text(body: _Json, ask: Ask) -> None:
-    if ask.format is not None:
-        text = body.get("text")
-        body["text"] = {"format": _format(ask.format), **(text if isinstance(text, dict) else {})}
+def _add_format(body: _Json, wanted: Format) -> None:
+    text = body.get("text")
+    body["text"] = {"format": _format(wanted), **(text if isinstance(text, dict) else {})}
 
 
 def _format(wanted: Format) -> _Json:
