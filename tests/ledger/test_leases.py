@@ -23,7 +23,7 @@ class Office:
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        self.bank = Bank(database, "gw")
+        self.bank = Bank(database, "gw", of_money=True)
         self.ledger = Ledger(database, "gw")
 
     def hello(self, life: str, drawn: int | None = None) -> None:

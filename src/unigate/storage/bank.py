@@ -103,6 +103,8 @@ class Bank:
         """Does the jobs in their order, all of them or none."""
         with self._database.transaction(patience) as run:
             now_ns = run.now_ns()
+            # The carrier and the renewal write to the same rows, each in an order of its own.
+            run.lock("leases:" + self._gateway)
             # All at once and in one order everywhere, so that two gateways never wait for each other.
             for place in sorted({_place(want) for job in jobs for want in job.wants}):
                 run.lock("quota:" + ":".join(place))
@@ -124,6 +126,7 @@ class Bank:
     def beat(self, lives: Iterable[str], greeted: int, patience: float) -> Pulse:
         """Lets what living doors hold of rates go on; that it answers proves that it can be written, too."""
         with self._database.transaction(patience) as run:
+            run.lock("leases:" + self._gateway)
             now_ns = run.now_ns()
             renew(run, lives, now_ns)
             return Pulse(now_ns)

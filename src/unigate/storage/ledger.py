@@ -145,6 +145,8 @@ class Ledger:
             if batch.born:
                 now = run.now_ns()
                 _many(run, _BEGIN_LIFE, ((life, mine, now) for life in batch.born))
+            if batch.ended:
+                run.lock("leases:" + mine)
             _many(run, _END_LEASES, ((life,) for life in batch.ended))
             _many(run, _END_LIFE, ((life,) for life in batch.ended))
             _many(run, _DROP_PLACE, ((mine, life) for life in batch.gone))
@@ -164,7 +166,9 @@ class Ledger:
         _many(run, ADD_SPEND, sums.spend())
         _many(run, ADD_HOUR, sums.hours())
         _many(run, ADD_DAY, sums.days())
-        _many(run, SHRINK_LEASE, sums.leased())
+        if leased := sums.leased():
+            run.lock("leases:" + self.gateway)  # the bank may be at the same rows, in another order
+            _many(run, SHRINK_LEASE, leased)
 
     def unlogged(self, most: int) -> Sequence[tuple[str, bytes]]:
         """Records that the log still lacks."""
