@@ -9,6 +9,7 @@ import pytest
 
 from unigate.accounting.record import Record
 from unigate.admission.bank_words import Back, Grant, Holding, Want
+from unigate.admission.lease_book import LeaseBook, Life
 from unigate.storage.bank import Bank, Job
 from unigate.storage.database import Database
 from unigate.storage.ledger import Batch, Ledger
@@ -84,6 +85,29 @@ def test_a_limit_that_a_door_has_forgotten_unheard_is_not_lent_again(office: Off
     assert office.draw("door-0", 40).amount == 40
     office.hello("door-0", 40)
     assert office.leases() == {"door-0": (40, 40)}
+
+
+def test_slots_of_a_dead_door_are_not_given_back_twice(office: Office) -> None:
+    slots = ("key_1", "slots", "")
+    rates = Bank(office.database, "gw", of_money=False)
+    rates.work([Job("door-0", holdings=(), wants=(Want(*slots, 5, 0, (1, 1, 1), 0),))], 1.0)
+    rates.end("door-0", 1.0)
+
+    rates.work([Job("door-0", backs=(Back(*slots, 3),)), Job("door-1", holdings=())], 1.0)
+
+    wishes = (Want(*slots, 5, 0, (1,) * 6, 0),)
+    assert rates.work([Job("door-1", wants=wishes, is_last=True)], 1.0)[0].grants[0].amount == 5
+
+
+def test_slots_of_a_dead_door_are_not_given_back_twice_in_memory_either() -> None:
+    slots = ("key_1", "slots", "")
+    book = LeaseBook({}, {one: Life("gw", AT) for one in ("door-0", "door-1")}, AT)
+    book.lend("door-0", Want(*slots, 5, 0, (1, 1, 1), 0), partly=True)
+    book.end("door-0")
+
+    book.take_back("door-0", (Back(*slots, 3),))
+
+    assert book.lend("door-1", Want(*slots, 5, 0, (1,) * 6, 0), partly=True).amount == 5
 
 
 def test_a_slice_that_a_door_never_heard_of_is_free_again(office: Office) -> None:

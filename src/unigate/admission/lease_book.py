@@ -67,7 +67,8 @@ class LeaseBook:
         for back in backs:
             account = (back.scope, back.kind)
             coming = tuple((second + wait, amount) for wait, amount in back.cooling)
-            self._set(account, life, Lease(self._amount(account, life) - back.amount, coming))
+            # Never below nothing: a door's last word may come after its slots were taken from it.
+            self._set(account, life, Lease(max(self._amount(account, life) - back.amount, 0), coming))
 
     def lend(self, life: str, want: Want, *, partly: bool) -> Grant:
         """Grants what there is; a door that gets too little is told how long to wait."""
@@ -77,9 +78,9 @@ class LeaseBook:
             self._set(account, other, Lease(0))
         mine = leases.get(life, Lease(0))
         others = sum(lease.amount for other, lease in leases.items() if other != life)
-        left = want.limit - others - mine.amount + want.returned
-        grant = share(want, left, 0, partly=partly)
-        self._set(account, life, Lease(mine.amount - want.returned + grant.amount, mine.coming))
+        kept = max(mine.amount - want.returned, 0)
+        grant = share(want, want.limit - others - kept, 0, partly=partly)
+        self._set(account, life, Lease(kept + grant.amount, mine.coming))
         if partly and grant.verdict is Verdict.RESERVED:
             missing = min(need for need in want.needs if need > grant.left) - grant.left
             return msgspec.structs.replace(grant, wait=self._wait(leases, missing))

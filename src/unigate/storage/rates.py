@@ -20,6 +20,8 @@ _LEND = (
     "ON CONFLICT (scope, kind, life) DO UPDATE SET amount = rate_leases.amount + excluded.amount, "
     "until_ns = excluded.until_ns"
 )
+# Only of what is still lent: a door's last word may come after its slots were taken from it.
+_RETURN = "UPDATE rate_leases SET amount = amount - ? WHERE scope = ? AND kind = ? AND life = ?"
 _FORGET = "DELETE FROM rate_leases WHERE life = ?"
 _SWEEP = "DELETE FROM rate_leases WHERE scope = ? AND kind = ? AND life = ? AND amount = 0"
 _HOLDERS = "SELECT life FROM rate_leases WHERE scope = ? AND kind = ? AND until_ns > ? AND amount > 0"
@@ -61,19 +63,24 @@ class RateBook:
     def take_back(self, life: str, backs: Sequence[Back]) -> None:
         """Takes what a door gives back."""
         for back in backs:
-            self._move(life, back.scope, back.kind, -back.amount)
+            self._return(life, back.scope, back.kind, back.amount)
             self._run(_SWEEP, (back.scope, back.kind, life))
 
     def lend(self, life: str, want: Want, *, partly: bool) -> Grant:
         """Grants what there is."""
+        self._return(life, want.scope, want.kind, want.returned)
         leased = int(str(self._run(_LEFT, (want.scope, want.kind, self._now_ns, life))[0][0]))
-        grant = share(want, want.limit - leased + want.returned, 0, partly=partly)
-        self._move(life, want.scope, want.kind, grant.amount - want.returned)
+        grant = share(want, want.limit - leased, 0, partly=partly)
+        self._move(life, want.scope, want.kind, grant.amount)
         return grant
 
     def holders(self, key: Key) -> Iterable[str]:
         """The lives that have some of a limit."""
         return tuple(str(row[0]) for row in self._run(_HOLDERS, (key[0], key[1], self._now_ns)))
+
+    def _return(self, life: str, scope: str, kind: str, amount: int) -> None:
+        if amount:
+            self._run(_RETURN, (amount, scope, kind, life))
 
     def _move(self, life: str, scope: str, kind: str, amount: int) -> None:
         if amount:
