@@ -22,10 +22,11 @@ from unigate.errors import Refusal, UnigateError
 from unigate.http.admin.access import Access
 from unigate.http.admin.app import OperatorOnly, build_app
 from unigate.journal import take_lock
+from unigate.seal_keys import seal_keys
 from unigate.serve import find_config
 from unigate.snapshot import Settings
 from unigate.snapshot_file import SnapshotFile
-from unigate.storage.change import Named
+from unigate.storage.change import named_by
 from unigate.storage.opening import open_database, sqlite_path
 from unigate.storage.registry import Registry
 from unigate.storage.store import Store
@@ -104,8 +105,8 @@ def open_line(place: Place, *, is_new: bool) -> Generator[OperatorLine | None]:
         url = settings.database
         database = open_database(url.reveal() if url is not None else None, data)
         try:
-            named = Named(settings.keys, settings.organisations, settings.projects)
-            registry = Registry(Store(database, wall), SnapshotFile(data / "snapshot.json"), named)
+            file = SnapshotFile(data / "snapshot.json")
+            registry = Registry(Store(database, wall), file, named_by(settings), settings.seals)
             yield _Local(registry, settings)
         finally:
             database.close()
@@ -119,7 +120,8 @@ def _settings(place: Place) -> Settings:
     if path is None:
         return Settings(server=ServerSettings(), providers=())
     config = read_config(path, read_dotenv(Path(".env"), os.environ))
-    return resolve(config, load_table(), data=str(place.data), logs="logs", log_level="info")
+    settings = resolve(config, load_table(), data=str(place.data), logs="logs", log_level="info")
+    return msgspec.structs.replace(settings, seals=seal_keys(place.data, os.environ))
 
 
 def _has_data(settings: Settings, data: Path) -> bool:

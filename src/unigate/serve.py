@@ -23,7 +23,7 @@ from unigate.local import available
 from unigate.logs import LEVELS, configure
 from unigate.seal_keys import seal_keys
 from unigate.snapshot import Settings
-from unigate.storage.change import Named
+from unigate.storage.change import named_by
 from unigate.supervisor import Supervisor
 from unigate.texts import Texts
 
@@ -92,7 +92,7 @@ def _serve(choices: Choices, environment: Mapping[str, str], say: Texts) -> int:
         (choices.data / "configured").touch()
     settings = msgspec.structs.replace(settings, seals=seal_keys(choices.data, environment))
     listener = _listen(config.server.host, config.server.port, say)
-    named = Named(settings.keys, settings.organisations, settings.projects)
+    named = named_by(settings)
     keys = make_first_keys(choices.data, config.database.reveal() if config.database is not None else None, named)
     announcement = _announcement(settings, listener, plan, keys, choices, model=example_model(config, settings))
     supervisor = Supervisor(settings, listener, plan.children if plan else ())

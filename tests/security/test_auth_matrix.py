@@ -40,7 +40,8 @@ CLIENT = {
 ADMIN = {
     *("/admin/v1/" + noun + one for noun in ("keys", "organisations", "projects") for one in ("", "/{name}")),
     *("/admin/v1/keys/{name}/rotate", "/admin/v1/audit"),
-    *("/admin/v1/usage", "/admin/v1/budgets", "/admin/v1/prices", "/admin/v1/providers"),
+    *("/admin/v1/usage", "/admin/v1/budgets", "/admin/v1/prices"),
+    *("/admin/v1/providers", "/admin/v1/providers/{name}", "/admin/v1/models", "/admin/v1/models/{name}"),
     *("/admin/v1/calls", "/admin/v1/calls/{name}"),
     *("/admin/v1/versions", "/admin/v1/versions/{name}", "/admin/v1/versions/{name}/restore"),
 }

@@ -9,12 +9,12 @@ import msgspec
 
 from unigate.admission.admins import Admin
 from unigate.errors import Refusal
-from unigate.snapshot import GroupEntry, KeyEntry
+from unigate.snapshot import GroupEntry, KeyEntry, Settings
 from unigate.storage.database import Database, Rows
 from unigate.storage.history import Change, facts_of, record
 from unigate.storage.keys import all_organisations, all_projects
 
-__all__ = ["Desk", "Named", "Work", "named_in_file", "no_such", "taken"]
+__all__ = ["Desk", "Named", "Work", "named_by", "named_in_file", "no_such", "taken"]
 
 _LOCK = "settings"
 
@@ -25,6 +25,20 @@ class Named(msgspec.Struct, frozen=True):
     keys: tuple[KeyEntry, ...] = ()
     organisations: tuple[GroupEntry, ...] = ()
     projects: tuple[GroupEntry, ...] = ()
+    # Names of providers and of models.
+    providers: tuple[str, ...] = ()
+    routes: tuple[str, ...] = ()
+
+
+def named_by(settings: Settings) -> Named:
+    """What a configuration names."""
+    return Named(
+        settings.keys,
+        settings.organisations,
+        settings.projects,
+        tuple(one.name for one in settings.providers),
+        tuple(one.name for one in settings.routes),
+    )
 
 
 class Work:

@@ -9,8 +9,10 @@ from typing import TypeVar
 
 import msgspec
 
+from unigate.added import Added, open_providers
 from unigate.admission.admins import Admin
 from unigate.errors import StorageError
+from unigate.secret import Secret
 from unigate.snapshot import GroupEntry, Stored
 from unigate.snapshot_file import SnapshotFile
 from unigate.storage.calls import CallFilter
@@ -18,6 +20,7 @@ from unigate.storage.change import Desk, Named
 from unigate.storage.group_office import GroupOffice
 from unigate.storage.key_office import KeyOffice
 from unigate.storage.keys import KeptGroup, KeptKey
+from unigate.storage.provider_office import ProviderOffice
 from unigate.storage.rollback import restore
 from unigate.storage.store import Kept, Store
 from unigate.storage.usage_sums import UsageFilter
@@ -26,13 +29,15 @@ __all__ = ["Registry"]
 
 F = TypeVar("F", CallFilter, UsageFilter)
 
+_KEEPER = Admin("keeper")
+
 log = logging.getLogger("unigate.keeper")
 
 
 class Registry:
     """Everything that administration knows; `stored` is what the doors were last told, or will be soon."""
 
-    def __init__(self, store: Store, file: SnapshotFile, named: Named) -> None:
+    def __init__(self, store: Store, file: SnapshotFile, named: Named, seals: Sequence[Secret] = ()) -> None:
         self._store = store
         self._file = file
         self.named = named
@@ -40,6 +45,10 @@ class Registry:
         self.desk = Desk(store.database, named, self._tell)
         self.keys = KeyOffice(self.desk)
         self.groups = GroupOffice(self.desk)
+        self.providers = ProviderOffice(self.desk, seals)
+        self._seals = seals
+        self.broken: Mapping[str, str] = {}
+        self._is_resealed = False
         self.kept: Kept = store.kept()
         self.stored: Stored = self.kept.stored
         self.is_behind = True
@@ -91,6 +100,9 @@ class Registry:
 
     def follow(self) -> None:
         """Tells the doors what another gateway changed, and that the database was heard of. Raises StorageError."""
+        if not self._is_resealed:
+            self.providers.reseal(_KEEPER)
+            self._is_resealed = True
         if self.is_behind or self._store.version() != self.stored.version:
             self.publish()
         self._file.tell_current()
@@ -101,8 +113,16 @@ class Registry:
             self.is_behind = True
             self.kept = self._store.kept()
             self.stored = self.kept.stored
+            self._report_broken()
             self._file.write(self.stored)
             self.is_behind = False
+
+    def _report_broken(self) -> None:
+        """Says loudly which providers have secrets that cannot be opened here; all others go on."""
+        broken = open_providers(self.stored.providers, self._seals, Added()).broken
+        for name in sorted({*broken} - {*self.broken}):
+            log.error("provider.broken name=%s reason=%s", name, broken[name])
+        self.broken = broken
 
     def _tell(self, must_be_told: bool) -> None:
         """After a change: it is kept, so what the disk does not take now is told to the doors a little later."""

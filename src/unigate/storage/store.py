@@ -8,12 +8,14 @@ from pathlib import Path
 
 import msgspec
 
+from unigate.added import ProviderEntry
 from unigate.admission.keys import hash_key, new_key
 from unigate.clock import Wall, wall
-from unigate.snapshot import KeyEntry, Stored
+from unigate.snapshot import KeyEntry, RouteEntry, Stored
 from unigate.storage.database import Database, Rows
 from unigate.storage.keys import KeptGroup, KeptKey, add_key, all_keys, all_organisations, all_projects
 from unigate.storage.opening import open_database
+from unigate.storage.provider_rows import all_providers, all_routes
 
 __all__ = ["Kept", "Store"]
 
@@ -36,6 +38,8 @@ class Kept(msgspec.Struct, frozen=True):
     organisations: tuple[KeptGroup, ...]
     projects: tuple[KeptGroup, ...]
     lists: dict[str, tuple[str, ...]]
+    providers: tuple[ProviderEntry, ...] = ()
+    routes: tuple[RouteEntry, ...] = ()
 
     @property
     def stored(self) -> Stored:
@@ -46,6 +50,8 @@ class Kept(msgspec.Struct, frozen=True):
             self.lists,
             tuple(one.entry for one in self.organisations),
             tuple(one.entry for one in self.projects),
+            self.providers,
+            self.routes,
         )
 
 
@@ -99,7 +105,13 @@ class Store:
         with self.database.reading() as run:
             lists = {str(provider): _names(str(models)) for provider, models in run(_LISTS)}
             return Kept(
-                _version(run), tuple(all_keys(run)), tuple(all_organisations(run)), tuple(all_projects(run)), lists
+                _version(run),
+                tuple(all_keys(run)),
+                tuple(all_organisations(run)),
+                tuple(all_projects(run)),
+                lists,
+                tuple(all_providers(run)),
+                tuple(all_routes(run)),
             )
 
     def stored(self) -> Stored:
