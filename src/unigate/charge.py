@@ -82,9 +82,8 @@ class Cashier:
 
     def lines(self, call: Call) -> bytes:
         """What a limited caller is told of its limits with every answer, as header lines."""
-        wallet = self._lender.wallet
-        parts = wallet.parts(call.caller.standing.quotas, call.started_ns)
-        return limit_lines(parts, wallet.second, call.operation, self._clock)
+        purse = self._lender.wallet.purse(call.caller.standing.quotas, call.started_ns)
+        return limit_lines(purse, call.operation, self._clock)
 
 
 def reckon(call: Call, target: Target, usage: Usage | None, end: str, bound: Bound | None) -> Sum:

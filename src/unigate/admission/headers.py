@@ -8,51 +8,56 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from unigate.admission.wallet import Part
+from unigate.admission.wallet import Part, Purse
 from unigate.clock import Wall
-from unigate.tenancy import QuotaKind
 
 __all__ = ["limit_lines"]
 
 _SECOND = 1_000_000_000
 _ANTHROPIC = "anthropic."
+_USUAL_REQUESTS = (
+    b"x-ratelimit-limit-requests: %d\r\nx-ratelimit-remaining-requests: %d\r\nx-ratelimit-reset-requests: %b\r\n"
+)
+_USUAL_TOKENS = b"x-ratelimit-limit-tokens: %d\r\nx-ratelimit-remaining-tokens: %d\r\nx-ratelimit-reset-tokens: %b\r\n"
+_THEIR_REQUESTS = (
+    b"anthropic-ratelimit-requests-limit: %d\r\nanthropic-ratelimit-requests-remaining: %d\r\n"
+    b"anthropic-ratelimit-requests-reset: %b\r\n"
+)
+_THEIR_TOKENS = (
+    b"anthropic-ratelimit-tokens-limit: %d\r\nanthropic-ratelimit-tokens-remaining: %d\r\n"
+    b"anthropic-ratelimit-tokens-reset: %b\r\n"
+)
+_DURATIONS = tuple(b"%ds" % n if n < 60 else b"%dm%ds" % divmod(n, 60) for n in range(64))
 
 
-def limit_lines(parts: tuple[Part, ...], second: int, operation: str, clock: Wall) -> bytes:
+def limit_lines(purse: Purse, operation: str, clock: Wall) -> bytes:
     """The header lines for a caller's limits by the minute; of several of a kind the one with the least left."""
+    is_theirs = operation.startswith(_ANTHROPIC)
     lines = b""
-    for kind, word in ((QuotaKind.REQUESTS, b"requests"), (QuotaKind.TOKENS, b"tokens")):
-        tightest = min((part for part in parts if part.allowance.kind is kind), key=_left, default=None)
-        if tightest is None:
+    for parts, usual, theirs in (
+        (purse.requests, _USUAL_REQUESTS, _THEIR_REQUESTS),
+        (purse.tokens, _USUAL_TOKENS, _THEIR_TOKENS),
+    ):
+        if not parts:
             continue
-        cooling = tightest.allowance.cooling
-        wait = max(cooling.empty_at - second, 0) if cooling is not None else 0
-        if operation.startswith(_ANTHROPIC):
-            lines += _anthropic(word, tightest, datetime.fromtimestamp(clock() // _SECOND + wait, UTC))
+        part = parts[0] if len(parts) == 1 else min(parts, key=_left)
+        cooling = part.allowance.cooling
+        wait = max(cooling.empty_at - purse.second, 0) if cooling is not None else 0
+        if is_theirs:
+            lines += theirs % (part.quota.limit, _left(part), _instant(clock() // _SECOND + wait))
         else:
-            lines += b"x-ratelimit-limit-%b: %d\r\nx-ratelimit-remaining-%b: %d\r\nx-ratelimit-reset-%b: %b\r\n" % (
-                *(word, tightest.quota.limit, word, _left(tightest), word),
-                _duration(wait),
-            )
+            lines += usual % (part.quota.limit, _left(part), _DURATIONS[min(wait, 63)])
     return lines
 
 
 def _left(part: Part) -> int:
     """What is left for the caller, as far as this door knows."""
-    allowance = part.allowance
+    allowance, limit = part.allowance, part.quota.limit
     if not allowance.drawn:
-        return max(part.quota.limit, 0)
-    return min(max(allowance.left + allowance.free, 0), part.quota.limit)
+        return limit
+    left = allowance.left + allowance.free
+    return 0 if left < 0 else min(left, limit)
 
 
-def _duration(seconds: int) -> bytes:
-    """Seconds as `1s` or `6m0s`."""
-    minutes, rest = divmod(seconds, 60)
-    return b"%dm%ds" % (minutes, rest) if minutes else b"%ds" % rest
-
-
-def _anthropic(word: bytes, part: Part, whole_at: datetime) -> bytes:
-    return (
-        b"anthropic-ratelimit-%b-limit: %d\r\nanthropic-ratelimit-%b-remaining: %d\r\n"
-        b"anthropic-ratelimit-%b-reset: %b\r\n"
-    ) % (word, part.quota.limit, word, _left(part), word, f"{whole_at:%Y-%m-%dT%H:%M:%SZ}".encode())
+def _instant(second: int) -> bytes:
+    return f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%SZ}".encode()

@@ -11,7 +11,7 @@ from unigate.admission.allowance import Allowance, Key
 from unigate.admission.windows import Span, span_of
 from unigate.tenancy import Quota, QuotaKind
 
-__all__ = ["Need", "Part", "Permit", "Shortage", "Wallet"]
+__all__ = ["Need", "Part", "Permit", "Purse", "Shortage", "Wallet"]
 
 _SECOND = 1_000_000_000
 _PLACES = {QuotaKind.REQUESTS: 2, QuotaKind.TOKENS: 1, QuotaKind.SLOTS: 3}
@@ -42,14 +42,31 @@ class Shortage(msgspec.Struct, frozen=True):
     parts: tuple[Part, ...]
 
 
-class _Purse:
-    """All limits of one standing, for the windows that hold now."""
+class Purse:
+    """All limits of one standing, for the windows that hold now, sorted by what is done with them."""
 
-    __slots__ = ("ends_ns", "parts", "quotas", "rates", "second", "starts_ns")
+    __slots__ = (
+        "ends_ns",
+        "held",
+        "money",
+        "parts",
+        "quotas",
+        "rates",
+        "requests",
+        "second",
+        "slots",
+        "starts_ns",
+        "tokens",
+    )
 
     def __init__(self, quotas: tuple[Quota, ...], parts: tuple[Part, ...], span: Span) -> None:
         self.quotas = quotas
         self.parts = parts
+        self.held = tuple((part.allowance, part.place) for part in parts if part.place < 2)
+        self.money = any(part.place == 0 for part in parts)
+        self.tokens = tuple(part for part in parts if part.place == 1)
+        self.requests = tuple(part for part in parts if part.place == 2)
+        self.slots = tuple(part.allowance for part in parts if part.place == 3)
         self.rates = tuple(part.allowance for part in parts if part.place)
         self.starts_ns = span.starts_ns
         self.ends_ns = span.ends_ns
@@ -59,20 +76,20 @@ class _Purse:
 class Permit:
     """What one call holds of all its limits; it is settled once, however often that is said."""
 
-    __slots__ = ("_is_settled", "_nano", "_parts", "_tokens", "_wallet", "has_left")
+    __slots__ = ("_is_settled", "_nano", "_purse", "_tokens", "_wallet", "has_left")
 
-    def __init__(self, wallet: Wallet, parts: tuple[Part, ...], nano: int, tokens: int) -> None:
+    def __init__(self, wallet: Wallet, purse: Purse, nano: int, tokens: int) -> None:
         self._wallet = wallet
-        self._parts = parts
+        self._purse = purse
         self._nano = nano
         self._tokens = tokens
         self._is_settled = False
-        self.has_left = False
+        self.has_left = not purse.slots
 
     @property
     def held_nano(self) -> int | None:
         """The nano-dollars it holds; None if no limit of money asks."""
-        return self._nano if any(part.place == 0 for part in self._parts) else None
+        return self._nano if self._purse.money else None
 
     def settle(self, nano: int, tokens: int) -> None:
         """Says what the call took; its slots stay until it leaves."""
@@ -80,11 +97,11 @@ class Permit:
             return
         self._is_settled = True
         second = self._wallet.second
-        for allowance, place, _ in self._parts:
-            if place == 0:
-                allowance.settle(self._nano, nano, second)
-            elif place == 1:
+        for allowance, place in self._purse.held:
+            if place:
                 allowance.settle(self._tokens, tokens, second)
+            else:
+                allowance.settle(self._nano, nano, second)
 
     def leave(self) -> None:
         """Gives its slots back: the provider has noticed that the call is over."""
@@ -92,9 +109,8 @@ class Permit:
             return
         self.has_left = True
         second = self._wallet.second
-        for allowance, place, _ in self._parts:
-            if place == 3:
-                allowance.settle(1, 0, second)
+        for allowance in self._purse.slots:
+            allowance.settle(1, 0, second)
 
 
 class Wallet:
@@ -103,7 +119,7 @@ class Wallet:
     def __init__(self, monotonic: Callable[[], int], low: Callable[[Allowance], None]) -> None:
         self._monotonic = monotonic
         self._low = low
-        self._purses: dict[int, _Purse] = {}
+        self._purses: dict[int, Purse] = {}
         self.allowances: dict[Key, Allowance] = {}
         # The bank believes a door that has not been heard of for longer to be dead, and lends its share to others.
         self.rates_until = 0
@@ -121,19 +137,23 @@ class Wallet:
         for allowance, place, _ in purse.parts:
             if allowance.free < needs[place] or allowance.awaited:
                 return Shortage(tuple(p for p in purse.parts if p[0].free < needs[p[1]] or p[0].awaited))
-        return self._lend(purse.parts, needs, second)
+        return self._lend(purse, needs, second)
 
     def take_awaited(self, quotas: tuple[Quota, ...], need: Need, at_ns: int) -> Permit | Shortage:
         """The same for a call whose turn it is, whoever else waits."""
         second = self.second
-        parts = self._purse(quotas, at_ns, second).parts
+        purse = self._purse(quotas, at_ns, second)
         needs = (need.nano, need.tokens, 1, 1)
-        short = tuple(part for part in parts if part.allowance.free < needs[part.place])
-        return Shortage(short) if short else self._lend(parts, needs, second)
+        short = tuple(part for part in purse.parts if part.allowance.free < needs[part.place])
+        return Shortage(short) if short else self._lend(purse, needs, second)
 
     def parts(self, quotas: tuple[Quota, ...], at_ns: int) -> tuple[Part, ...]:
         """The limits in the windows of this moment, with what is there of each."""
         return self._purse(quotas, at_ns, self.second).parts
+
+    def purse(self, quotas: tuple[Quota, ...], at_ns: int) -> Purse:
+        """The same, sorted."""
+        return self._purse(quotas, at_ns, self.second)
 
     def allowance(self, key: Key) -> Allowance:
         """What there is of one limit."""
@@ -151,16 +171,16 @@ class Wallet:
         del self.allowances[allowance.key]
         self._purses.clear()
 
-    def _lend(self, parts: tuple[Part, ...], needs: tuple[int, int, int, int], second: int) -> Permit:
-        for allowance, place, _ in parts:
+    def _lend(self, purse: Purse, needs: tuple[int, int, int, int], second: int) -> Permit:
+        for allowance, place, _ in purse.parts:
             allowance.lend(needs[place], second)
             # Taken since the last slice, twice as much as is left of it: time for another.
             if not allowance.wanted and allowance.free * 2 <= allowance.taken:
                 allowance.wanted = True
                 self._low(allowance)
-        return Permit(self, parts, needs[0], needs[1])
+        return Permit(self, purse, needs[0], needs[1])
 
-    def _purse(self, quotas: tuple[Quota, ...], at_ns: int, second: int) -> _Purse:
+    def _purse(self, quotas: tuple[Quota, ...], at_ns: int, second: int) -> Purse:
         purse = self._purses.get(id(quotas))  # the purse holds the quotas, so their identity stays taken
         if purse is None or not purse.starts_ns <= at_ns < purse.ends_ns:
             purse = self._open(quotas, at_ns)
@@ -173,10 +193,10 @@ class Wallet:
                     allowance.void(second)
         return purse
 
-    def _open(self, quotas: tuple[Quota, ...], at_ns: int) -> _Purse:
+    def _open(self, quotas: tuple[Quota, ...], at_ns: int) -> Purse:
         span = span_of(at_ns)
         parts = tuple(self._part(quota, span) for quota in quotas)
-        purse = self._purses[id(quotas)] = _Purse(quotas, parts, span)
+        purse = self._purses[id(quotas)] = Purse(quotas, parts, span)
         return purse
 
     def _part(self, quota: Quota, span: Span) -> Part:
