@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import msgspec
 
@@ -164,53 +165,70 @@ def build_snapshot(settings: Settings, stored: Stored, at_ns: int = 0, before: A
     )
 
 
+class _Home(NamedTuple):
+    """What all keys of a project have in common."""
+
+    project: str | None
+    organisation: str | None
+    models: frozenset[str] | None
+    quotas: tuple[Quota, ...]
+
+
+_NO_HOME = _Home(None, None, None, ())
+
+
 def _keyring(
     settings: Settings, stored: Stored, projects: Mapping[str, GroupEntry], organisations: Mapping[str, GroupEntry]
 ) -> Keyring:
+    homes = {one.id: _home(one, organisations) for one in projects.values()}
     keyring: dict[bytes, Caller] = {}
     for entry in (*stored.keys, *settings.keys):
+        home = homes.get(entry.project, _NO_HOME) if entry.project is not None else _NO_HOME
         is_guarded = entry.expires_ns is not None or entry.addresses is not None
         guard = KeyGuard(entry.expires_ns, entry.addresses) if is_guarded else None
-        keyring[bytes.fromhex(entry.hash)] = _caller(entry, projects, organisations, guard)
+        keyring[bytes.fromhex(entry.hash)] = _caller(entry, home, guard)
         if entry.old_hash is not None and entry.old_until_ns is not None:
             ends_ns = min(entry.old_until_ns, entry.expires_ns or entry.old_until_ns)
             guard = KeyGuard(ends_ns, entry.addresses, is_replaced=True)
-            keyring[bytes.fromhex(entry.old_hash)] = _caller(entry, projects, organisations, guard)
+            keyring[bytes.fromhex(entry.old_hash)] = _caller(entry, home, guard)
     return keyring
 
 
-def _caller(
-    entry: KeyEntry,
-    projects: Mapping[str, GroupEntry],
-    organisations: Mapping[str, GroupEntry],
-    guard: KeyGuard | None,
-) -> Caller:
+def _home(project: GroupEntry, organisations: Mapping[str, GroupEntry]) -> _Home:
+    above = organisations.get(project.organisation) if project.organisation else None
+    scopes = [Scope(project.id, project.name, "project", project.limits)]
+    if above is not None:
+        scopes.append(Scope(above.id, above.name, "organisation", above.limits))
+    return _Home(
+        project.id,
+        above.id if above is not None else None,
+        _both(_names(project.models), _names(above.models) if above is not None else None),
+        quotas_of(tuple(scopes)),
+    )
+
+
+def _caller(entry: KeyEntry, home: _Home, guard: KeyGuard | None) -> Caller:
     """Who a key names, with everything a call of it is judged by; a name must be allowed by all it belongs to."""
-    project = projects.get(entry.project) if entry.project is not None else None
-    above = organisations.get(project.organisation) if project is not None and project.organisation else None
-    lists = [one.models for one in (entry, project, above) if one is not None and one.models is not None]
+    own = quotas_of((Scope(entry.id, entry.name, "key", entry.limits),))
     return Caller(
         entry.id,
         entry.name,
         entry.role,
-        frozenset(lists[0]).intersection(*lists[1:]) if lists else None,
-        Standing(
-            project.id if project is not None else None,
-            above.id if above is not None else None,
-            _quotas(entry, project, above),
-            entry.capture,
-        ),
+        _both(_names(entry.models), home.models),
+        Standing(home.project, home.organisation, own + home.quotas, entry.capture),
         guard,
     )
 
 
-def _quotas(key: KeyEntry, project: GroupEntry | None, organisation: GroupEntry | None) -> tuple[Quota, ...]:
-    scopes = [Scope(key.id, key.name, "key", key.limits)]
-    if project is not None:
-        scopes.append(Scope(project.id, project.name, "project", project.limits))
-    if organisation is not None:
-        scopes.append(Scope(organisation.id, organisation.name, "organisation", organisation.limits))
-    return quotas_of(tuple(scopes))
+def _names(models: tuple[str, ...] | None) -> frozenset[str] | None:
+    return frozenset(models) if models is not None else None
+
+
+def _both(one: frozenset[str] | None, other: frozenset[str] | None) -> frozenset[str] | None:
+    """What two lists allow; None is a list that allows everything."""
+    if one is None or other is None:
+        return other if one is None else one
+    return one & other
 
 
 def reveal(value: object) -> str:

@@ -42,16 +42,19 @@ class Limits(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fie
     tokens: int | None = None
     slots: int | None = None
 
-    def of(self, kind: QuotaKind) -> int | None:
-        """The limit of one kind."""
-        return {
-            QuotaKind.USD_DAY: self.usd_day,
-            QuotaKind.USD_MONTH: self.usd_month,
-            QuotaKind.USD_TOTAL: self.usd_total,
-            QuotaKind.REQUESTS: self.requests,
-            QuotaKind.TOKENS: self.tokens,
-            QuotaKind.SLOTS: self.slots,
-        }[kind]
+    def each(self) -> tuple[tuple[QuotaKind, int | None], ...]:
+        """The limit of each kind."""
+        return (
+            (QuotaKind.USD_DAY, self.usd_day),
+            (QuotaKind.USD_MONTH, self.usd_month),
+            (QuotaKind.USD_TOTAL, self.usd_total),
+            (QuotaKind.REQUESTS, self.requests),
+            (QuotaKind.TOKENS, self.tokens),
+            (QuotaKind.SLOTS, self.slots),
+        )
+
+
+_UNLIMITED = Limits()
 
 
 class Scope(msgspec.Struct, frozen=True):
@@ -87,6 +90,7 @@ def quotas_of(scopes: tuple[Scope, ...]) -> tuple[Quota, ...]:
     return tuple(
         Quota(scope.id, kind, limit, f"{scope.sort} '{scope.name}'")
         for scope in scopes
-        for kind in QuotaKind
-        if (limit := scope.limits.of(kind)) is not None
+        if scope.limits != _UNLIMITED
+        for kind, limit in scope.limits.each()
+        if limit is not None
     )
