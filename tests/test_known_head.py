@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from unigate.http.known_head import KnownHead
-from unigate.http.request import Request
+from unigate.http.request import Request, Verdict
 
 HEAD = b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\ncontent-Length: %b\r\nauthorization: Bearer one\r\n\r\n"
 
@@ -19,7 +19,7 @@ def read(size: int, **more: bytes) -> Request:
     """The request as the parser reads it."""
     headers = {b"host": b"x", b"content-length": b"%d" % size, b"authorization": b"Bearer one"}
     headers |= {name.encode().replace(b"_", b"-"): value for name, value in more.items()}
-    request = Request(b"POST", b"/v1/chat/completions", b"", headers)
+    request = Request(b"POST", b"/v1/chat/completions", b"", headers, Verdict())
     request.size = size
     return request
 

@@ -50,23 +50,25 @@ class Caller:
 class Times:
     """Monotonic marks of one call in nanoseconds; 0 is `not yet`."""
 
-    __slots__ = ("answered", "asked", "received", "waited")
+    __slots__ = ("answered", "asked", "overhead_us", "received", "waited")
 
     def __init__(self, received: int) -> None:
         self.received = received
         self.asked = 0
         self.answered = 0
         self.waited = 0
+        # Our own time from the last request byte to the answer's head, waiting on the upstream excluded.
+        self.overhead_us = 0
 
     def begin_again(self, now: int) -> None:
         """Another attempt begins; what the one before it took was waiting."""
         self.waited += now - self.asked
         self.asked = self.answered = 0
 
-    def overhead_ns(self, now: int) -> int:
-        """Our own time from the last request byte to the response head, waiting on the upstream excluded."""
-        waited = self.answered - self.asked if self.answered > self.asked > 0 else 0
-        return max(now - self.received - waited - self.waited, 0)
+    def answer(self, now: int) -> None:
+        """The head of the answer is there; all that goes before it is our own time, or was waiting."""
+        self.answered = now
+        self.overhead_us = max(self.asked - self.received - self.waited, 0) // 1000
 
 
 class Call:

@@ -241,7 +241,7 @@ class Ledger:
             target.provider.name if target else None,
             target.model if target else None,
             (answered - times.received) // 1000 if answered else None,
-            times.overhead_ns(answered) // 1000 if answered else None,
+            times.overhead_us if answered else None,
             sum.usage,
             tuple(self._attempts) if self._attempts else (),
             error,

@@ -28,7 +28,7 @@ async def relay(call: Call, attempt: Attempt, upstream: Upstream, reply: Reply) 
         target, *attempt.operation, call.headers, content, content_type=content_type, fresh=attempt.fresh
     )
     async with attempt.through(exchange) as answer:
-        call.times.answered = time.perf_counter_ns()
+        call.times.answer(time.perf_counter_ns())
         if answer.status >= 400:
             raise crossing.fault(answer.status, answer.headers, await _said(answer))
         if answer.status >= 300:
@@ -42,7 +42,12 @@ async def relay(call: Call, attempt: Attempt, upstream: Upstream, reply: Reply) 
             whole_events = crossing.feed(chunk)
             return reply.send(whole_events) if whole_events else None
 
-        await answer.pour(pass_on)
+        if answer.is_whole:
+            slow = pass_on(answer.take_whole())
+            if slow is not None:
+                await slow
+        else:
+            await answer.pour(pass_on)
         last = crossing.close()
         written = attempt.settle(answer.status)  # in the journal before the client can see the end
         if written is not None:

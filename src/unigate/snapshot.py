@@ -121,7 +121,7 @@ class Stored(msgspec.Struct, frozen=True):
     routes: tuple[RouteEntry, ...] = ()
 
 
-class Snapshot(msgspec.Struct, frozen=True):
+class Snapshot(msgspec.Struct, frozen=True, weakref=True):
     """One consistent view of keys and names."""
 
     keyring: Keyring

@@ -91,6 +91,16 @@ def test_a_revoked_key_is_refused_at_every_door(three_doors: Gateway) -> None:
     key.becomes(401, "invalid_api_key")
 
 
+def test_a_revoked_key_is_refused_on_the_connection_that_it_was_proved_on(three_doors: Gateway) -> None:
+    key = Key(three_doors, "revoked-later")
+    call = request(chat_body("mock-chat"), key=key.text)
+    with Wire(three_doors.port) as wire:
+        assert [wire.send(call).answer().status for _ in range(3)] == [200, 200, 200]
+        key.change("DELETE")
+        key.becomes(401, "invalid_api_key")
+        assert wire.send(call).answer().status == 401
+
+
 def test_an_ended_key_is_refused_at_every_door(three_doors: Gateway) -> None:
     key = Key(three_doors, "ended")
     key.change("PATCH", body={"expires": "2001-01-01"})

@@ -75,6 +75,8 @@ def sane(
     that do not fit into their whole never make a call cheaper. Where nobody told the input, `likely_input` stands in.
     """
     fed, made = usage.input_tokens, usage.output_tokens
+    if bound is None and likely_input is None and _is_plain(usage, fed, made):
+        return usage, _PLAUSIBLE
     most_fed, most_made = _most(bound, price)
     if usage.rejected or not _is_plausible(fed, most_fed) or not _is_plausible(made, most_made):
         if bound is not None:
@@ -109,6 +111,15 @@ def _most(bound: Bound | None, price: Price | None) -> tuple[int, int]:
         return ABSURD, ABSURD
     window = price.context + price.most_output
     return min(max(window, bound.input_tokens or 0), ABSURD), min(max(window, bound.output_tokens or 0), ABSURD)
+
+
+def _is_plain(usage: Usage, fed: int | None, made: int | None) -> bool:
+    """Whether a usage is two believable counts and no more: nothing can be wrong with that."""
+    if usage.rejected or usage.cached_tokens or usage.reasoning_tokens or not 0 <= (fed or 0) + (made or 0) <= ABSURD:
+        return False
+    if usage.cache_write_tokens or usage.cache_write_hour_tokens:
+        return False
+    return not (usage.audio_input_tokens or usage.audio_output_tokens) and (fed or 0) >= 0 and (made or 0) >= 0
 
 
 def _is_plausible(count: int | None, most: int) -> bool:

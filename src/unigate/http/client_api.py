@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from weakref import ref
 
 import msgspec
 
@@ -13,19 +14,18 @@ from unigate.admission.addresses import Networks
 from unigate.admission.keys import identify
 from unigate.call import Call, Caller
 from unigate.clock import Wall
-from unigate.dialects.dialect import ErrorShape
-from unigate.dialects.table import DIALECTS, OPENAI_ERRORS
+from unigate.dialects.table import DIALECTS
 from unigate.errors import Refusal, StorageError, Told
 from unigate.http.models_api import ModelsApi
 from unigate.http.paths import Place, listed_places, place_of
-from unigate.http.request import Handler, Request
+from unigate.http.request import Handler, Request, Route
 from unigate.journal import Journal
 from unigate.pipeline import Pipeline
 from unigate.reply import Reply, write_error
 from unigate.snapshot import Snapshot
 from unigate.tenancy import Capture
 
-__all__ = ["ClientApi", "Route"]
+__all__ = ["ClientApi"]
 
 log = logging.getLogger("unigate.door")
 
@@ -38,16 +38,6 @@ _CORS_HEADERS = (
 )
 _READ = (b"GET", b"HEAD")
 _METHODS = (b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS")
-
-
-class Route(msgspec.Struct, frozen=True):
-    """What a path offers: methods, the handler, and the role its caller must have (None: anyone)."""
-
-    methods: tuple[bytes, ...]
-    handler: Handler
-    role: str | None = "client"
-    shape: ErrorShape = OPENAI_ERRORS
-    id_header: bytes = b""
 
 
 class ClientApi:
@@ -107,38 +97,59 @@ class ClientApi:
             request.extra = self._cors_lines(request)
             if request.method == b"OPTIONS" and request.extra:
                 return self._preflight
+        verdict, snapshot = request.verdict, self._snapshot()
+        if verdict.snapshot is None or verdict.snapshot() is not snapshot:
+            return self._judge(request, snapshot)
+        assert verdict.route is not None
+        self._begin(request, verdict.route)
+        if verdict.caller is not None:
+            request.caller = verdict.caller
+            self._check(request, verdict.caller)
+        return verdict.route.handler
+
+    def _judge(self, request: Request, snapshot: Snapshot) -> Handler:
+        """The handler of a request whose head was not seen before."""
         route = self._routes.get(request.path) or self._by_pattern(request)
         if route is None:
             path = request.path[:200].decode("utf-8", "replace")
             raise Refusal(404, "not_found", f"There is nothing at '{path}'. GET /docs lists what there is.")
-        request.shape = route.shape
-        if route.id_header:
-            request.extra += b"%b: %b\r\n" % (route.id_header, request.id)
+        self._begin(request, route)
         if route.role is not None:
-            request.caller = self._prove(request)
+            request.caller = self._prove(request, snapshot)
             if route.role == "admin" and request.caller.role != "admin":
                 raise Refusal(403, "not_allowed", "This needs an admin key.", type="permission_error")
         if request.method not in route.methods:
             allowed = ", ".join(method.decode() for method in route.methods)
             reason = f"This path takes {allowed}, not {request.method[:20].decode('latin-1')}."
             raise Refusal(405, "method_not_allowed", reason, headers=(("allow", allowed),))
+        verdict = request.verdict
+        verdict.route, verdict.caller, verdict.snapshot = route, request.caller, ref(snapshot)
         return route.handler
 
-    def _prove(self, request: Request) -> Caller:
+    def _begin(self, request: Request, route: Route) -> None:
+        request.shape = route.shape
+        if route.id_header:
+            request.extra += b"%b: %b\r\n" % (route.id_header, request.id)
+
+    def _prove(self, request: Request, snapshot: Snapshot) -> Caller:
         """Who sent a request, and that the key may be used now and from there. Raises Refusal."""
         try:
-            caller = identify(request.headers, request.query, self._snapshot().keyring)
+            caller = identify(request.headers, request.query, snapshot.keyring)
         except Refusal as refusal:
             if refusal.told.code == "invalid_api_key" and not self.is_current:
                 reason = "The API key is not known here, and newer keys cannot be looked up just now; try again."
                 retry = (("retry-after", "1"),)
                 raise Refusal(503, "keys_unavailable", reason, type="server_error", headers=retry) from refusal
             raise
+        self._check(request, caller)
+        return caller
+
+    def _check(self, request: Request, caller: Caller) -> None:
+        """Makes sure that a key may be used now and from there. Raises Refusal."""
         if self._proxies:
             request.peer = self._proxies.origin(request.peer, request.headers)
         if caller.guard is not None:
             caller.guard.check(self._wall(), request.peer)
-        return caller
 
     def _by_pattern(self, request: Request) -> Route | None:
         """Paths that carry a name: a model to call, one to describe, the keeper's pages."""
@@ -237,7 +248,7 @@ class ClientApi:
 
     def _may_see(self, request: Request) -> bool:
         try:
-            return self._prove(request).role == "admin"
+            return self._prove(request, self._snapshot()).role == "admin"
         except Refusal:
             return False
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from unigate.http.request import Request
+from unigate.http.request import Request, Verdict
 
 __all__ = ["KnownHead"]
 
@@ -29,7 +29,7 @@ class KnownHead:
         # Words that no request begins with.
         self._before = self._after = b"\0"
         self._start = self._end = self._rest = 1
-        self._first = Request(b"", b"", b"", {})
+        self._first = Request(b"", b"", b"", {}, Verdict())
 
     def learn(self, data: bytes, request: Request) -> None:
         """Remembers the head of a request that the parser found in `data`, if it is plain, and all of that."""
@@ -43,7 +43,7 @@ class KnownHead:
             return
         self._before, self._after = data[: length.start(1)], data[length.end(1) : end]
         self._start, self._end, self._rest = length.start(1), length.start(1) + _MOST_DIGITS + 1, len(self._after)
-        self._first = Request(request.method, request.path, request.query, headers)
+        self._first = Request(request.method, request.path, request.query, headers, request.verdict)
         self._first.size = request.size
 
     def request_in(self, data: bytes) -> Request | None:
@@ -56,7 +56,7 @@ class KnownHead:
             return None
         first = self._first
         headers = first.headers if size == first.size else {**first.headers, b"content-length": told}
-        request = Request(first.method, first.path, first.query, headers)
+        request = Request(first.method, first.path, first.query, headers, first.verdict)
         request.size = size
         request.parts.append(body)
         return request

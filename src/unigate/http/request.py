@@ -4,14 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from typing import Protocol
+from weakref import ref
+
+import msgspec
 
 from unigate.call import Caller
 from unigate.dialects.dialect import ErrorShape
 from unigate.dialects.table import OPENAI_ERRORS
 from unigate.errors import Refusal
 from unigate.reply import Reply
+from unigate.snapshot import Snapshot
 
-__all__ = ["Desk", "Handler", "Request"]
+__all__ = ["Desk", "Handler", "Request", "Route", "Verdict"]
+
+
+class Verdict:
+    """What a desk found in a head; it holds for every request that repeats that head, as long as the snapshot does."""
+
+    __slots__ = ("caller", "route", "snapshot")
+
+    def __init__(self) -> None:
+        # A weak reference, so that an idle connection keeps no former keys in memory.
+        self.snapshot: ref[Snapshot] | None = None
+        self.route: Route | None = None
+        self.caller: Caller | None = None
 
 
 class Request:
@@ -34,9 +50,10 @@ class Request:
         "refusal",
         "shape",
         "size",
+        "verdict",
     )
 
-    def __init__(self, method: bytes, path: bytes, query: bytes, headers: dict[bytes, bytes]) -> None:
+    def __init__(self, method: bytes, path: bytes, query: bytes, headers: dict[bytes, bytes], verdict: Verdict) -> None:
         self.method = method
         self.path = path
         self.query = query
@@ -49,6 +66,7 @@ class Request:
         self.keep_alive = True
         self.extra = b""
         self.received_ns = 0
+        self.verdict = verdict
         self.caller: Caller | None = None
         self.handler: Handler | None = None
         self.refusal: Refusal | None = None
@@ -62,6 +80,16 @@ class Request:
 
 
 Handler = Callable[[Request, Reply], Awaitable[None]]
+
+
+class Route(msgspec.Struct, frozen=True):
+    """What a path offers: methods, the handler, and the role its caller must have (None: anyone)."""
+
+    methods: tuple[bytes, ...]
+    handler: Handler
+    role: str | None = "client"
+    shape: ErrorShape = OPENAI_ERRORS
+    id_header: bytes = b""
 
 
 class Desk(Protocol):

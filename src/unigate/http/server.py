@@ -25,7 +25,7 @@ from unigate.http.head import (
 )
 from unigate.http.house import House
 from unigate.http.known_head import KnownHead
-from unigate.http.request import Request
+from unigate.http.request import Request, Verdict
 from unigate.reply import Reply
 
 __all__ = ["ClientConnection"]
@@ -87,7 +87,7 @@ class ClientConnection(asyncio.Protocol):
         if not self._is_between:
             self._parse(data)
         elif (request := self._known.request_in(data)) is not None:
-            self._admits(request)
+            self._admits(request, request.size)
             self._message_done()
         else:
             self._parse(data)
@@ -128,9 +128,6 @@ class ClientConnection(asyncio.Protocol):
         self._is_resuming = True
         self._parser.feed_data(b"POST / HTTP/1.1\r\n" + framing + b"\r\n\r\n")
         self._is_resuming = False
-
-    def eof_received(self) -> None:
-        return None  # a client that closed its side has left
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.is_gone = True
@@ -196,23 +193,23 @@ class ClientConnection(asyncio.Protocol):
         if version not in _VERSIONS:
             raise Refusal(400, "invalid_http", "The request is not valid HTTP/1.1.")
         path, query = split_target(self._url)
-        request = Request(self._parser.get_method(), path, query, self._headers)
+        request = Request(self._parser.get_method(), path, query, self._headers, Verdict())
         request.http_10 = version == "1.0"
         request.keep_alive = self._keeps_alive(request)
-        if not self._admits(request):
+        if not self._admits(request, int(length_of(self._headers))):
             return
         self._alarm.set(self._house.limits.body_timeout)
         if b"expect" in self._headers and not self._waiting and self._answering is None:
             self.write(_CONTINUE)
 
-    def _admits(self, request: Request) -> bool:
+    def _admits(self, request: Request, size: int) -> bool:
         """Whether a request may come in; of one that may not, the body is not read."""
         request.id = self._house.next_id()
         request.peer = self._peer
         self._reading = request
         try:
             request.handler = self._house.desk.admit(request)
-            if b"content-length" in request.headers and int(length_of(request.headers)) > self._house.limits.body:
+            if size > self._house.limits.body:
                 raise body_too_large(self._house.limits.body)
         except Refusal as refusal:
             self._refuse_early(request, refusal)
@@ -242,10 +239,10 @@ class ClientConnection(asyncio.Protocol):
             return
         self._is_between = request.keep_alive
         request.received_ns = time.perf_counter_ns()
-        self._waiting.append(request)
         if self._answering is None:
-            self._answer_next()
+            self._begin(request)
             return
+        self._waiting.append(request)
         if self.drained is None:
             self._alarm.off()  # the body is here; the answer before it has clocks of its own
         if len(self._waiting) >= _MOST_WAITING and self._transport is not None:
@@ -265,7 +262,9 @@ class ClientConnection(asyncio.Protocol):
             elif self._reading is None:
                 self._alarm.set(self._house.limits.keep_alive)
             return
-        request = self._waiting.popleft()
+        self._begin(self._waiting.popleft())
+
+    def _begin(self, request: Request) -> None:
         self._answering = request
         if self._reading is None:
             self._alarm.off()
@@ -323,7 +322,7 @@ class ClientConnection(asyncio.Protocol):
         if self._answering is not None or self._waiting:
             self._is_last = True  # answers that are owed come first; then the connection ends
             return
-        request = self._reading or Request(b"", b"", b"", {})
+        request = self._reading or Request(b"", b"", b"", {}, Verdict())
         request.id = request.id or self._house.next_id()
         request.keep_alive = False
         self._refuse_now(request, refusal)

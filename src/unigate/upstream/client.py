@@ -24,6 +24,7 @@ __all__ = ["Answer", "Upstream"]
 _MOST_PREPARED = 1000
 # The only client headers that go on; everything else is ours or the operator's.
 _FORWARDED = (b"openai-beta", b"anthropic-beta", b"anthropic-version")
+_ANY_FORWARDED = frozenset(_FORWARDED)
 
 
 class Answer:
@@ -114,9 +115,8 @@ class Upstream:
         if special is not None:
             headers = {**special.usual, **headers}
         forwarded = b""
-        for name in _FORWARDED:
-            if name in headers:
-                forwarded += b"%b: %b\r\n" % (name, headers[name])
+        if not _ANY_FORWARDED.isdisjoint(headers):
+            forwarded = b"".join(b"%b: %b\r\n" % (name, headers[name]) for name in _FORWARDED if name in headers)
         head = b"%b%bcontent-type: %b\r\ncontent-length: %d\r\n\r\n" % (prepared, forwarded, content_type, len(content))
         if special is None or special.signer is None:
             return Answer(pool, head, content, provider.timeouts, fresh=fresh)

@@ -133,9 +133,6 @@ class Connection(asyncio.Protocol):
             self._fail(_too_many_headers())
         self._wake()
 
-    def eof_received(self) -> None:
-        return None
-
     def connection_lost(self, exc: Exception | None) -> None:
         if self._is_active and not self._is_complete and self._fault is None:
             self._fault = self._end_at_eof() if exc is None and self._ends_at_eof() else self._lost()
@@ -189,7 +186,8 @@ class Connection(asyncio.Protocol):
             return
         if status == 408 and self._was_dead():
             raise Fault(Kind.STALE, "The upstream gave up a kept connection as it was used again.")
-        self.headers = {name.lower(): value for name, value in self._lines.items()}
+        lines = self._lines
+        self.headers = dict(zip(map(bytes.lower, lines), lines.values(), strict=True))
         if self._head_size > _LARGEST_HEAD or len(self._lines) > _MOST_HEADERS:
             self._check_head()
         encoding = self.headers.get(b"content-encoding", b"").strip().lower()
@@ -268,15 +266,25 @@ class Connection(asyncio.Protocol):
         finally:
             self._take = self._slow = None
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of the answer is here already."""
+        return self._is_complete and self._fault is None
+
+    def take_whole(self) -> bytes:
+        """The body of an answer that is here already."""
+        chunks, self._chunks = self._chunks, []
+        self._buffered = 0
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
     async def read_all(self, limit: int) -> bytes:
         """The rest of the answer, up to about `limit` bytes. Raises Fault."""
         parts: list[bytes] = []
         size = 0
         while size <= limit:
             if self._chunks:
-                parts += self._chunks
                 size += self._buffered
-                self._chunks, self._buffered = [], 0
+                parts.append(self.take_whole())
             elif self._fault is not None:
                 raise self._fault
             elif self._is_complete:
@@ -286,10 +294,8 @@ class Connection(asyncio.Protocol):
         return b"".join(parts)
 
     def _hand_over(self, take: Take) -> None:
-        chunks, self._chunks = self._chunks, []
-        self._buffered = 0
         try:
-            self._slow = take(chunks[0] if len(chunks) == 1 else b"".join(chunks))
+            self._slow = take(self.take_whole())
         except Fault as fault:
             self._fault = fault
             self.close()
