@@ -73,8 +73,9 @@ class Cashier:
     async def hold(self, call: Call, ways: tuple[Way, ...]) -> tuple[Charge, tuple[Way, ...]]:
         """The charge of a call, and the ways it may go. Raises Refusal."""
         quotas = call.caller.standing.quotas
-        terms = terms_of(call, quotas, ways, self._ceiling)
-        permit = self._lender.wallet.take(quotas, terms.need, call.started_ns)
+        purse = self._lender.wallet.purse(quotas, call.started_ns)
+        terms = terms_of(call, purse, ways, self._ceiling)
+        permit = self._lender.wallet.take_from(purse, terms.need)
         if not isinstance(permit, Permit):
             permit = await self._lender.permit(quotas, terms.need, call.started_ns)
         bounds = {id(way.target): bound for way, bound in zip(terms.ways, terms.bounds, strict=True)}

@@ -6,15 +6,12 @@ from typing import NamedTuple
 
 from unigate.accounting.estimate import Bound, bound_of, is_free, reason_unpriced, worst_case
 from unigate.admission.refusals import unpriced
-from unigate.admission.wallet import Need
-from unigate.admission.windows import MONEY
+from unigate.admission.wallet import Need, Purse
 from unigate.call import Call
 from unigate.routing.catalog import Way
-from unigate.tenancy import Quota, QuotaKind
 
 __all__ = ["Terms", "terms_of"]
 
-_MONEY = frozenset(MONEY)
 # Where neither the request nor the model limits the answer, this much is held of a limit of tokens.
 _USUAL_OUTPUT = 16_384
 
@@ -27,39 +24,34 @@ class Terms(NamedTuple):
     bounds: tuple[Bound, ...]
 
 
-def terms_of(call: Call, quotas: tuple[Quota, ...], ways: tuple[Way, ...], ceiling: int | None) -> Terms:
+def terms_of(call: Call, purse: Purse, ways: tuple[Way, ...], ceiling: int | None) -> Terms:
     """The terms for a call; `ceiling` is what is held where nobody knows the cost.
 
     Raises Refusal (403) if money is limited, no way's cost is known, and there is no ceiling.
     """
-    bounds = tuple(bound_of(call.operation, call.body, call.size, way.target.price) for way in ways)
-    nano = 0
-    budget = next((quota for quota in quotas if quota.kind in _MONEY), None)
-    if budget is not None and not is_free(call.operation):
-        costs = tuple(_cost(way, bound, ceiling) for way, bound in zip(ways, bounds, strict=True))
-        if None in costs:
-            ways, bounds, costs = _priced(call, budget, (ways, bounds, costs))
-        nano = max(cost for cost in costs if cost is not None)
-    limit = min((quota.limit for quota in quotas if quota.kind is QuotaKind.TOKENS), default=None)
-    tokens = 0 if limit is None else max(_tokens(call, bound, limit) for bound in bounds)
-    return Terms(Need(nano, tokens), ways, bounds)
-
-
-def _cost(way: Way, bound: Bound, ceiling: int | None) -> int | None:
-    price = way.target.price
-    cost = worst_case(price, bound) if price is not None else None
-    return ceiling if cost is None else cost
-
-
-def _priced(
-    call: Call, budget: Quota, all: tuple[tuple[Way, ...], tuple[Bound, ...], tuple[int | None, ...]]
-) -> tuple[tuple[Way, ...], tuple[Bound, ...], tuple[int | None, ...]]:
-    """The ways whose cost has a bound: a call of a budget goes no other."""
-    ways, bounds, costs = all
-    kept = tuple(place for place, cost in enumerate(costs) if cost is not None)
-    if not kept:
-        raise unpriced(call.model, reason_unpriced(ways[0].target.price, bounds[0]), budget.shown)
-    return tuple(ways[i] for i in kept), tuple(bounds[i] for i in kept), tuple(costs[i] for i in kept)
+    budget, limit = purse.budget, purse.token_limit
+    if budget is not None and is_free(call.operation):
+        budget = None
+    kept: list[Way] = []
+    bounds: list[Bound] = []
+    nano = tokens = 0
+    for way in ways:
+        price = way.target.price
+        bound = bound_of(call.operation, call.body, call.size, price)
+        if budget is not None:
+            cost = worst_case(price, bound) if price is not None else None
+            if cost is None and (cost := ceiling) is None:
+                continue  # a call of a budget goes no way whose cost nobody knows
+            nano = max(nano, cost)
+        if limit is not None:
+            tokens = max(tokens, _tokens(call, bound, limit))
+        kept.append(way)
+        bounds.append(bound)
+    if not kept and budget is not None:
+        price = ways[0].target.price
+        reason = reason_unpriced(price, bound_of(call.operation, call.body, call.size, price))
+        raise unpriced(call.model, reason, budget.shown)
+    return Terms(Need(nano, tokens), tuple(kept), tuple(bounds))
 
 
 def _tokens(call: Call, bound: Bound, limit: int) -> int:

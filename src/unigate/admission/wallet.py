@@ -46,9 +46,9 @@ class Purse:
     """All limits of one standing, for the windows that hold now, sorted by what is done with them."""
 
     __slots__ = (
+        "budget",
         "ends_ns",
         "held",
-        "money",
         "parts",
         "quotas",
         "rates",
@@ -56,6 +56,7 @@ class Purse:
         "second",
         "slots",
         "starts_ns",
+        "token_limit",
         "tokens",
     )
 
@@ -63,7 +64,9 @@ class Purse:
         self.quotas = quotas
         self.parts = parts
         self.held = tuple((part.allowance, part.place) for part in parts if part.place < 2)
-        self.money = any(part.place == 0 for part in parts)
+        # The first of several limits of money, and the smallest of tokens.
+        self.budget = next((part.quota for part in parts if part.place == 0), None)
+        self.token_limit = min((part.quota.limit for part in parts if part.place == 1), default=None)
         self.tokens = tuple(part for part in parts if part.place == 1)
         self.requests = tuple(part for part in parts if part.place == 2)
         self.slots = tuple(part.allowance for part in parts if part.place == 3)
@@ -89,7 +92,7 @@ class Permit:
     @property
     def held_nano(self) -> int | None:
         """The nano-dollars it holds; None if no limit of money asks."""
-        return self._nano if self._purse.money else None
+        return self._nano if self._purse.budget is not None else None
 
     def settle(self, nano: int, tokens: int) -> None:
         """Says what the call took; its slots stay until it leaves."""
@@ -131,13 +134,15 @@ class Wallet:
 
     def take(self, quotas: tuple[Quota, ...], need: Need, at_ns: int) -> Permit | Shortage:
         """Everything a call needs, or nothing and what there is too little of."""
-        second = self._monotonic() // _SECOND
-        purse = self._purse(quotas, at_ns, second)
+        return self.take_from(self._purse(quotas, at_ns, self.second), need)
+
+    def take_from(self, purse: Purse, need: Need) -> Permit | Shortage:
+        """The same from a purse that was just opened."""
         needs = (need.nano, need.tokens, 1, 1)
         for allowance, place, _ in purse.parts:
             if allowance.free < needs[place] or allowance.awaited:
                 return Shortage(tuple(p for p in purse.parts if p[0].free < needs[p[1]] or p[0].awaited))
-        return self._lend(purse, needs, second)
+        return self._lend(purse, needs, purse.second)
 
     def take_awaited(self, quotas: tuple[Quota, ...], need: Need, at_ns: int) -> Permit | Shortage:
         """The same for a call whose turn it is, whoever else waits."""
