@@ -93,7 +93,7 @@ def test_a_revoked_key_is_refused_at_every_door(three_doors: Gateway) -> None:
 
 def test_a_revoked_key_is_refused_on_the_connection_that_it_was_proved_on(three_doors: Gateway) -> None:
     key = Key(three_doors, "revoked-later")
-    call = request(chat_body("mock-chat"), key=key.text)
+    call = request(json.dumps(chat_body("mock-chat")).encode(), key=key.text)
     with Wire(three_doors.port) as wire:
         assert [wire.send(call).answer().status for _ in range(3)] == [200, 200, 200]
         key.change("DELETE")
