@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
+from msgspec.structs import replace
 
 from unigate.admission.admins import OPERATOR, Admin, Right, admin_of
 from unigate.admission.keys import Keyring, identify
+from unigate.call import Caller
 from unigate.clock import Wall
 from unigate.errors import Refusal
 from unigate.snapshot import KeyEntry, Settings, Stored, build_snapshot
@@ -20,6 +22,7 @@ OPERATOR_MARK = "unigate.operator"
 """Stands in the scope of a request that came over the operator's socket; no client can put it there."""
 
 _ADMIN = "unigate.admin"
+_NO_ADMIN = Caller("", "", "client", None)
 
 
 class Access:
@@ -47,10 +50,20 @@ class Access:
     def _current(self) -> tuple[Keyring, Mapping[str, KeyEntry]]:
         stored = self._registry.stored
         if self._made is None or self._made[0] is not stored:
-            keyring = build_snapshot(self._settings, stored).keyring
-            entries = {one.id: one for one in (*stored.keys, *self._settings.keys) if one.role == "admin"}
-            self._made = (stored, keyring, entries)
+            self._made = (stored, *_admins(stored, self._settings))
         return self._made[1], self._made[2]
+
+
+def _admins(stored: Stored, settings: Settings) -> tuple[Keyring, Mapping[str, KeyEntry]]:
+    """Who each admin key is; of all others, which may be very many, nothing matters but that they are known."""
+    keyring: dict[bytes, Caller] = {}
+    for one in (*stored.keys, *settings.keys):
+        for hash in (one.hash, one.old_hash):
+            if hash is not None and one.role != "admin":
+                keyring[bytes.fromhex(hash)] = _NO_ADMIN
+    theirs, named = (tuple(one for one in keys if one.role == "admin") for keys in (stored.keys, settings.keys))
+    keyring |= build_snapshot(replace(settings, keys=named), replace(stored, keys=theirs)).keyring
+    return keyring, {one.id: one for one in (*theirs, *named)}
 
 
 def _proved(request: Request) -> Admin:
