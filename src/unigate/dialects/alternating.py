@@ -44,7 +44,8 @@ class Turn(Generic[W]):
     def add(self, block: Block, written: list[W]) -> None:
         """Adds a block and what it was written as."""
         self.blocks.append(block)
-        (self._results if isinstance(block, ToolResult) else self._others).extend(written)
+        is_result = not isinstance(block, Text) and isinstance(block, ToolResult)
+        (self._results if is_result else self._others).extend(written)
 
 
 class Alternation(Generic[W]):
@@ -69,14 +70,15 @@ def alternating(messages: Iterable[Message], write: Callable[[Block, Role], list
     for message in _opened(tuple(messages)):
         if message.name is not None:
             losses.cannot(Part.NAMES)
+        role = message.role
         for block in message.blocks:
             if isinstance(block, _WORDS) and not block.text.strip():
                 continue
-            written = write(block, message.role)
-            if message.role in _INSTRUCTIONS:
+            written = write(block, role)
+            if role in _INSTRUCTIONS:
                 found.instructions += written
             elif written:
-                found.turn(message.role).add(block, written)
+                found.turn(role).add(block, written)
     return found
 
 

@@ -117,7 +117,7 @@ class MessagesReader:
             blocks.append(Refused(whole.stop_details.explanation))
         self._seen = len(blocks)
         self._tally.take(whole.usage, is_final=True)
-        has_calls = any(isinstance(block, ToolUse) for block in blocks)
+        has_calls = any(not isinstance(block, Text) and isinstance(block, ToolUse) for block in blocks)
         reason = reason_of(whole.stop_reason, has_calls=has_calls)
         return Answer(whole.id or "", whole.model or "", tuple(blocks), reason, whole.stop_sequence, self.usage)
 

@@ -35,6 +35,7 @@ from unigate.usage import Usage
 
 __all__ = ["MessagesWriter"]
 
+_STOP = Reason.STOP  # under a name of the module: an enumeration's members are slow to look up
 _REASONS = {
     Reason.STOP: "end_turn",
     Reason.STOP_SEQUENCE: "stop_sequence",
@@ -287,9 +288,9 @@ def _content(blocks: tuple[Block, ...]) -> tuple[bytes, str]:
 
 def _ending(reason: Reason, sequence: str | None, refusal: str) -> tuple[bytes, bytes, bytes]:
     """Why an answer ended: the word, the sequence that ended it, and the words of a refusal."""
-    if reason is Reason.STOP and sequence is None and not refusal:
+    if reason is _STOP and sequence is None and not refusal:
         return _STOPPED
-    word = "refusal" if refusal and reason is Reason.STOP else _REASONS[reason]
+    word = "refusal" if refusal and reason is _STOP else _REASONS[reason]
     details = {"type": "refusal", "category": None, "explanation": refusal} if refusal else None
     return _encode(word), _encode(sequence), _encode(details)
 

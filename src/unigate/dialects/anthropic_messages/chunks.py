@@ -17,6 +17,7 @@ __all__ = ["NULL", "Chunk", "Head", "Piece", "Whole", "block_of", "decode", "dec
 
 NULL = msgspec.Raw(b"null")
 FAILURES = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_STOP = Reason.STOP  # under a name of the module: an enumeration's members are slow to look up
 _REASONS = {
     "end_turn": Reason.STOP,
     "stop_sequence": Reason.STOP_SEQUENCE,
@@ -156,5 +157,5 @@ def grown(raw: msgspec.Raw, pieces: list[bytes], arguments: str) -> msgspec.Raw:
 
 def reason_of(word: str | None, *, has_calls: bool) -> Reason:
     """Why the answer ended; some services say `end_turn` although a tool is called."""
-    reason = _REASONS.get(word or "", Reason.STOP)
-    return Reason.TOOL_USE if has_calls and reason is Reason.STOP else reason
+    reason = _REASONS.get(word or "", _STOP)
+    return Reason.TOOL_USE if has_calls and reason is _STOP else reason

@@ -19,6 +19,7 @@ from unigate.wire.typed import TypedDecoder
 __all__ = ["read_ask"]
 
 _NULL = msgspec.Raw(b"null")
+_SYSTEM = Role.SYSTEM  # under a name of the module: an enumeration's members are slow to look up
 _ROLES = {"user": Role.USER, "assistant": Role.ASSISTANT, "system": Role.SYSTEM}
 _CHOICES = {"auto": "auto", "any": "required", "tool": "named", "none": "none"}
 # The same promise in OpenAI's words, which others have taken over.
@@ -121,7 +122,7 @@ def _read_conversation(ask: Ask, body: Body) -> tuple[str, ...]:
         told, names = _system.decode(system)
         blocks = read_content(told, "system")[0] if isinstance(told, str) else [text_block(one) for one in told]
         if blocks:
-            turns.append(Message(Role.SYSTEM, tuple(blocks)))
+            turns.append(Message(_SYSTEM, tuple(blocks)))
     messages, unknown = _messages.decode(body["messages"])
     names += unknown
     for index, message in enumerate(messages):

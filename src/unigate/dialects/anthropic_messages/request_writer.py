@@ -22,6 +22,7 @@ from unigate.target import Target
 __all__ = ["write_ask"]
 
 _NAMES: Mapping[Part, str] = {part: name for name, part in SETTINGS.items()}
+_SERVICE_TIER = Part.SERVICE_TIER  # under a name of the module: an enumeration's members are slow to look up
 _TIERS: Mapping[bytes, str] = {b'"auto"': "auto", b'"default"': "standard_only"}
 _CHOICES = {"auto": "auto", "required": "any", "named": "any", "none": "none"}
 _MOST_MARKS = 4  # https://platform.claude.com/docs/en/build-with-claude/prompt-caching
@@ -76,7 +77,7 @@ def _add_stop(body: _Json, stop: tuple[str, ...], losses: Losses) -> None:
 
 def _add_settings(body: _Json, ask: Ask, losses: Losses) -> None:
     for part, raw in ask.settings.items():
-        if part is Part.SERVICE_TIER and bytes(raw) in _TIERS:
+        if part is _SERVICE_TIER and bytes(raw) in _TIERS:
             body["service_tier"] = _TIERS[bytes(raw)]
         elif part not in _NAMES:
             losses.cannot(part)

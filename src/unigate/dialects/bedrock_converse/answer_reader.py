@@ -103,10 +103,10 @@ class ConverseReader:
         """See `AnswerReader.read`."""
         whole = decode_whole(content)
         contents = whole.output.message.content if whole.output.message else []
-        blocks = tuple(block_of(raw, self._spare_id(index)) for index, raw in enumerate(contents))
+        blocks = tuple([block_of(raw, self._asked.id, index) for index, raw in enumerate(contents)])
         self._seen = len(blocks)
         self._usage = usage_of(whole.usage)
-        has_calls = any(isinstance(block, ToolUse) for block in blocks)
+        has_calls = any(not isinstance(block, Text) and isinstance(block, ToolUse) for block in blocks)
         return Answer("", "", blocks, reason_of(whole.stop_reason, has_calls=has_calls), None, self.usage)
 
     def _spare_id(self, index: int) -> str:

@@ -52,6 +52,8 @@ class Blocks:
 
     def write(self, block: Block, role: Role) -> list[object]:
         """The block with the mark that follows it, or nothing where it cannot be said."""
+        if isinstance(block, Text) and block.cache is None:  # most are no more than that
+            return [{"text": block.text}]
         written = self._block(block, role)
         if written is None:
             return []

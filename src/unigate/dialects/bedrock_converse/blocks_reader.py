@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Iterable
+from typing import TypeVar
 
 import msgspec
 
@@ -15,6 +16,8 @@ from unigate.dialects.bedrock_converse.chunks import NULL, Content, Picture, cit
 from unigate.errors import Fault, Kind
 
 __all__ = ["HOSTED", "block_of", "foreign_of", "picture_of", "redacted_of"]
+
+T = TypeVar("T")
 
 HOSTED = "server_tool_use"
 """The type of a call that the service itself carries out."""
@@ -28,18 +31,15 @@ _text = msgspec.json.Decoder(str)
 _encode = msgspec.json.Encoder().encode
 
 
-def block_of(raw: msgspec.Raw, spare_id: str) -> Block:
-    """A whole block; `spare_id` is for a call without an id. Raises Fault if it is none."""
-    try:
-        content, kind = _content.decode(raw), next(iter(_object.decode(raw)), "")
-    except _FAILURES as error:
-        raise Fault(Kind.INVALID, "The upstream sent a block that makes no sense.") from error
-    call, thought, cited = content.tool_use, content.reasoning_content, content.citations_content
+def block_of(raw: msgspec.Raw, answer_id: str, index: int) -> Block:
+    """A whole block; a call without an id is given one. Raises Fault if it is none."""
+    content = _decoded(_content, raw)
     if content.text is not None:
         return Text(content.text)
+    call, thought, cited = content.tool_use, content.reasoning_content, content.citations_content
     if call is not None and call.type != HOSTED:
         arguments = "{}" if call.input == NULL else bytes(call.input).decode("utf-8", "replace")
-        return ToolUse(call.tool_use_id or spare_id, call.name or "", arguments)
+        return ToolUse(call.tool_use_id or f"call_{answer_id[-12:]}{index}", call.name or "", arguments)
     if thought is not None and thought.redacted_content is not None:
         return Thinking("", thought.redacted_content, OWN, redacted=True)
     if thought is not None and thought.reasoning_text is not None:
@@ -51,7 +51,14 @@ def block_of(raw: msgspec.Raw, spare_id: str) -> Block:
     if content.image is not None:
         return picture_of(content.image)
     # Copied: what it is a part of need not live as long.
-    return Foreign(OWN, kind, raw.copy())
+    return Foreign(OWN, next(iter(_decoded(_object, raw)), ""), raw.copy())
+
+
+def _decoded(decoder: msgspec.json.Decoder[T], raw: msgspec.Raw) -> T:
+    try:
+        return decoder.decode(raw)
+    except _FAILURES as error:
+        raise Fault(Kind.INVALID, "The upstream sent a block that makes no sense.") from error
 
 
 def picture_of(picture: Picture) -> Image:

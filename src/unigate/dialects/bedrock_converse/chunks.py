@@ -33,6 +33,7 @@ __all__ = [
 
 NULL = msgspec.Raw(b"null")
 _FAILURES = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_STOP = Reason.STOP  # under a name of the module: an enumeration's members are slow to look up
 _REASONS = {
     "end_turn": Reason.STOP,
     "stop_sequence": Reason.STOP_SEQUENCE,
@@ -236,8 +237,9 @@ def usage_of(raw: msgspec.Raw) -> Usage | None:
     read, written = counts.cache_read_input_tokens, counts.cache_write_input_tokens
     inputs = (counts.input_tokens or 0) + (read or 0) + (written or 0)
     # https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_CacheDetail.html
-    hours = sum(one.input_tokens for one in counts.cache_details or () if one.ttl == "1h")
-    return Usage(inputs, counts.output_tokens, read, None, False, written, cache_write_hour_tokens=hours or None)
+    details = counts.cache_details
+    hours = sum(one.input_tokens for one in details if one.ttl == "1h") or None if details else None
+    return Usage(inputs, counts.output_tokens, read, None, False, written, None, None, hours)
 
 
 def citation_of(cite: Cite) -> Citation:
@@ -258,5 +260,5 @@ def reason_of(word: str | None, *, has_calls: bool) -> Reason:
     """Why the answer ended. Raises Fault if what the model said could not be made an answer."""
     if word in _MALFORMED:
         raise Fault(Kind.INVALID, f"The upstream could not read what its model said ({word}).")
-    reason = _REASONS.get(word or "", Reason.STOP)
-    return Reason.TOOL_USE if has_calls and reason is Reason.STOP else reason
+    reason = _REASONS.get(word or "", _STOP)
+    return Reason.TOOL_USE if has_calls and reason is _STOP else reason

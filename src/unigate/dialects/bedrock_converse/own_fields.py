@@ -19,6 +19,8 @@ from unigate.wire.typed import TypedDecoder
 
 __all__ = ["Own", "own_fields"]
 
+# Under names of the module: an enumeration's members are slow to look up.
+_TEMPERATURE, _TOP_P, _TOP_K = Part.TEMPERATURE, Part.TOP_P, Part.TOP_K
 _WORDS = {"minimal": "low", "low": "low", "medium": "medium"}
 _temperature = TypedDecoder(float, "temperature")
 
@@ -40,7 +42,7 @@ def own_fields(ask: Ask, target: Target, turns: Iterable[Turn[object]], losses: 
     else:
         own = Own({}, _samplers(ask, losses), ask.max_tokens)
         _add_effort(own, family.thinking, ask, losses)
-    top_k = own.samplers.pop(Part.TOP_K, None)
+    top_k = own.samplers.pop(_TOP_K, None)
     if top_k is not None and family.top_k:
         first, *rest = family.top_k
         own.fields[first] = {rest[0]: top_k} if rest else top_k
@@ -66,23 +68,22 @@ def _claude(ask: Ask, target: Target, turns: Iterable[Turn[object]], losses: Los
 
 
 def _samplers(ask: Ask, losses: Losses) -> dict[Part, float | msgspec.Raw]:
-    found: dict[Part, float | msgspec.Raw] = {
-        part: ask.settings[part] for part in (Part.TOP_P, Part.TOP_K) if part in ask.settings
-    }
-    if Part.TEMPERATURE in ask.settings:
-        temperature = _temperature.decode(ask.settings[Part.TEMPERATURE])[0]
+    settings = ask.settings
+    found: dict[Part, float | msgspec.Raw] = {part: settings[part] for part in (_TOP_P, _TOP_K) if part in settings}
+    if _TEMPERATURE in settings:
+        temperature = _temperature.decode(settings[_TEMPERATURE])[0]
         if temperature > 1:
-            losses.cannot(Part.TEMPERATURE)
+            losses.cannot(_TEMPERATURE)
         else:
-            found[Part.TEMPERATURE] = temperature
+            found[_TEMPERATURE] = temperature
     return found
 
 
 def _add_effort(own: Own, thinking: str, ask: Ask, losses: Losses) -> None:
     effort = ask.effort or (effort_for(ask.thinking_budget) if ask.thinking_budget is not None else None)
-    part = Part.THINKING_BUDGET if ask.effort is None else Part.EFFORT
     if effort is None or (effort == "none" and thinking != "word"):
         return
+    part = Part.THINKING_BUDGET if ask.effort is None else Part.EFFORT
     word = _WORDS.get(effort, "high")
     if thinking == "word" and effort != "none":
         own.fields["reasoning_effort"] = word

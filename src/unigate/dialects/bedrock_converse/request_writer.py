@@ -26,7 +26,8 @@ __all__ = ["write_ask"]
 _SAMPLERS: Mapping[Part, str] = {Part.TEMPERATURE: "temperature", Part.TOP_P: "topP"}
 _TIERS = frozenset({b'"default"', b'"flex"', b'"priority"'})
 _CHOICES: Mapping[str, str] = {"auto": "auto", "required": "any", "named": "any"}
-_OTHER_PLACE = frozenset({Part.TEMPERATURE, Part.TOP_P, Part.TOP_K, Part.SERVICE_TIER, Part.METADATA})
+_OTHER_PLACE = frozenset({Part.TEMPERATURE, Part.TOP_P, Part.TOP_K})
+_AUTO = ToolChoice("auto")
 _LABEL = re.compile(r"[a-zA-Z0-9\s:_@$#=/+,.-]{0,256}")
 _MOST_LABELS = 16
 _labels = msgspec.json.Decoder(dict[str, str])
@@ -41,7 +42,7 @@ def write_ask(ask: Ask, target: Target, losses: Losses) -> bytes:
     family, generation = family_of(target.model), generation_of(target.model)
     blocks = Blocks(family, losses)
     told = alternating(ask.messages, blocks.write, losses)
-    messages: list[_Json] = [{"role": turn.role.value, "content": _whole(turn)} for turn in told.turns]
+    messages: list[_Json] = [{"role": turn.role, "content": _whole(turn)} for turn in told.turns]
     if messages and messages[0]["role"] == "assistant":
         # A conversation must begin with the user's side.
         messages.insert(0, {"role": "user", "content": [{"text": "."}]})
@@ -49,9 +50,12 @@ def write_ask(ask: Ask, target: Target, losses: Losses) -> bytes:
     if told.instructions:
         body["system"] = told.instructions
     own = own_fields(ask, target, told.turns, losses)
-    _add_tools(body, ask, family, generation, losses)
-    _add_called(body, list(blocks.called))
-    _add_choice(body, ask, own, family, losses, has_calls=bool(blocks.called))
+    if ask.tools or ask.hosted_tools:
+        _add_tools(body, ask, family, generation, losses)
+    if blocks.called:
+        _add_called(body, list(blocks.called))
+    if ask.tool_choice is not None or "toolConfig" in body:
+        _add_choice(body, ask, own, family, losses, has_calls=bool(blocks.called))
     _add_limits(body, ask, own, losses)
     _add_format(body, ask.format, generation, losses)
     _add_settings(body, ask, losses)
@@ -62,6 +66,8 @@ def write_ask(ask: Ask, target: Target, losses: Losses) -> bytes:
 
 def _whole(turn: Turn[object]) -> list[object]:
     """A turn with a document must also have words."""
+    if isinstance(turn.blocks[0], Text):  # most begin with some
+        return turn.content
     has_document = any(isinstance(block, Document) for block in turn.blocks)
     has_words = any(isinstance(block, Text) for block in turn.blocks)
     return [{"text": "See the document."}, *turn.content] if has_document and not has_words else turn.content
@@ -114,7 +120,7 @@ def _add_called(body: _Json, called: list[str]) -> None:
 
 
 def _add_choice(body: _Json, ask: Ask, own: Own, family: Family, losses: Losses, *, has_calls: bool) -> None:
-    choice = ask.tool_choice or ToolChoice("auto")
+    choice = ask.tool_choice or _AUTO
     config = body.get("toolConfig")
     if not isinstance(config, dict):
         if choice.mode in ("required", "named"):
@@ -161,11 +167,12 @@ def _add_limits(body: _Json, ask: Ask, own: Own, losses: Losses) -> None:
     config: _Json = {name: own.samplers[part] for part, name in _SAMPLERS.items() if part in own.samplers}
     if own.limit is not None:
         config["maxTokens"] = own.limit
-    stop = [one for one in ask.stop if one.strip() or not own.refuses_blank_stops]
-    if len(stop) < len(ask.stop):
-        losses.cannot(Part.STOP)
-    if stop:
-        config["stopSequences"] = stop
+    if ask.stop:
+        stop = [one for one in ask.stop if one.strip() or not own.refuses_blank_stops]
+        if len(stop) < len(ask.stop):
+            losses.cannot(Part.STOP)
+        if stop:
+            config["stopSequences"] = stop
     if config:
         body["inferenceConfig"] = config
 
@@ -186,11 +193,13 @@ def _add_format(body: _Json, form: Format | None, generation: Generation, losses
 
 def _add_settings(body: _Json, ask: Ask, losses: Losses) -> None:
     for part, raw in ask.settings.items():
+        if part in _OTHER_PLACE:
+            continue
         if part is Part.SERVICE_TIER and bytes(raw) in _TIERS:
             body["serviceTier"] = {"type": raw}
         elif part is Part.METADATA and _are_labels(raw):
             body["requestMetadata"] = raw
-        elif part not in _OTHER_PLACE or part in (Part.SERVICE_TIER, Part.METADATA):
+        else:
             losses.cannot(part)
     if ask.user is not None:
         losses.cannot(Part.USER)

@@ -59,6 +59,8 @@ _whole = msgspec.json.Decoder(chunks.Whole)
 _usage = msgspec.json.Decoder(chunks.Usage | None)
 _described = msgspec.json.Decoder(chunks.Described)
 
+_STOP = Reason.STOP  # under a name of the module: an enumeration's members are slow to look up
+
 _Key = tuple[str, int]
 
 
@@ -120,7 +122,7 @@ class CohereReader:
         if text:  # most answers are no more than that
             self._passed += 1
             self._finish(told)
-            return Answer(told.id, "", (Text(text),), self._end or Reason.STOP, None, self.usage)
+            return Answer(told.id, "", (Text(text),), self._end or _STOP, None, self.usage)
         found: list[Event] = [Begin(told.id, "")]
         self._read_message(told.message, told.logprobs or [], found)
         self._finish(told)
@@ -283,8 +285,7 @@ class CohereReader:
         if told.error is not None or word not in _ENDS:
             detail = {"message": told.error, "type": told.error_type, "code": told.error_type or word or None}
             raise read_fault(504 if word == _LATE else 500, {}, msgspec.json.encode({"error": detail}))
-        is_call = _ENDS[word] is Reason.STOP and self._calls
-        self._end = Reason.TOOL_USE if is_call else _ENDS[word]
+        self._end = Reason.TOOL_USE if self._calls and _ENDS[word] is _STOP else _ENDS[word]
 
     def _last(self, reason: Reason) -> list[Event]:
         found: list[Event] = []

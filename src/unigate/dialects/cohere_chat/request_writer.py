@@ -54,7 +54,8 @@ def write_ask(ask: Ask, target: Target, losses: Losses) -> bytes:
     if ask.format is not None:
         schema = {} if ask.format.schema is None else {"json_schema": ask.format.schema}
         body["response_format"] = {"type": "json_object", **schema}
-    _add_tools(body, ask, losses)
+    if ask.tools or ask.hosted_tools:
+        _add_tools(body, ask, losses)
     _add_thinking(body, ask, target, losses)
     return _encode(body)
 

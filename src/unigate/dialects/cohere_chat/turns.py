@@ -30,6 +30,9 @@ __all__ = ["OWN", "Turns"]
 OWN = "cohere.chat"
 """The name of this dialect."""
 
+# Under names of the module: an enumeration's members are slow to look up.
+_USER, _ASSISTANT = Role.USER, Role.ASSISTANT
+
 _Json = dict[str, object]
 
 
@@ -43,6 +46,13 @@ class Turns:
 
     def add(self, message: Message) -> None:
         """Adds one turn; a tool's result is a message of its own."""
+        text = message.plain_text
+        if text and message.role is not _ASSISTANT:  # most are no more than that
+            self.messages.append({"role": "user" if message.role is _USER else "system", "content": text})
+        else:
+            self._add_rich(message)
+
+    def _add_rich(self, message: Message) -> None:
         if message.name is not None:
             self._losses.cannot(Part.NAMES)
         match message.role:

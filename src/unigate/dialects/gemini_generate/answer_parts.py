@@ -43,6 +43,7 @@ _REASONS: Mapping[Reason, str] = {
     Reason.REFUSAL: "SAFETY",
     Reason.PAUSE: "STOP",
 }
+_TOOL_USE = Reason.TOOL_USE  # under a name of the module: an enumeration's members are slow to look up
 _CALLED = "Model generated function call(s)."
 _MALFORMED = "Malformed function call: the arguments of '%s' are no JSON object."
 
@@ -107,7 +108,7 @@ class AnswerParts:
     def finish(self, reason: Reason) -> bytes:
         """The fields of the candidate that tell its end."""
         told = _REASONS[reason]
-        explained = _CALLED if reason is Reason.TOOL_USE else ""
+        explained = _CALLED if reason is _TOOL_USE else ""
         if self._malformed:
             told, explained = "MALFORMED_FUNCTION_CALL", _MALFORMED % self._malformed
         written = b'"finishReason":"%b","index":0' % told.encode()

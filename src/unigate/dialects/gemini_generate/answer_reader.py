@@ -25,6 +25,8 @@ from unigate.wire.lines import ArrayItems
 __all__ = ["GenerateReader"]
 
 _FAILURES = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+# Under names of the module: an enumeration's members are slow to look up.
+_STOP, _FILTER = Reason.STOP, Reason.FILTER
 _REASONS: Mapping[str, Reason] = {
     "STOP": Reason.STOP,
     "1": Reason.STOP,
@@ -59,6 +61,7 @@ class GenerateReader:
         "_is_begun",
         "_is_blocked",
         "_items",
+        "_spent",
     )
 
     def __init__(self, asked: Asked) -> None:
@@ -70,10 +73,13 @@ class GenerateReader:
         self._finish = ""
         self._explained = ""
         self._counts = ABSENT
+        self._spent: Usage | None = None  # of a whole answer
 
     @property
     def usage(self) -> Usage:
         """See `AnswerReader.usage`."""
+        if self._spent is not None:
+            return self._spent
         pieces = self._blocks.pieces
         ended = bool(self._finish) or self._is_blocked
         told = usage_of(self._counts, ended=ended, events=pieces) if given(self._counts) else None
@@ -138,8 +144,10 @@ class GenerateReader:
         self._finish = str(candidate.finish_reason) if candidate is not None else ""
         self._counts = chunk.usage_metadata
         self._blocks.pieces = 1
-        named = (chunk.response_id or "", chunk.model_version or "")
-        return Answer(*named, (Text(text),), self._reason(), None, self.usage)
+        self._spent = self.usage
+        return Answer(
+            chunk.response_id or "", chunk.model_version or "", (Text(text),), self._reason(), None, self._spent
+        )
 
     # --- one chunk
 
@@ -183,8 +191,8 @@ class GenerateReader:
         found.append(End(self._reason()))
 
     def _reason(self) -> Reason:
-        reason = Reason.FILTER if self._is_blocked else _REASONS.get(self._finish, Reason.FILTER)
-        return Reason.TOOL_USE if reason is Reason.STOP and self._blocks.calls else reason
+        reason = _FILTER if self._is_blocked else _REASONS.get(self._finish, _FILTER)
+        return Reason.TOOL_USE if self._blocks.calls and reason is _STOP else reason
 
 
 class _Events:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from unigate.conversation import Answer, Asked, Begin, End, Event, Spent, Text
+from unigate.conversation import Answer, Asked, Begin, End, Event, Spent
 from unigate.dialects.collect import events_of
 from unigate.dialects.gemini_generate.answer_parts import AnswerParts
 from unigate.dialects.gemini_generate.usage import usage_metadata
@@ -18,6 +18,7 @@ from unigate.usage import Usage
 __all__ = ["ArrayWriter", "EventWriter"]
 
 _NO_USAGE = Usage()
+_NOT_BEGUN = Begin("", "")
 _encode = msgspec.json.Encoder().encode
 
 
@@ -29,7 +30,7 @@ class _Chunks:
     def __init__(self, asked: Asked) -> None:
         self._asked = asked
         self._parts = AnswerParts(shows_thoughts=asked.shows_thoughts)
-        self._begin = Begin("", "")
+        self._begin: Begin | Answer = _NOT_BEGUN
         self._usage = _NO_USAGE
         self._tail = b""  # what every chunk ends with
 
@@ -53,13 +54,12 @@ class _Chunks:
 
     def whole(self, answer: Answer) -> bytes:
         """All of them as one."""
-        match answer.blocks:
-            case (Text(text, _, (), ()),) if text:  # most are no more than that
-                self._begin, self._usage = Begin(answer.id, answer.model), answer.usage
-                self._set_tail()
-                return self._chunk(b'{"text":%b}' % _encode(text), self._parts.finish(answer.reason))
-            case _:
-                return self._joined(events_of(answer))
+        text = answer.plain_text
+        if not text:
+            return self._joined(events_of(answer))
+        self._begin, self._usage = answer, answer.usage
+        self._set_tail()
+        return self._chunk(b'{"text":%b}' % _encode(text), self._parts.finish(answer.reason))
 
     def _joined(self, events: Iterable[Event]) -> bytes:
         parts: list[bytes] = []
@@ -86,9 +86,9 @@ class _Chunks:
 
     def _set_tail(self) -> None:
         begin, asked = self._begin, self._asked
-        names = {"modelVersion": begin.model or asked.model, "responseId": begin.id or asked.id}
+        model, id = _encode(begin.model or asked.model), _encode(begin.id or asked.id)
         told = b"" if self._usage is _NO_USAGE else b',"usageMetadata":' + usage_metadata(self._usage)
-        self._tail = b"%b,%b" % (told, _encode(names)[1:])
+        self._tail = b'%b,"modelVersion":%b,"responseId":%b}' % (told, model, id)
 
 
 class EventWriter:

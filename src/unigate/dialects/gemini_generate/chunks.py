@@ -131,8 +131,9 @@ def plain_text(whole: list[Chunk]) -> str | None:
     if len(whole) != 1 or given(whole[0].error) or whole[0].candidates is None or len(whole[0].candidates) != 1:
         return None
     candidate = whole[0].candidates[0]
-    beside = (candidate.grounding_metadata, candidate.citation_metadata, candidate.logprobs_result)
-    if candidate.index or candidate.finish_reason not in ("STOP", "MAX_TOKENS") or any(map(given, beside)):
+    if candidate.index or candidate.finish_reason not in ("STOP", "MAX_TOKENS"):
+        return None
+    if given(candidate.grounding_metadata) or given(candidate.citation_metadata) or given(candidate.logprobs_result):
         return None
     parts = (candidate.content.parts if candidate.content is not None else None) or ()
     if len(parts) != 1 or parts[0].thought or parts[0].thought_signature:

@@ -19,7 +19,8 @@ from unigate.wire.typed import TypedDecoder
 __all__ = ["read_config"]
 
 _PLACE = "generationConfig"
-_ONE = b"1"
+_ONE = msgspec.Raw(b"1")
+_N = Part.N  # under a name of the module: an enumeration's members are slow to look up
 _COUNTS = frozenset({Part.TOP_K, Part.SEED, Part.TOP_LOGPROBS, Part.N})
 _JSON = ("application/json", "APPLICATION_JSON")
 _PLAIN = ("text/plain", "TEXT_PLAIN", "MIME_TYPE_UNSPECIFIED", "")
@@ -55,7 +56,7 @@ def read_config(ask: Ask, raw: msgspec.Raw) -> None:
         part = CONFIG.get(name)
         if part is not None:
             told = _counted(value, f"{_PLACE}.{name}") if part in _COUNTS else value
-            if part is not Part.N or bytes(told) != _ONE:
+            if part is not _N or told != _ONE:
                 ask.settings[part] = told
         elif name in _READ:
             _READ[name](ask, value)

@@ -9,6 +9,7 @@ import msgspec
 from unigate.conversation import Block, Foreign, Message, Role, Text, Thinking, ToolResult, ToolUse
 from unigate.dialects.gemini_generate.media import inline_medium, stored_medium
 from unigate.dialects.gemini_generate.shapes import (
+    ABSENT,
     Content,
     Contents,
     FunctionCall,
@@ -24,6 +25,8 @@ from unigate.wire.typed import TypedDecoder
 
 __all__ = ["read_contents", "read_system"]
 
+# Under names of the module: an enumeration's members are slow to look up.
+_SYSTEM, _ASSISTANT = Role.SYSTEM, Role.ASSISTANT
 _ROLES: Mapping[str, Role] = {
     "user": Role.USER,
     "function": Role.USER,
@@ -48,8 +51,8 @@ def read_contents(contents: Contents) -> tuple[Message, ...]:
 
 def read_system(content: Content) -> tuple[Message, ...]:
     """The operator's instructions, if there are any."""
-    blocks = tuple(Text(part.text) for part in _parts(content.parts) if part.text)
-    return (Message(Role.SYSTEM, blocks),) if blocks else ()
+    blocks = tuple([Text(part.text) for part in _parts(content.parts) if part.text])
+    return (Message(_SYSTEM, blocks),) if blocks else ()
 
 
 def _parts(parts: Parts) -> tuple[Part, ...]:
@@ -71,7 +74,7 @@ class _Turns:
             said = f"'{place}' is '{content.role}'; please use a valid role: user, model."
             raise Refusal(400, "invalid_value", said[:300], param=place)
         # A streamed answer's pieces come back as so many contents of the model.
-        goes_on = role is Role.ASSISTANT and self.messages and self.messages[-1].role is role
+        goes_on = role is _ASSISTANT and self.messages and self.messages[-1].role is role
         blocks: list[Block] = list(self.messages.pop().blocks) if goes_on else []
         for part in _parts(content.parts):
             self._add_part(part, blocks, role)
@@ -79,7 +82,7 @@ class _Turns:
             self.messages.append(Message(role, tuple(blocks)))
 
     def _add_part(self, part: Part, blocks: list[Block], role: Role) -> None:
-        mark = signed(part.thought_signature)
+        mark = signed(part.thought_signature) if part.thought_signature is not None else None
         if part.text is not None and part.thought:
             _add_thought(part.text, mark, blocks)
             return
@@ -89,7 +92,7 @@ class _Turns:
             return
         if mark is not None:
             _add_mark(mark, blocks)
-        if part.text and role is Role.ASSISTANT and blocks and isinstance(last := blocks[-1], Text):
+        if part.text and role is _ASSISTANT and blocks and isinstance(last := blocks[-1], Text):
             blocks[-1] = Text(last.text + part.text)
         elif part.text:
             blocks.append(Text(part.text))
@@ -147,6 +150,9 @@ def _add_mark(mark: Thinking, blocks: list[Block]) -> None:
 
 def _foreign(part: Part) -> Foreign | None:
     """What the service's own tools did, as the part that tells it."""
+    is_code = part.executable_code is not ABSENT or part.code_execution_result is not ABSENT
+    if not is_code and part.tool_call is ABSENT and part.tool_response is ABSENT:
+        return None
     kinds = {
         "executableCode": part.executable_code,
         "codeExecutionResult": part.code_execution_result,

@@ -33,6 +33,8 @@ __all__ = ["Contents"]
 
 _Json = dict[str, object]
 
+# Under names of the module: an enumeration's members are slow to look up.
+_USER, _INSTRUCTIONS = Role.USER, frozenset({Role.SYSTEM, Role.DEVELOPER})
 # What a functionResponse may hold beside JSON, from Gemini 3 on (ai.google.dev/gemini-api/docs/function-calling).
 _SHOWN_BY_TOOLS = ("image/png", "image/jpeg", "image/webp", "application/pdf", "text/plain")
 _OTHERWISE = {Image: "image/jpeg", Document: "application/pdf", Audio: "audio/mpeg", Video: None}
@@ -58,26 +60,34 @@ class Contents:
     def add(self, messages: Iterable[Message]) -> None:
         """Writes the messages in their order. Raises Refusal (422)."""
         for message in messages:
-            if message.name is not None:
-                self._losses.cannot(Part.NAMES)
-            match message.role:
-                case Role.SYSTEM | Role.DEVELOPER:
-                    # There is one place for instructions, before everything else.
-                    self.system += self._parts(message.blocks)
-                case Role.USER:
-                    results = [block for block in message.blocks if isinstance(block, ToolResult)]
-                    for result in results:
-                        self._add_result(result)
-                    self._put(
-                        "user", self._parts(block for block in message.blocks if not isinstance(block, ToolResult))
-                    )
-                case Role.ASSISTANT:
-                    self._put("model", self._parts(message.blocks))
+            text = message.plain_text
+            if text:  # most are no more than that
+                self._say(message.role, [{"text": text}])
+            else:
+                self._add_rich(message)
         self._flush()
         if not self.contents and self.system:
             # A request must have contents.
             self._put("user", self.system)
             self.system = []
+
+    def _say(self, role: Role, parts: list[_Json]) -> None:
+        if role in _INSTRUCTIONS:
+            # There is one place for instructions, before everything else.
+            self.system += parts
+        else:
+            self._put("user" if role is _USER else "model", parts)
+
+    def _add_rich(self, message: Message) -> None:
+        if message.name is not None:
+            self._losses.cannot(Part.NAMES)
+        blocks = message.blocks
+        if message.role is _USER:
+            for block in blocks:
+                if isinstance(block, ToolResult):
+                    self._add_result(block)
+            blocks = tuple(block for block in blocks if not isinstance(block, ToolResult))
+        self._say(message.role, self._parts(blocks))
 
     def _put(self, role: str, parts: list[_Json]) -> None:
         if not parts:

@@ -44,7 +44,8 @@ def write_ask(ask: Ask, target: Target, losses: Losses) -> bytes:
     body: _Json = {"contents": contents.contents}
     if contents.system:
         body["systemInstruction"] = {"parts": contents.system}
-    _add_tools(body, ask, losses)
+    if ask.tools or ask.hosted_tools:
+        _add_tools(body, ask, losses)
     config = _settings(ask, losses)
     if ask.max_tokens is not None:
         config["maxOutputTokens"] = ask.max_tokens

@@ -31,7 +31,7 @@ ABSENT = msgspec.Raw(b"null")
 
 def given(raw: msgspec.Raw) -> bool:
     """Whether a value was given; null is none."""
-    return raw is not ABSENT and bytes(raw) != b"null"
+    return raw is not ABSENT and raw != ABSENT
 
 
 class Blob(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):

@@ -41,7 +41,7 @@ def camel_name(name: str) -> str:
 
 def camel_cased(raw: msgspec.Raw) -> msgspec.Raw:
     """JSON with all field names in that spelling, except within what is the client's own. Raises Refusal (400)."""
-    if not _SNAKE.search(raw):
+    if bytes(raw).find(b"_") < 0 or not _SNAKE.search(raw):  # finding a letter takes a tenth of the time
         return raw
     try:
         return msgspec.Raw(_respelt(bytes(raw)))

@@ -34,7 +34,6 @@ class _Counts(msgspec.Struct, frozen=True, rename="camel"):
 
 
 _counts = msgspec.json.Decoder(_Counts)
-_encode = msgspec.json.Encoder().encode
 
 
 def usage_of(raw: msgspec.Raw, *, ended: bool, events: int) -> Usage | None:
@@ -59,13 +58,13 @@ def usage_of(raw: msgspec.Raw, *, ended: bool, events: int) -> Usage | None:
         thoughts,
         not is_known,
         None,
-        _audio(counts.prompt_tokens_details),
-        _audio(counts.candidates_tokens_details),
+        _audio(counts.prompt_tokens_details) if counts.prompt_tokens_details else None,
+        _audio(counts.candidates_tokens_details) if counts.candidates_tokens_details else None,
     )
 
 
-def _audio(details: tuple[_Modality, ...] | None) -> int | None:
-    for one in details or ():
+def _audio(details: tuple[_Modality, ...]) -> int | None:
+    for one in details:
         if one.modality == "AUDIO":
             return one.token_count
     return None
@@ -73,22 +72,23 @@ def _audio(details: tuple[_Modality, ...] | None) -> int | None:
 
 def usage_metadata(usage: Usage) -> bytes:
     """The same counts in Gemini's words."""
-    told: dict[str, object] = {}
-    if usage.input_tokens is not None:
-        told["promptTokenCount"] = usage.input_tokens
-    if usage.output_tokens is not None:
-        told["candidatesTokenCount"] = usage.output_tokens - (usage.reasoning_tokens or 0)
-    if usage.input_tokens is not None or usage.output_tokens is not None:
-        told["totalTokenCount"] = (usage.input_tokens or 0) + (usage.output_tokens or 0)
+    inputs, outputs = usage.input_tokens, usage.output_tokens
+    told: list[bytes] = []
+    if inputs is not None:
+        told.append(b'"promptTokenCount":%d' % inputs)
+    if outputs is not None:
+        told.append(b'"candidatesTokenCount":%d' % (outputs - (usage.reasoning_tokens or 0)))
+    if told:
+        told.append(b'"totalTokenCount":%d' % ((inputs or 0) + (outputs or 0)))
     if usage.cached_tokens:
-        told["cachedContentTokenCount"] = usage.cached_tokens
-    if usage.input_tokens is not None:
-        told["promptTokensDetails"] = _modalities(usage.input_tokens, usage.audio_input_tokens)
+        told.append(b'"cachedContentTokenCount":%d' % usage.cached_tokens)
+    if inputs is not None:
+        told.append(b'"promptTokensDetails":[%b]' % _modalities(inputs, usage.audio_input_tokens))
     if usage.reasoning_tokens:
-        told["thoughtsTokenCount"] = usage.reasoning_tokens
-    return _encode(told)
+        told.append(b'"thoughtsTokenCount":%d' % usage.reasoning_tokens)
+    return b"{%b}" % b",".join(told)
 
 
-def _modalities(total: int, audio: int | None) -> list[dict[str, object]]:
-    told: list[dict[str, object]] = [{"modality": "TEXT", "tokenCount": total - (audio or 0)}]
-    return [*told, {"modality": "AUDIO", "tokenCount": audio}] if audio else told
+def _modalities(total: int, audio: int | None) -> bytes:
+    told = b'{"modality":"TEXT","tokenCount":%d}' % (total - (audio or 0))
+    return told + b',{"modality":"AUDIO","tokenCount":%d}' % audio if audio else told

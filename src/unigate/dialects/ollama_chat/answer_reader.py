@@ -36,6 +36,7 @@ _NULL = msgspec.Raw(b"null")
 _FAILURES = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 # A count outside this range is no count.
 _Count = Annotated[int, msgspec.Meta(ge=0, lt=2**40)]
+_STOP = Reason.STOP  # under a name of the module: an enumeration's members are slow to look up
 _Flow = Literal["text", "thinking"]
 
 
@@ -222,7 +223,7 @@ class ChatReader:
     def _reason(self, last: _Line) -> Reason:
         if last.done_reason == "length":
             return Reason.LENGTH
-        return Reason.TOOL_USE if self._calls else Reason.STOP
+        return Reason.TOOL_USE if self._calls else _STOP
 
 
 def _decoded(content: bytes) -> _Line:

@@ -34,8 +34,9 @@ def write_ask(ask: Ask, target: Target, losses: Losses) -> bytes:
     body: _Json = {"model": target.model, "messages": write_messages(ask.messages, losses), "stream": ask.streamed}
     options: _Json = {}
     for part, raw in ask.settings.items():
-        if part in _OPTIONS:
-            options[_OPTIONS[part]] = raw
+        option = _OPTIONS.get(part)
+        if option is not None:
+            options[option] = raw
         elif part in _SETTINGS:
             body[_SETTINGS[part]] = raw
         else:
@@ -50,7 +51,8 @@ def write_ask(ask: Ask, target: Target, losses: Losses) -> bytes:
         body["format"] = ask.format.schema if ask.format.schema is not None else "json"
     if ask.user is not None:
         losses.cannot(Part.USER)
-    _add_tools(body, ask, losses)
+    if ask.tools or ask.hosted_tools:
+        _add_tools(body, ask, losses)
     _add_think(body, ask, target, losses)
     return _encode(body)
 

@@ -32,6 +32,8 @@ from unigate.parts import Part
 
 __all__ = ["arguments_of", "write_messages"]
 
+_DEVELOPER = Role.DEVELOPER  # under a name of the module: an enumeration's members are slow to look up
+
 _Json = dict[str, object]
 
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -67,6 +69,14 @@ class _Turns:
         self._names: dict[str, str] = {}
 
     def add(self, message: Message) -> None:
+        role = "system" if message.role is _DEVELOPER else message.role
+        text = message.plain_text
+        if text is None:
+            self._add_rich(message, role)
+        else:
+            self.messages.append({"role": role, "content": text})
+
+    def _add_rich(self, message: Message, role: str) -> None:
         if message.name is not None:
             self._losses.cannot(Part.NAMES)
         shown: list[Block] = []
@@ -76,7 +86,6 @@ class _Turns:
         rest = [block for block in message.blocks if not isinstance(block, ToolResult)]
         if not shown and not rest and message.blocks:
             return
-        role = "system" if message.role is Role.DEVELOPER else message.role.value
         self._put(role, [*shown, *rest])
 
     def _add_result(self, result: ToolResult) -> list[Block]:
