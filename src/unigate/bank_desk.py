@@ -320,7 +320,7 @@ class BankDesk:
     async def _tell(self, version: int) -> None:
         greeted = -1 if self._missing else self._regime
         try:
-            pulse = await asyncio.to_thread(self._bank.beat, tuple(self.doors), greeted, self._patience)
+            pulse = await asyncio.to_thread(self._bank.beat, (*self.doors, *self._missing), greeted, self._patience)
         except StorageError:
             pulse = Pulse(0)
         if not pulse.is_settled:

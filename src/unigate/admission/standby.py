@@ -67,6 +67,8 @@ class Standby:
         self._told: dict[str, Neighbour] = {}
         # Among how many those may lend who have not been heard of since the store returned.
         self._unheard_alone = 0
+        # Whether it ever shared; a gateway that has just been started is worth a moment's wait.
+        self.has_shared = False
         self._is_blocked = False
 
     @property
@@ -118,6 +120,7 @@ class Standby:
             self._enter(Mode.JOINING, now)
         elif self.mode is Mode.JOINING and self._is_greeted(now):
             self.alone = 0
+            self.has_shared = True
             self._enter(Mode.SHARED, now)
         if self._epoch != beat.epoch:
             self._epoch, self._epoch_from = beat.epoch, now

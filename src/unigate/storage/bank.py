@@ -128,7 +128,7 @@ class Bank:
         with self._database.transaction(patience) as run:
             run.lock("leases:" + self._gateway)
             now_ns = run.now_ns()
-            renew(run, lives, now_ns)
+            renew(run, self._gateway, lives, now_ns)
             return Pulse(now_ns)
 
     def end(self, life: str, patience: float) -> None:

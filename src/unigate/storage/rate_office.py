@@ -152,7 +152,7 @@ class RateOffice:
                 holders.append(pair[1])
             else:
                 grants.append(_later(want, self._standby.wait(self._clock())))
-                holders.append(_NOBODY if job.is_last else _SOMEBODY)
+                holders.append(_NOBODY if job.is_last or self._standby.has_shared else _SOMEBODY)
         return Outcome(tuple(grants), tuple(holders))
 
     # --- without it

@@ -27,6 +27,9 @@ _SWEEP = "DELETE FROM rate_leases WHERE scope = ? AND kind = ? AND life = ? AND 
 _HOLDERS = "SELECT life FROM rate_leases WHERE scope = ? AND kind = ? AND until_ns > ? AND amount > 0"
 _RENEW = "UPDATE rate_leases SET until_ns = ? WHERE life = ?"
 _EXPIRE = "DELETE FROM rate_leases WHERE until_ns <= ?"
+_WITH_SLOTS = (
+    f"SELECT DISTINCT life FROM rate_leases WHERE gateway = ? AND until_ns < ? AND kind = '{QuotaKind.SLOTS.value}'"
+)
 _END_SLOTS = f"DELETE FROM rate_leases WHERE life = ? AND kind = '{QuotaKind.SLOTS.value}'"
 _POST = "INSERT INTO recalls (gateway, content, at_ns) VALUES (?, ?, ?) RETURNING number"
 _OLD_RECALLS = "DELETE FROM recalls WHERE at_ns < ?"
@@ -41,6 +44,8 @@ _ANSWER = "INSERT INTO recall_answers (number, gateway) VALUES (?, ?) ON CONFLIC
 _ANSWERS = "SELECT gateway FROM recall_answers WHERE number = ?"
 
 # A door uses what it has for 10 s after it was last heard, and each use counts for 62 s more.
+# A door that has just said hello is not known to be living by who asks.
+_YOUNG_NS = 2_000_000_000
 _SPAN_NS = 75_000_000_000
 _RECENT_NS = 2_000_000_000
 _OLD_NS = 10_000_000_000
@@ -87,9 +92,13 @@ class RateBook:
             self._run(_LEND, (scope, kind, life, self._gateway, amount, self._now_ns + _SPAN_NS))
 
 
-def renew(run: Rows, lives: Iterable[str], now_ns: int) -> None:
-    """Lets what living doors hold go on; what nobody has renewed for a minute is over."""
-    run.many(_RENEW, [(now_ns + _SPAN_NS, life) for life in lives])
+def renew(run: Rows, gateway: str, lives: Iterable[str], now_ns: int) -> None:
+    """Lets what a gateway's living doors hold go on; its other doors are dead, and what nobody renews ends."""
+    living = frozenset(lives)
+    run.many(_RENEW, [(now_ns + _SPAN_NS, life) for life in living])
+    for row in run(_WITH_SLOTS, (gateway, now_ns + _SPAN_NS - _YOUNG_NS)):
+        if row[0] not in living:
+            end_slots(run, str(row[0]))
     run(_EXPIRE, (now_ns - _SPAN_NS,))
 
 

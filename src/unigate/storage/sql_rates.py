@@ -45,7 +45,7 @@ class SqlRates:
         """Says that this gateway lives, and learns who else does."""
         with self._database.transaction(_PATIENCE) as run:
             now_ns = run.now_ns()
-            renew(run, lives, now_ns)
+            renew(run, self._gateway, lives, now_ns)
             run(_SEEN, (self._gateway, now_ns, alone))
             rows = run(_OTHERS, (self._gateway, now_ns - _GONE_NS))
         others = tuple(

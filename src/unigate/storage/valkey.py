@@ -26,7 +26,11 @@ _ANSWERS = "unigate:answers:"
 _PATIENCE = 0.1
 _RECENT = 2_000_000
 _KEPT_S = 10
+# A door that has just said hello is not known to be living by who asks.
+_YOUNG_NS = 2_000_000_000
 
+# The library would turn the answers of some commands into other things, but not those of scripts.
+_PLAIN = "return redis.call(unpack(ARGV))"
 # The server's time and some fields of the book; nothing if it is another book than the one that is meant.
 _READ = """
 local book, time = KEYS[1], redis.call('TIME')
@@ -184,6 +188,9 @@ class ValkeyRates:
 
         self._change((), turn)
         page = pages[0]
+        for life, one in page.lives.items():
+            if one.gateway == self._gateway and life not in mine and page.now_ns - one.seen_ns > _YOUNG_NS:
+                self.end(life)
         others = tuple(
             Neighbour(gateway, (page.now_ns - seen.at_ns) / 1e9, seen.alone, seen.epoch)
             for gateway, seen in page.gateways.items()
@@ -197,7 +204,9 @@ class ValkeyRates:
         def turn(page: _Page) -> Iterable[str]:
             book = LeaseBook(page.accounts, page.lives, page.now_ns)
             book.end(life)
-            return [_field(account) for account in sorted(book.touched)]
+            if life in page.lives:
+                page.lives[life] = Life("", page.lives[life].seen_ns)
+            return ["lives", *(_field(account) for account in sorted(book.touched))]
 
         self._change(None, turn)
 
@@ -270,7 +279,7 @@ class ValkeyRates:
 
     def _told(self, *words: str | bytes | int) -> object:
         try:
-            return self._line.execute_command(*words)
+            return self._line.execute_command(*(words if words[0] == "EVAL" else ("EVAL", _PLAIN, 0, *words)))
         except redis.RedisError as error:
             raise StorageError(f"The store of rates did not answer: {type(error).__name__}.") from error
 
