@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 
 from harness import answer_ok, chat, provider, raw_upstream
+from unigate.accounting.record import Body, Intent, Record, decode_entry
 from unigate.call import Call, Caller
 from unigate.capture import Books, Shelf
 from unigate.charge import Cashier
 from unigate.clock import StoreClock, wall
 from unigate.config import ServerSettings
 from unigate.dialects.table import DIALECTS
-from unigate.journal import Journal
+from unigate.journal import Journal, read_frames, segments_of
 from unigate.lender import Lender
 from unigate.pipeline import Pipeline
 from unigate.reply import Reply
@@ -54,17 +55,16 @@ def full_journal(folder: Path, room: int) -> Journal:
     return journal
 
 
-def heard(folder: Path, room: int) -> str:
-    """What a client hears whose call finds so much room in the journal."""
+def heard(folder: Path, journal: Journal) -> str:
+    """What a client hears whose call is written down there."""
 
     async def play(port: int) -> bytes:
         settings = Settings(server=ServerSettings(), providers=(provider("raw", port),))
         snapshot = build_snapshot(settings, Stored())
         upstream = Upstream()
-        journal = full_journal(folder, room)
         books = Books(journal, Shelf(journal, folder, most=1024))
         cashier = Cashier(Lender(folder / "bank.sock", "life", StoreClock(), lambda _: None), wall)
-        pipeline = Pipeline(lambda: snapshot, upstream, books, cashier, wall=wall, heartbeat=15.0)
+        pipeline = Pipeline(lambda: snapshot, upstream, books, cashier, heartbeat=15.0)
         call = Call("req_1", "openai.chat", Caller("k", "n", "client", None), {}, peer="", started_ns=1)
         call.content = chat("m")
         client = Client()
@@ -79,6 +79,12 @@ def heard(folder: Path, room: int) -> str:
 
 @pytest.mark.parametrize(("room", "has_run"), [(20, False), (80, True)])
 def test_a_call_that_cannot_be_written_down_is_503(tmp_path: Path, room: int, has_run: bool) -> None:
-    told = heard(tmp_path / "life", room)
+    told = heard(tmp_path / "life", full_journal(tmp_path / "life", room))
     assert told.startswith("HTTP/1.1 503 ") and '"code":"storage_full"' in told
     assert ("x-should-retry: false" in told) is has_run
+
+
+def test_an_attempt_belongs_to_the_window_in_which_its_call_began(tmp_path: Path) -> None:
+    heard(tmp_path / "life", Journal(tmp_path / "life"))
+    entries = [decode_entry(payload) for payload, _ in read_frames(segments_of(tmp_path / "life")[0], 0, 4096)]
+    assert [(type(one), one.at_ns) for one in entries if not isinstance(one, Body)] == [(Intent, 1), (Record, 1)]

@@ -61,9 +61,7 @@ class Door:
         server = settings.server
         ceiling = settings.budgets.unpriced_call_usd
         cashier = Cashier(self._lender, self._clock, round(ceiling * NANO) if ceiling is not None else None)
-        self._pipeline = Pipeline(
-            self._current, self._upstream, books, cashier, wall=self._clock, heartbeat=server.heartbeat
-        )
+        self._pipeline = Pipeline(self._current, self._upstream, books, cashier, heartbeat=server.heartbeat)
         self._api = ClientApi(
             self._current,
             self._pipeline,

@@ -11,7 +11,6 @@ from unigate.accounting.record import FailedAttempt, Intent, Record, encode_entr
 from unigate.call import Call
 from unigate.capture import Books, Watched
 from unigate.charge import Charge, Sum, reckon
-from unigate.clock import Wall
 from unigate.dialects.converted import Crossing
 from unigate.dialects.dialect import Dialect
 from unigate.errors import Refusal, StorageError
@@ -105,7 +104,6 @@ class Ledger:
         "_scribe",
         "_sent_ns",
         "_target",
-        "_wall",
         "capturing",
         "charge",
         "exchange",
@@ -115,11 +113,10 @@ class Ledger:
         "upstream_request_id",
     )
 
-    def __init__(self, call: Call, books: Books, wall: Wall, *, demo: bool) -> None:
+    def __init__(self, call: Call, books: Books, *, demo: bool) -> None:
         self._call = call
         self._scribe = books.journal
         self.capturing = books.shelf.capturing(call)
-        self._wall = wall
         self._attempts: list[FailedAttempt] = []
         self._target: Target | None = None
         self._crossing: Crossing | Watched | None = None
@@ -147,7 +144,7 @@ class Ledger:
         intent = Intent(
             call.id,
             len(self._attempts) + 1,
-            self._wall(),
+            call.started_ns,  # the window it is charged to, should nobody learn how it went
             call.operation,
             call.caller.key_id,
             call.caller.name,

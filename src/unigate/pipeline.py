@@ -12,7 +12,6 @@ from unigate.attempt import Attempt
 from unigate.call import Call
 from unigate.capture import Books
 from unigate.charge import Cashier
-from unigate.clock import Wall
 from unigate.dialects.dialect import Dialect
 from unigate.drains import Drains
 from unigate.errors import Fault, Kind, Refusal, StorageError, Told
@@ -53,14 +52,12 @@ class Pipeline:
         books: Books,
         cashier: Cashier,
         *,
-        wall: Wall,
         heartbeat: float,
     ) -> None:
         self._snapshot = snapshot
         self._upstream = upstream
         self._books = books
         self._cashier = cashier
-        self._wall = wall
         self._heartbeat = heartbeat
         self._gate = Gate()
         self.drains = Drains()
@@ -69,7 +66,7 @@ class Pipeline:
     async def carry(self, call: Call, dialect: Dialect, path_model: str | None, reply: Reply) -> None:
         """Answers one call, whatever happens to it, and leaves its record."""
         catalog = self._snapshot().catalog
-        ledger = Ledger(call, self._books, self._wall, demo=catalog.demo is not None)
+        ledger = Ledger(call, self._books, demo=catalog.demo is not None)
         try:
             self._gate.admit(call, dialect, path_model)
             if call.streamed and dialect.comments:
