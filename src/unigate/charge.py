@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from unigate.accounting.cost import cost_of, sane
-from unigate.accounting.estimate import Bound
+from unigate.accounting.estimate import Bound, is_free
 from unigate.accounting.likely import estimated_input
 from unigate.admission.headers import limit_lines
 from unigate.admission.needs import terms_of
@@ -89,6 +89,8 @@ class Cashier:
 
 def reckon(call: Call, target: Target, usage: Usage | None, end: str, bound: Bound | None) -> Sum:
     """What a call came to at a target; `usage` is None if nothing of an answer came, or nothing was sent at all."""
+    if is_free(call.operation):
+        return Sum(usage or Usage(), 0, ())
     has_begun = usage is not None and bool(usage.output_tokens)
     is_cut = end in _CUT or (end != "ok" and has_begun)
     if end != "ok" and not is_cut:
