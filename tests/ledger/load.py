@@ -34,6 +34,8 @@ class Ask:
     leaves: str = ""
     resets: bool = False
     slow_s: float = 0.0
+    # Bytes of text besides the nonce.
+    padding: int = 0
 
     @property
     def model(self) -> str:
@@ -41,7 +43,10 @@ class Ask:
         return self.route or f"script:{self.script},message={self.nonce}"
 
     def request(self) -> bytes:
-        asked: dict[str, object] = {"model": self.model, "messages": [{"role": "user", "content": self.nonce}]}
+        asked: dict[str, object] = {
+            "model": self.model,
+            "messages": [{"role": "user", "content": self.nonce + "x" * self.padding}],
+        }
         if self.streamed:
             asked |= {"stream": True, "stream_options": {"include_usage": True}}
         if self.max_tokens is not None:
