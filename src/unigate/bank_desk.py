@@ -106,6 +106,8 @@ class BankDesk:
         if self.doors.get(line.life) is line:
             del self.doors[line.life]
             self._missing[line.life] = asyncio.get_running_loop().time()
+        # Nobody would take what it wished for, and its life may be ended before its turn comes.
+        self._inbox = [(one, word) for one, word in self._inbox if one is not line or not isinstance(word, Draw)]
         for number in [number for number, wish in self._wishes.items() if wish.line is line]:
             del self._wishes[number]
 
@@ -308,7 +310,7 @@ class BankDesk:
             version = self._version()
             if self._bank.regime != self._regime:
                 self._ask_anew()
-            if self.doors and (now - self._told[0] >= _TICK or version != self._told[1]):
+            if now - self._told[0] >= _TICK or version != self._told[1]:
                 self._told = (now, version)
                 await self._tell(version)
             if self._missing:

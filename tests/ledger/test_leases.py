@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from unigate.accounting.record import Record
-from unigate.admission.bank_words import Back, Grant, Holding, Want
+from unigate.admission.bank_words import Back, Draw, FromBank, Grant, Hello, Holding, Want
 from unigate.admission.lease_book import LeaseBook, Life
-from unigate.storage.bank import Bank, Job
+from unigate.bank_desk import BankDesk
+from unigate.storage.bank import Bank
+from unigate.storage.branch import Job
 from unigate.storage.database import Database
 from unigate.storage.ledger import Batch, Ledger
 from unigate.storage.opening import open_database
@@ -108,6 +112,44 @@ def test_slots_of_a_dead_door_are_not_given_back_twice_in_memory_either() -> Non
     book.take_back("door-0", (Back(*slots, 3),))
 
     assert book.lend("door-1", Want(*slots, 5, 0, (1,) * 6, 0), partly=True).amount == 5
+
+
+async def until(look: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 5.0
+    while not look():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.005)
+
+
+class Line:
+    """A door's line; what it is told is not looked at."""
+
+    life = ""
+
+    def say(self, word: FromBank) -> None:
+        """Hears a word."""
+
+    def close(self) -> None:
+        """Hangs up."""
+
+
+def test_a_door_that_hung_up_gets_nothing_that_would_be_kept_for_ever(office: Office) -> None:
+    async def play() -> None:
+        desk = BankDesk(office.bank, frozenset, lambda: 1)
+        living = asyncio.create_task(desk.live())
+        line, other = Line(), Line()
+        desk.heard(line, Hello("door-0", ()))
+        desk.heard(other, Hello("door-1", ()))
+        await until(lambda: len(desk.doors) == 2)
+        desk.heard(line, Draw(1, (Want(*PLACE, 100, 0, (60,), 0),)))
+        desk.hung_up(line)
+        desk.heard(other, Draw(2, (Want(*PLACE, 100, 0, (30,), 0),)))
+        await until(lambda: bool(office.leases()))
+        living.cancel()
+        await asyncio.wait((living,))
+
+    asyncio.run(play())
+    assert office.leases() == {"door-1": (30, 30)}
 
 
 def test_a_slice_that_a_door_never_heard_of_is_free_again(office: Office) -> None:
