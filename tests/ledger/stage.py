@@ -180,4 +180,5 @@ def stage(folder: Path, mock: Mock, database: Database | None = None, **more: ob
         yield one
     finally:
         one.end()
-    assert "Traceback" not in one.log(), one.log()[-5000:]
+    _, defect, what = one.log().partition("Traceback")
+    assert not defect, f"{one.folder}: {what[:5000]}"
