@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 
 from unigate.attempt import Attempt
 from unigate.call import Call
@@ -11,7 +12,7 @@ from unigate.errors import Fault, Kind
 from unigate.flusher import confirmed
 from unigate.reply import Reply
 from unigate.upstream.client import Upstream
-from unigate.upstream.connection import Connection
+from unigate.upstream.connection import Connection, Take
 
 __all__ = ["relay"]
 
@@ -38,21 +39,27 @@ async def relay(call: Call, attempt: Attempt, upstream: Upstream, reply: Reply) 
             raise Fault(Kind.INVALID, "The upstream answered in one piece after a stream to the client had begun.")
         reply.open(answer.status, attempt.head(answer))
 
-        def pass_on(chunk: bytes) -> asyncio.Future[None] | None:
-            whole_events = crossing.feed(chunk)
-            return reply.send(whole_events) if whole_events else None
-
         if answer.is_whole:
-            slow = pass_on(answer.take_whole())
-            if slow is not None:
+            whole_events = crossing.feed(answer.take_whole())
+            if whole_events and (slow := reply.send(whole_events)) is not None:
                 await slow
         else:
-            await answer.pour(pass_on)
+            await answer.pour(_passing(crossing.feed, reply.send))
         last = crossing.close()
         written = attempt.settle(answer.status)  # in the journal before the client can see the end
         if written is not None:
             await confirmed(written)
         reply.finish(last)
+
+
+def _passing(feed: Callable[[bytes], bytes], send: Take) -> Take:
+    """What hands a piece of an answer on, as far as it makes whole events."""
+
+    def pass_on(chunk: bytes) -> asyncio.Future[None] | None:
+        whole_events = feed(chunk)
+        return send(whole_events) if whole_events else None
+
+    return pass_on
 
 
 async def _said(answer: Connection) -> bytes:

@@ -43,7 +43,7 @@ class Outlet(Protocol):
         """Whether the client has left."""
         ...
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes, /) -> None:
         """Hands bytes to the socket; after the client has left it does nothing."""
         ...
 

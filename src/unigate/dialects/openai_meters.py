@@ -24,6 +24,7 @@ class _Answer(msgspec.Struct):
 
 _answer = msgspec.json.Decoder(_Answer)
 _FAILURES = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_NO_TEXT, _NO_DELTA = b'"content":""', b'"delta":{}'
 _MARKS = (b"[DONE]", b'"usage"', b'"error"')
 
 
@@ -62,7 +63,7 @@ class ChatMeter:
         if sse.has_any(block, _MARKS):
             return self._sort(block)
         self._passed += block.count(b"data:")
-        self._empty += _empty_in(block)
+        self._empty += block.count(_NO_TEXT) + block.count(_NO_DELTA)
         if not self.ended and block.count(b'"finish_reason"') > block.count(b'"finish_reason":null'):
             self.ended = _has_finish(block)
         return block, b""
@@ -120,7 +121,7 @@ class ChatMeter:
 
 
 def _empty_in(block: bytes) -> int:
-    return block.count(b'"content":""') + block.count(b'"delta":{}')
+    return block.count(_NO_TEXT) + block.count(_NO_DELTA)
 
 
 def _has_finish(data: bytes) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import cast
 
 import httptools
@@ -46,6 +47,8 @@ class ClientConnection(asyncio.Protocol):
         self._loop = house.loop
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpRequestParser(self)
+        # Hands bytes to the socket; after the client has left it does nothing.
+        self.write: Callable[[bytes], None] = _nowhere
         self._peer = ""
         self._url = b""
         self._headers: dict[bytes, bytes] = {}
@@ -71,6 +74,7 @@ class ClientConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
+        self.write = self._transport.write
         peer: object = transport.get_extra_info("peername")
         self._peer = str(cast("tuple[object, ...]", peer)[0]) if isinstance(peer, tuple) and peer else "local"
         self._house.connections.add(self)
@@ -138,6 +142,7 @@ class ClientConnection(asyncio.Protocol):
         if self._task is not None:
             self._task.cancel()
         self._transport = None
+        self.write = _nowhere
 
     def pause_writing(self) -> None:
         self.drained = self._loop.create_future()
@@ -346,13 +351,6 @@ class ClientConnection(asyncio.Protocol):
         asked = self._parser.should_keep_alive() and request.method != b"CONNECT"
         return asked and not (request.http_10 and has_body(request.headers))
 
-    # --- the outlet of a reply
-
-    def write(self, data: bytes) -> None:
-        """Hands bytes to the socket; after the client has left it does nothing."""
-        if self._transport is not None:
-            self._transport.write(data)
-
     def break_off(self) -> None:
         """Closes at once, so that an unfinished body is seen as such."""
         if self._transport is not None:
@@ -396,3 +394,7 @@ class ClientConnection(asyncio.Protocol):
             self._alarm.set(self._house.limits.write_timeout)
         else:
             self.break_off()
+
+
+def _nowhere(data: bytes) -> None:
+    """Where what is written to nobody goes."""

@@ -190,9 +190,9 @@ class Connection(asyncio.Protocol):
         self.headers = dict(zip(map(bytes.lower, lines), lines.values(), strict=True))
         if self._head_size > _LARGEST_HEAD or len(self._lines) > _MOST_HEADERS:
             self._check_head()
-        encoding = self.headers.get(b"content-encoding", b"").strip().lower()
-        if encoding and encoding != b"identity":
-            self._inflate = Inflate(encoding)
+        if b"content-encoding" in self.headers:
+            encoding = self.headers[b"content-encoding"].strip().lower()
+            self._inflate = Inflate(encoding) if encoding and encoding != b"identity" else None
         self.status = status
 
     def _check_head(self) -> None:
