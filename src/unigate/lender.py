@@ -134,13 +134,20 @@ class Lender:
                 self._greet(line)
                 await line.lost
                 self._line = None
-                self._fail(self._asking)
+                self._ask_again()
                 await asyncio.sleep(_RECONNECT)
         finally:
             sweeping.cancel()
             if self._line is not None:
                 self._give_all_back()
                 self._line.close()
+
+    def _ask_again(self) -> None:
+        """Whoever waited for an answer that is lost with the line waits for the next line."""
+        self._queue[:0], self._asking = self._asking, []
+        self._asking_number = 0
+        self._stop_timer()
+        self._ask()
 
     def _greet(self, line: _Line) -> None:
         self._line = line

@@ -53,8 +53,6 @@ class RateOffice:
                 return [self._done_alone(job) for job in jobs]
             asked = [self._as_share(job) for job in jobs]
         try:
-            if not self._standby.is_met:
-                self.beat((), self._standby.greeted, patience)
             outcomes = self._store.work(asked)
         except StorageError as error:
             log.debug("rates.unanswered reason=%s", error)
