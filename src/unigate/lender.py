@@ -29,7 +29,7 @@ from unigate.admission.bank_words import (
     encode_word,
     read_from_bank,
 )
-from unigate.admission.refusals import refusal_for, unavailable
+from unigate.admission.refusals import refusal_for, refuse_known, unavailable
 from unigate.admission.wallet import Need, Part, Permit, Wallet
 from unigate.admission.windows import MONEY
 from unigate.clock import StoreClock
@@ -91,7 +91,7 @@ class Lender:
         if isinstance(taken, Permit):
             return taken
         for part in taken.parts:
-            _refuse_known(part, need, at_ns, self.wallet.second)
+            refuse_known(part, need, at_ns, self.wallet.second)
         waiter = _Waiter(quotas, need, at_ns, asyncio.get_running_loop().create_future())
         self._await(waiter, taken.parts)
         self._queue.append(waiter)
@@ -203,10 +203,14 @@ class Lender:
             if self._timer is None:
                 self._expect(_NO_LINE)
             return
+        wants = tuple(self._wants(self._queue))
+        if not wants:  # what they wait for has come free meanwhile
+            self._queue = [waiter for waiter in self._queue if not self._serve(waiter, {})]
+            return
         self._asking, self._queue = self._queue, []
         self._number += 1
         self._asking_number = self._number
-        self._say(Draw(self._number, tuple(self._wants(self._asking))))
+        self._say(Draw(self._number, wants))
         self._expect(_LINE)
 
     def _wants(self, waiters: list[_Waiter]) -> Iterable[Want]:
@@ -353,17 +357,6 @@ class Lender:
                 self.wallet.drop(allowance)
         if backs:
             self._say(Returned(0, tuple(backs)))
-
-
-def _refuse_known(part: Part, need: Need, at_ns: int, second: int) -> None:
-    """Raises the Refusal that needs no asking: what is spent stays spent, and a minute's uses stay for a minute."""
-    allowance, _, quota = part
-    amount = need.of(quota.kind)
-    if amount > quota.limit - allowance.gone:
-        raise refusal_for(quota, amount, Verdict.SPENT, 0, at_ns)
-    limit, until = allowance.refused_until
-    if limit == quota.limit and until > second:
-        raise refusal_for(quota, amount, Verdict.RESERVED, until - second, at_ns)
 
 
 class _Line(asyncio.Protocol):

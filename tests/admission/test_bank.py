@@ -177,6 +177,27 @@ def test_first_come_first_served_and_nobody_steals_in_between(tmp_path: Path) ->
     play(queue, tmp_path)
 
 
+def test_what_comes_free_goes_to_those_who_waited_first(tmp_path: Path) -> None:
+    async def queue(folder: Path) -> None:
+        async with stage(folder, "a") as here:
+            (lender,) = here.lenders
+            (lender.wallet.parts(BUDGET, AT)[0].allowance).left = -1  # nothing is drawn ahead
+            running = await lender.permit(BUDGET, Need(300, 0), AT)
+            served: list[str] = []
+
+            async def ask(name: str, need: int) -> None:
+                await lender.permit(BUDGET, Need(need, 0), AT)
+                served.append(name)
+
+            first = asyncio.create_task(ask("first", 690))
+            await asyncio.sleep(0)
+            running.settle(0, 0)
+            await asyncio.gather(first, asyncio.create_task(ask("second", 5)))
+            assert served == ["first", "second"]
+
+    play(queue, tmp_path)
+
+
 def test_a_call_whose_client_leaves_holds_nothing_any_more(tmp_path: Path) -> None:
     async def leave(folder: Path) -> None:
         async with stage(folder, "a") as here:

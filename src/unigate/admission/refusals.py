@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from unigate.admission.bank_words import Verdict
+from unigate.admission.wallet import Need, Part
 from unigate.admission.windows import MONEY, end_of
 from unigate.errors import Refusal
 from unigate.tenancy import Quota, QuotaKind
 
-__all__ = ["refusal_for", "unavailable", "unpriced"]
+__all__ = ["refusal_for", "refuse_known", "unavailable", "unpriced"]
 
 _SECOND = 1_000_000_000
 _PERIODS = {
@@ -33,6 +34,17 @@ def refusal_for(quota: Quota, need: int, verdict: Verdict, wait: int, at_ns: int
     if verdict is Verdict.SPENT:
         return _too_large(quota, need)
     return _limited(quota, wait)
+
+
+def refuse_known(part: Part, need: Need, at_ns: int, second: int) -> None:
+    """Raises the Refusal that needs no asking: what is spent stays spent, and a minute's uses stay for a minute."""
+    allowance, _, quota = part
+    amount = need.of(quota.kind)
+    if amount > quota.limit - allowance.gone:
+        raise refusal_for(quota, amount, Verdict.SPENT, 0, at_ns)
+    limit, until = allowance.refused_until
+    if limit == quota.limit and until > second:
+        raise refusal_for(quota, amount, Verdict.RESERVED, until - second, at_ns)
 
 
 def unavailable(quota: Quota) -> Refusal:
