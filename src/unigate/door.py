@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import logging
 import resource
@@ -56,7 +57,8 @@ class Door:
         is_confirmed = settings.journal.fsync == "always"
         books = Books(Confirmed(self._journal, self._flusher) if is_confirmed else self._journal, self._shelf)
         self._clock = StoreClock()
-        self._lender = Lender(data / "bank.sock", folder.name, self._clock, self._catch_up)
+        self._news = asyncio.Event()
+        self._lender = Lender(data / "bank.sock", folder.name, self._clock, self._hear_of)
         self._upstream = Upstream()
         server = settings.server
         ceiling = settings.budgets.unpriced_call_usd
@@ -124,20 +126,27 @@ class Door:
     async def _follow_changes(self) -> None:
         day = day_of(wall())
         while True:
-            await asyncio.sleep(_LOOK_FOR_CHANGES)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_FOR_CHANGES):
+                    await self._news.wait()
+            self._news.clear()
             if (today := day_of(wall())) != day:
                 day = today
                 self._file.forget()  # a price may begin today
             self._api.is_current = self._file.is_current(self._loop.time())
-            self._catch_up(-1)
+            await self._catch_up()
 
-    def _catch_up(self, version: int) -> None:
-        """Reads the snapshot file if there is a newer one than this door has."""
-        if version == self._snapshot.version:
-            return
-        stored = self._read_stored()
+    def _hear_of(self, version: int) -> None:
+        """The keeper has told the doors something of that version."""
+        if version != self._snapshot.version:
+            self._news.set()
+
+    async def _catch_up(self) -> None:
+        """Reads the snapshot file if it is new; beside the calls that run, for there may be very many keys."""
+        stored = await asyncio.to_thread(self._read_stored)
         if stored is not None:
-            self._snapshot = build_snapshot(self._birth.settings, stored, self._clock(), self._snapshot.added)
+            now, added = self._clock(), self._snapshot.added
+            self._snapshot = await asyncio.to_thread(build_snapshot, self._birth.settings, stored, now, added)
             self._lender.wallet.forget()
             log.debug("snapshot.swapped version=%d", stored.version)
 
