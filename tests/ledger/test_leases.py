@@ -152,6 +152,16 @@ def test_a_door_that_hung_up_gets_nothing_that_would_be_kept_for_ever(office: Of
     assert office.leases() == {"door-1": (30, 30)}
 
 
+def test_a_limit_that_comes_back_counts_what_was_spent_while_it_was_away(office: Office) -> None:
+    office.hello("door-0")
+    office.draw("door-0", 60)
+    office.carry("door-0", 50)  # held of its project's limit alone
+    office.bank.work([Job("door-0", backs=(Back(*PLACE, 60),)), Job("door-0", backs=(Back(*PLACE, 0, True),))], 1.0)
+
+    assert office.leases() == {}
+    assert office.draw("door-0", 51).amount == 0
+
+
 def test_a_slice_that_a_door_never_heard_of_is_free_again(office: Office) -> None:
     office.hello("door-0")
     office.draw("door-0", 60)

@@ -41,7 +41,11 @@ _CORRECT = (
     "UPDATE leases SET drawn = ?2, amount = CASE WHEN amount >= ?1 THEN amount - ?1 WHEN amount > 0 THEN 0 "
     'ELSE amount END WHERE life = ?3 AND scope = ?4 AND kind = ?5 AND "window" = ?6'
 )
-_CLOSE = 'UPDATE leases SET drawn = 0 WHERE life = ? AND scope = ? AND kind = ? AND "window" = ?'
+# Calls that came while the limit was taken away were charged to it, and held nothing of it.
+_CLOSE = (
+    "UPDATE leases SET drawn = 0, amount = CASE WHEN amount < 0 THEN 0 ELSE amount END "
+    'WHERE life = ? AND scope = ? AND kind = ? AND "window" = ?'
+)
 _SWEEP = 'DELETE FROM leases WHERE life = ? AND scope = ? AND kind = ? AND "window" = ? AND amount = 0 AND drawn = 0'
 _HOLDERS = 'SELECT life FROM leases WHERE scope = ? AND kind = ? AND "window" = ? AND amount <> 0'
 _BEGIN_LIFE = "INSERT INTO lives (life, gateway, seen_ns) VALUES (?, ?, ?) ON CONFLICT (life) DO NOTHING"
