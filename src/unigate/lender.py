@@ -68,7 +68,7 @@ class Lender:
     """Gives calls their permits: from the wallet at once, or after asking the bank, first come first served."""
 
     def __init__(self, path: Path, life: str, clock: StoreClock, changed: Callable[[int], None]) -> None:
-        self.wallet = Wallet(time.monotonic_ns, self._is_low)
+        self.wallet = Wallet(time.monotonic_ns, self._is_low, self._is_lowered)
         self._path = path
         self._life = life
         self._clock = clock
@@ -325,6 +325,10 @@ class Lender:
                 cooling = allowance.cooling.schedule(second) if allowance.cooling is not None else ()
                 backs.append(Back(*key, allowance.give_back(), False, cooling))
         self._say(Returned(word.number, tuple(backs)))
+
+    def _is_lowered(self, allowance: Allowance) -> None:
+        allowance.thaw(self.wallet.second)
+        self._say(Returned(0, (Back(*allowance.key, allowance.give_back()),)))
 
     def _give_all_back(self) -> None:
         """The door closes: what it does not use is for others."""

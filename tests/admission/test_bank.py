@@ -160,6 +160,19 @@ def test_a_spent_budget_refuses_without_asking_and_a_larger_one_lets_in_at_once(
     play(top_up, tmp_path)
 
 
+def test_a_limit_that_was_lowered_holds_at_once_whatever_a_door_has_at_hand(tmp_path: Path) -> None:
+    async def lower(folder: Path) -> None:
+        async with stage(folder, "a") as here:
+            (lender,) = here.lenders
+            (await lender.permit(BUDGET, Need(100, 0), AT)).settle(0, 0)
+            lender.wallet.forget()  # as after a new snapshot
+            less = quota(QuotaKind.USD_DAY, 30)
+            ends = Counter([await code_of(lender.permit(less, Need(10, 0), AT)) for _ in range(5)])
+            assert ends == {"ok": 3, "budget_reserved": 2}
+
+    play(lower, tmp_path)
+
+
 def test_first_come_first_served_and_nobody_steals_in_between(tmp_path: Path) -> None:
     async def queue(folder: Path) -> None:
         async with stage(folder, "a") as here:

@@ -119,9 +119,16 @@ class Permit:
 class Wallet:
     """All allowances of a door. It changes only between awaits, so whatever it says holds until the next one."""
 
-    def __init__(self, monotonic: Callable[[], int], low: Callable[[Allowance], None]) -> None:
+    def __init__(
+        self,
+        monotonic: Callable[[], int],
+        low: Callable[[Allowance], None],
+        lowered: Callable[[Allowance], None] | None = None,
+    ) -> None:
         self._monotonic = monotonic
         self._low = low
+        # Told of a limit that is smaller now: what is at hand may be too much of it.
+        self._lowered = lowered
         self._purses: dict[int, Purse] = {}
         self.allowances: dict[Key, Allowance] = {}
         # The bank believes a door that has not been heard of for longer to be dead, and lends its share to others.
@@ -206,5 +213,7 @@ class Wallet:
 
     def _part(self, quota: Quota, span: Span) -> Part:
         allowance = self.allowance((quota.scope, quota.kind.value, span.window(quota.kind)))
+        if quota.limit < allowance.limit and self._lowered is not None:
+            self._lowered(allowance)
         allowance.limit = quota.limit
         return Part(allowance, _PLACES.get(quota.kind, 0), quota)
