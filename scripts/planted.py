@@ -205,7 +205,7 @@ BUGS = (
     ),
     Bug(
         "an-unknown-price-is-zero",
-        (("admission/needs.py", "    return ceiling if cost is None else cost\n", "    return cost or 0\n"),),
+        (("admission/needs.py", "(cost := ceiling) is None:", "(cost := ceiling or 0) is None:"),),
         UNPRICED,
     ),
     Bug(
@@ -234,10 +234,8 @@ BUGS = (
         (
             (
                 "accounting/cost.py",
-                "    fed, made = usage.input_tokens, usage.output_tokens\n    most_fed",
-                "    if usage.input_tokens is not None or usage.output_tokens is not None:\n"
-                "        return usage, _PLAUSIBLE\n"
-                "    fed, made = usage.input_tokens, usage.output_tokens\n    most_fed",
+                "    if bound is None and likely_input is None and _is_plain(usage, fed, made):\n",
+                "    if usage.input_tokens is not None or usage.output_tokens is not None:\n",
             ),
         ),
         "tests/accounting/test_hostile_usage.py",

