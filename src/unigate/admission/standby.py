@@ -112,9 +112,9 @@ class Standby:
         if self._epoch is None and not beat.is_made:
             self._heard.clear()  # whoever is in this epoch has told so, and nobody else matters
         if self.mode in (Mode.QUIET, Mode.ALONE):
-            may_be_alone = self.mode is Mode.ALONE or now - self._since > _NEARLY
-            self._unheard_alone = len(self._heard) + 1 if may_be_alone else 0
-            self._returned = now
+            if self.mode is Mode.ALONE or now - self._since > _NEARLY:
+                self._unheard_alone = len(self._heard) + 1
+                self._returned = now
             self._enter(Mode.JOINING, now)
         elif self._epoch not in (None, beat.epoch):
             self._enter(Mode.JOINING, now)
@@ -127,7 +127,9 @@ class Standby:
         self._contact = now
         self._told = {one.gateway: one for one in beat.others}
         self._heard |= {one.gateway: now - one.age for one in beat.others}
-        self._heard = {gateway: at for gateway, at in self._heard.items() if now - at < _GONE}
+        # Those who were there before the loss may be on their own, and have yet to notice the return.
+        if now - self._returned >= _GONE:
+            self._heard = {gateway: at for gateway, at in self._heard.items() if now - at < _GONE}
 
     def share(self, limit: int, now: float) -> int | None:
         """How much of a limit may be lent in the book that holds now; None if nobody can say at the moment."""
