@@ -55,6 +55,7 @@ def test_streams_that_fit_into_the_window_end_whole(mock: Mock, tmp_path: Path) 
 
         assert code == 0
         assert [one.nonce for one in told if not one.was_confirmed] == []
+        where.start()  # what the keeper had no time for is carried by the next one
         assert ends(until_all_agree(where, told, mock)) == {"ok": 100}
 
 
@@ -65,6 +66,7 @@ def test_streams_that_do_not_fit_are_told_and_have_rows(mock: Mock, tmp_path: Pa
         assert code == 0
         assert took < 2 + 6, f"it took {took:.1f} s to stop"
         assert Counter(one.code for one in told) == {"server_shutting_down": 50}
+        where.start()  # what the keeper had no time for is carried by the next one
         assert ends(until_all_agree(where, told, mock)) == {"drained": 50}
 
 
@@ -85,8 +87,8 @@ def test_nobody_who_comes_during_the_drain_waits_for_its_end(mock: Mock, tmp_pat
 
         asyncio.run(play())
         assert max(late) < 2.0, late
-        rows = rows_of(where)
-        assert ends(rows)["ok"] == 5
+        where.start()
+        until(lambda: ends(rows_of(where))["ok"] == 5, "the rows", 20.0)
 
 
 def knock(port: int) -> int:
