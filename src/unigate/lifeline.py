@@ -35,7 +35,10 @@ def read_birth() -> Birth:
 
 def tell_ready(birth: Birth) -> None:
     """Tells the parent that this child serves."""
-    os.write(birth.ready_fd, b'{"ready":true}\n')
+    try:
+        os.write(birth.ready_fd, b'{"ready":true}\n')
+    except BrokenPipeError:
+        pass  # the parent died meanwhile, and `watch_parent` is about to say so
     os.close(birth.ready_fd)
 
 

@@ -130,8 +130,8 @@ class Stage:
                     os.kill(pid, signal.SIGKILL)
             return
         assert self.gateway is not None
-        pids = self.children().values()
         os.kill(self.supervisor, signal.SIGSTOP)  # so that it replaces nobody meanwhile
+        pids = self.children().values()
         for pid in pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)

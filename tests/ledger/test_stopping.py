@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import http.client
+import os
 import random
 import time
 from collections import Counter
@@ -17,6 +18,9 @@ from harness import Mock, start_mock, until
 from ledger.check import Row, rows_of, until_all_agree
 from ledger.load import Ask, Told, asks, load
 from ledger.stage import Stage, stage
+from unigate.config import ServerSettings
+from unigate.lifeline import Birth, tell_ready
+from unigate.snapshot import Settings
 
 
 @pytest.fixture
@@ -99,3 +103,12 @@ def knock(port: int) -> int:
             return connection.getresponse().status
     except OSError:
         return 0
+
+
+def test_a_child_whose_parent_died_before_it_was_ready_makes_no_fuss() -> None:
+    theirs, mine = os.pipe()
+    os.close(theirs)
+    tell_ready(Birth(name="keeper", settings=Settings(server=ServerSettings(), providers=()), ready_fd=mine))
+
+    with pytest.raises(OSError):
+        os.fstat(mine)  # closed like any other time
