@@ -12,7 +12,9 @@ from unigate.accounting.redaction import Redactor
 
 PROVIDERS_KEY = "provider-key-without-any-known-form"
 CLIENTS_KEY = "a-clients-own-key-0123456789"
-REDACTOR = Redactor((PROVIDERS_KEY,), lambda digest: digest == hashlib.sha256(CLIENTS_KEY.encode()).digest())
+REDACTOR = Redactor(
+    lambda: frozenset({PROVIDERS_KEY}), lambda digest: digest == hashlib.sha256(CLIENTS_KEY.encode()).digest()
+)
 
 
 def shown(text: str) -> str:

@@ -10,7 +10,7 @@ from unigate.seal import SealBroken, Sealed, Seals
 from unigate.secret import Secret
 from unigate.target import Provider
 
-__all__ = ["Added", "ProviderEntry", "entry_of", "open_providers"]
+__all__ = ["Added", "ProviderEntry", "entry_of", "open_providers", "price_section_of"]
 
 
 class ProviderEntry(msgspec.Struct, frozen=True):
@@ -33,6 +33,10 @@ class Added(msgspec.Struct, frozen=True):
     broken: Mapping[str, str] = {}
 
 
+class _Priced(msgspec.Struct):
+    prices: str = ""
+
+
 class _Secrets(msgspec.Struct):
     key: str
     session_token: str
@@ -49,6 +53,11 @@ def entry_of(provider: Provider, seals: Seals) -> ProviderEntry:
         provider, key=_NONE, signing=msgspec.structs.replace(provider.signing, session_token=_NONE)
     )
     return ProviderEntry(provider.name, msgspec.Raw(msgspec.json.encode(bare, enc_hook=_nothing)), sealed)
+
+
+def price_section_of(entry: ProviderEntry) -> str:
+    """Which section of the table of prices its models are in."""
+    return msgspec.json.decode(entry.facts, type=_Priced).prices
 
 
 def open_providers(entries: Sequence[ProviderEntry], keys: Sequence[Secret], before: Added) -> Added:

@@ -24,6 +24,7 @@ from unigate.admission.standby import Standby
 from unigate.bank_desk import LONGEST, BankDesk
 from unigate.bank_line import living_in
 from unigate.clock import wall
+from unigate.config_file import load_prices
 from unigate.errors import Fault, StorageError, UnigateError
 from unigate.http.admin.access import Access
 from unigate.http.admin.app import OperatorOnly, build_app
@@ -68,7 +69,7 @@ _SIGN_OF_LIFE = 5.0
 _AFTER_A_REFUSAL = 1.0
 _AFTER_A_DEFECT = 5.0
 _LAST_DRAIN = 1.3
-_FIRST_LISTS = 1.0
+_NEXT_LISTS = 1.0
 _LISTS = 600.0
 _MOST_LISTS_AT_ONCE = 8
 _PREDECESSOR = 5.0
@@ -109,9 +110,10 @@ class Keeper:
         sockets = (self._data / "keeper.sock", self._data / "cli.sock")
         try:
             told = self._settings
-            registry = Registry(store, SnapshotFile(self._data / "snapshot.json"), named_by(told), told.seals)
+            file = SnapshotFile(self._data / "snapshot.json")
+            registry = Registry(store, file, named_by(told), told.seals, load_prices)
             ledger = Ledger(database, gateway_id(self._data))
-            redactor = redactor_of(self._settings, lambda: registry.stored)
+            redactor = redactor_of(told, lambda: registry.stored, lambda: registry.added)
             carrier = Carrier(self._data / "journal", ledger, _sinks(self._settings), redactor)
             carrying = _Carrying(carrier, ledger)
             app = build_app(registry, Access(registry, told, wall), told)
@@ -228,19 +230,29 @@ class Keeper:
             await self._rest(_PUBLISH)
 
     async def _follow_lists(self, registry: Registry) -> None:
-        """Asks each provider for its models, now and then."""
-        providers = [one for one in self._settings.providers if list_of(one) is not None]
-        if self._settings.demo is not None or not providers:
+        """Asks each provider for its models, now and then, and one that is new or was changed at once."""
+        if self._settings.demo is not None:
             return
         upstream = Upstream()
         turns = asyncio.Semaphore(_MOST_LISTS_AT_ONCE)
-        await self._rest(_FIRST_LISTS)
+        asked: dict[str, tuple[Provider, float]] = {}
         try:
-            while not self._stop.is_set():
-                await asyncio.gather(*(self._follow_list(one, upstream, registry, turns) for one in providers))
-                await self._rest(_LISTS)
+            async with asyncio.TaskGroup() as asking:
+                while not self._stop.is_set():
+                    await self._rest(_NEXT_LISTS)
+                    now = time.monotonic()
+                    for one in self._listing(registry):
+                        if _is_due(asked.get(one.name), one, now):
+                            asked[one.name] = (one, now)
+                            asking.create_task(self._follow_list(one, upstream, registry, turns))
         finally:
             upstream.close()
+
+    def _listing(self, registry: Registry) -> list[Provider]:
+        """The providers that have a list, the file's and those that were made."""
+        made = registry.added.providers.values()
+        providers = {one.name: one for one in (*made, *self._settings.providers)}
+        return [one for one in providers.values() if list_of(one) is not None]
 
     async def _follow_list(
         self, provider: Provider, upstream: Upstream, registry: Registry, turns: asyncio.Semaphore
@@ -338,6 +350,11 @@ class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
         yield
+
+
+def _is_due(asked: tuple[Provider, float] | None, provider: Provider, now: float) -> bool:
+    """Whether a provider is asked for its models now; one that did not change stays the same object."""
+    return asked is None or asked[0] is not provider or now - asked[1] >= _LISTS
 
 
 def _step_back() -> None:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from unigate.accounting.prices import PriceTable
+from unigate.accounting.prices import PriceTable, Section
 from unigate.added import Added, ProviderEntry, open_providers
 from unigate.admission.guard import KeyGuard
 from unigate.admission.keys import Keyring
@@ -119,6 +119,8 @@ class Stored(msgspec.Struct, frozen=True):
     projects: tuple[GroupEntry, ...] = ()
     providers: tuple[ProviderEntry, ...] = ()
     routes: tuple[RouteEntry, ...] = ()
+    # The prices at those providers, for the file's own table has only what its providers need.
+    sections: dict[str, Section] = {}
 
 
 class Snapshot(msgspec.Struct, frozen=True, weakref=True):
@@ -136,8 +138,10 @@ def build_snapshot(settings: Settings, stored: Stored, at_ns: int = 0, before: A
     What was opened `before` and did not change is taken from there.
     """
 
+    prices = settings.prices.with_sections(stored.sections)
+
     def price_of(provider: Provider, model: str) -> Price | None:
-        return settings.prices.find(provider, model, at_ns)
+        return prices.find(provider, model, at_ns)
 
     added = open_providers(stored.providers, settings.seals, before)
     providers = {one.name: one for one in (*added.providers.values(), *settings.providers)}

@@ -191,7 +191,7 @@ def carried(journals: Path) -> dict[str, str]:
     """How each call ended, after a keeper has carried these journals to their end."""
     database = open_database(None, journals.parent / "data")
     try:
-        carrier = Carrier(journals, Ledger(database, "gw-1"), Nowhere(), Redactor((), lambda _: False))
+        carrier = Carrier(journals, Ledger(database, "gw-1"), Nowhere(), Redactor(frozenset[str], lambda _: False))
         for _ in range(1000):
             carrier.turn()
             if not any(journals.iterdir()):

@@ -114,7 +114,7 @@ class Gateway:
 
     def start(self) -> None:
         """A keeper that knows only what the database does."""
-        self.carrier = Carrier(self.folder, self.ledger, self.paper, Redactor((), lambda digest: False))
+        self.carrier = Carrier(self.folder, self.ledger, self.paper, Redactor(frozenset[str], lambda digest: False))
 
     def journal(self, *entries: Record | Intent, life: str = LIFE) -> Journal:
         journal = Journal(self.folder / life)

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 
 import msgspec
 import pytest
@@ -15,9 +16,12 @@ from harness import Wire, until
 from unigate.admission.admins import OPERATOR
 from unigate.clock import wall
 from unigate.config import ServerSettings
+from unigate.config_file import load_prices
+from unigate.dialects.openai_chat.dialect import CHAT
 from unigate.secret import Secret
 from unigate.snapshot import RouteEntry, Settings, Stored, build_snapshot
 from unigate.snapshot_file import SnapshotFile
+from unigate.storage.body_rows import redactor_of
 from unigate.storage.change import Named
 from unigate.storage.opening import open_database
 from unigate.storage.registry import Registry
@@ -35,7 +39,8 @@ BASE = Settings(server=ServerSettings(), providers=())
 
 
 def registry(folder: Path, *seals: Secret) -> Registry:
-    return Registry(Store(open_database(None, folder), wall), SnapshotFile(folder / "snapshot.json"), Named(), seals)
+    store = Store(open_database(None, folder), wall)
+    return Registry(store, SnapshotFile(folder / "snapshot.json"), Named(), seals, load_prices)
 
 
 def at_the_door(folder: Path, *seals: Secret) -> dict[str, Provider]:
@@ -59,7 +64,7 @@ def test_with_another_key_it_is_left_out_and_told(tmp_path: Path) -> None:
     other.follow()
 
     assert at_the_door(tmp_path, NEW) == {}
-    assert list(other.broken) == ["made"] and "UNIGATE_SECRET_OLD" in other.broken["made"]
+    assert list(other.added.broken) == ["made"] and "UNIGATE_SECRET_OLD" in other.added.broken["made"]
 
 
 def test_a_new_key_seals_everything_anew_while_the_old_one_is_there(tmp_path: Path) -> None:
@@ -86,6 +91,30 @@ def test_a_route_without_an_openable_target_is_no_route(tmp_path: Path) -> None:
     snapshots = [build_snapshot(msgspec.structs.replace(BASE, seals=(key,)), office.stored) for key in (OLD, NEW)]
 
     assert [[model.id for model in one.catalog.models()] for one in snapshots] == [["smart"], []]
+
+
+def test_a_door_knows_the_prices_at_a_made_provider(tmp_path: Path) -> None:
+    office = registry(tmp_path, OLD)
+    office.providers.put_provider(OPERATOR, msgspec.structs.replace(PROVIDER, prices="azure"))
+    stored = SnapshotFile(tmp_path / "snapshot.json").read_if_changed() or Stored()
+    snapshot = build_snapshot(msgspec.structs.replace(BASE, seals=(OLD,)), stored, wall())
+    way = snapshot.catalog.ways("made/gpt-4o", CHAT, has_tools=False, random=Random(1))[0]
+    office.providers.end_provider(OPERATOR, "made")
+
+    assert way.target.price is not None
+    assert (set(stored.sections), office.stored.sections) == ({"azure", "openai"}, {})
+
+
+def test_its_credential_is_blackened_in_bodies_also_after_its_end(tmp_path: Path) -> None:
+    office = registry(tmp_path, OLD)
+    redactor = redactor_of(BASE, lambda: office.stored, lambda: office.added)
+    shown = [redactor.body(b"I know plain-credential-1")]
+    office.providers.put_provider(OPERATOR, msgspec.structs.replace(PROVIDER, key=Secret("plain-credential-1")))
+    shown.append(redactor.body(b"I know plain-credential-1"))
+    office.providers.end_provider(OPERATOR, "made")
+    shown.append(redactor.body(b"I know plain-credential-1"))
+
+    assert shown == [b"I know plain-credential-1", b"I know [key]", b"I know [key]"]
 
 
 # --- a running gateway
@@ -137,6 +166,26 @@ def test_a_made_provider_serves_calls_within_two_seconds_and_shows_no_credential
     assert (refused[0], ended) == (409, [200, 200])
 
 
+def test_it_is_asked_for_its_models_and_its_prices_are_listed(shared: Gateway, upstream: str) -> None:
+    wanted = {"kind": "openai", "api_key": UPSTREAM_KEY, "base_url": upstream + "/v1", "prices": "openai"}
+    made = ask(shared, "PUT", "/admin/v1/providers/listed", wanted)
+    until(lambda: "mock-chat" in json.dumps(ask(shared, "GET", "/v1/models")[1]), "its models")
+    prices = ask(shared, "GET", "/admin/v1/prices?provider=listed&search=gpt-4o-mini")[1]["data"]
+
+    assert made[0] == 200
+    assert isinstance(prices, list) and "gpt-4o-mini" in [one["model"] for one in prices]
+
+
+@pytest.mark.parametrize("path", ["team/smart", "team%2Fsmart"])
+def test_a_models_name_may_have_slashes(shared: Gateway, path: str) -> None:
+    wanted = {"targets": [{"provider": "idle", "model": "m"}]}
+    made = ask(shared, "PUT", f"/admin/v1/models/{path}", wanted)
+    ended = ask(shared, "DELETE", f"/admin/v1/models/{path}")
+
+    assert (made[0], made[1].get("name")) == (200, "team/smart")
+    assert (ended[0], ended[1].get("id")) == (200, "team/smart")
+
+
 @pytest.mark.parametrize(
     ("path", "body", "param"),
     [
@@ -148,6 +197,7 @@ def test_a_made_provider_serves_calls_within_two_seconds_and_shows_no_credential
         ("providers/a%20b", {"kind": "openai", "api_key": "x"}, "name"),
         ("models/x", {"targets": [{"provider": "none", "model": "m"}]}, "targets"),
         ("models/x", {"targets": []}, "targets"),
+        ("models/", {"targets": [{"provider": "idle", "model": "m"}]}, "name"),
     ],
 )
 def test_what_cannot_work_is_refused_by_name(

@@ -68,14 +68,22 @@ class PriceTable(msgspec.Struct, frozen=True):
 
     def only(self, providers: Iterable[Provider]) -> PriceTable:
         """The part of the table that these providers can need."""
+        return PriceTable(self.version, self.needed(provider.prices for provider in providers), self.own)
+
+    def needed(self, names: Iterable[str]) -> dict[str, Section]:
+        """The sections of these names, and those that they lead to."""
         kept: dict[str, Section] = {}
-        wanted = [provider.prices for provider in providers]
+        wanted = [*names]
         while wanted:
             name = wanted.pop()
             if name in self.sections and name not in kept:
                 kept[name] = self.sections[name]
                 wanted += kept[name].then
-        return PriceTable(self.version, kept, self.own)
+        return kept
+
+    def with_sections(self, more: Mapping[str, Section]) -> PriceTable:
+        """The same with more sections."""
+        return PriceTable(self.version, {**more, **self.sections}, self.own) if more else self
 
     def with_own(self, own: Mapping[str, Price]) -> PriceTable:
         """The same with the operator's prices."""

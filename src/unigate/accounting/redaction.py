@@ -7,7 +7,7 @@ because a model's answer cuts every address into several.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 
 import msgspec
 
@@ -36,12 +36,17 @@ _UNSURE = 256
 class Redactor:
     """Blackens bodies; what cannot be read as text is left out whole."""
 
-    def __init__(self, live: Iterable[str], is_key: Callable[[bytes], bool]) -> None:
-        """`live`: providers' keys as they are; `is_key`: whether a SHA-256 is that of a client's key."""
-        self._finder = Finder(live, is_key)
+    def __init__(self, live: Callable[[], frozenset[str]], is_key: Callable[[bytes], bool]) -> None:
+        """`live`: providers' keys as they are now; `is_key`: whether a SHA-256 is that of a client's key."""
+        self._live = live
+        self._is_key = is_key
+        self._known = live()
+        self._finder = Finder(self._known, is_key)
 
     def body(self, content: bytes, *, is_cut: bool = False) -> bytes:
         """A body without what must not be kept."""
+        if (live := self._live()) is not self._known:
+            self._known, self._finder = live, Finder(live, self._is_key)
         text = _text_of(content, is_cut=is_cut)
         if text is None:
             return b"[binary, %d bytes]" % len(content)

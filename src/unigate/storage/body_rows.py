@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from unigate.accounting.record import Body
 from unigate.accounting.redaction import Redactor
+from unigate.added import Added
 from unigate.side_files import read_side_file, remove_side_file
 from unigate.snapshot import Settings, Stored
 from unigate.storage.database import Value
+from unigate.target import Provider
 
 __all__ = ["ADD_BODY", "BodyRows", "redactor_of"]
 
@@ -52,11 +54,31 @@ class BodyRows:
         return body.call, body.kind, content, size, int(body.redact)
 
 
-def redactor_of(settings: Settings, stored: Callable[[], Stored]) -> Redactor:
-    """What blackens the keys of this gateway: its providers', and those of its clients that `stored` knows then."""
-    secrets = (secret for one in settings.providers for secret in (one.key, one.signing.session_token))
+def redactor_of(settings: Settings, stored: Callable[[], Stored], added: Callable[[], Added]) -> Redactor:
+    """What blackens the keys of this gateway: its providers' and its clients', with those that were made by then."""
     hashes = _Hashes(frozenset(entry.hash for entry in settings.keys), stored)
-    return Redactor([secret.reveal() for secret in secrets if secret], hashes.has)
+    return Redactor(_Credentials(settings.providers, added).known, hashes.has)
+
+
+class _Credentials:
+    """All providers' credentials, also those ended since: a call that was made with one may be carried later."""
+
+    def __init__(self, named: Iterable[Provider], added: Callable[[], Added]) -> None:
+        self._added = added
+        self._seen = Added()
+        self._known = _credentials(named)
+
+    def known(self) -> frozenset[str]:
+        added = self._added()
+        if added is not self._seen:
+            self._seen = added
+            self._known |= _credentials(added.providers.values())
+        return self._known
+
+
+def _credentials(providers: Iterable[Provider]) -> frozenset[str]:
+    secrets = (secret for one in providers for secret in (one.key, one.signing.session_token))
+    return frozenset(secret.reveal() for secret in secrets if secret)
 
 
 class _Hashes:

@@ -79,6 +79,7 @@ def gateway_id(data: Path) -> str:
         data.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not path.exists():
             fresh = data / f"gateway-id.{os.getpid()}"
+            fresh.touch(0o600)
             fresh.write_text(f"gw-{secrets.token_hex(8)}\n", "ascii")
             try:
                 os.link(fresh, path)  # of two at once one wins, and both read the winner's

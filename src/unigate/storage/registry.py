@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 import msgspec
 
-from unigate.added import Added, open_providers
+from unigate.accounting.prices import PriceTable, Section
+from unigate.added import Added, open_providers, price_section_of
 from unigate.admission.admins import Admin
 from unigate.errors import StorageError
 from unigate.secret import Secret
@@ -35,9 +36,19 @@ log = logging.getLogger("unigate.keeper")
 
 
 class Registry:
-    """Everything that administration knows; `stored` is what the doors were last told, or will be soon."""
+    """Everything that administration knows; `stored` is what the doors were last told, or will be soon.
 
-    def __init__(self, store: Store, file: SnapshotFile, named: Named, seals: Sequence[Secret] = ()) -> None:
+    `prices` reads the whole table of prices, which is needed only where there are made providers.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        file: SnapshotFile,
+        named: Named,
+        seals: Sequence[Secret] = (),
+        prices: Callable[[], PriceTable] = PriceTable,
+    ) -> None:
         self._store = store
         self._file = file
         self.named = named
@@ -47,10 +58,12 @@ class Registry:
         self.groups = GroupOffice(self.desk)
         self.providers = ProviderOffice(self.desk, seals)
         self._seals = seals
-        self.broken: Mapping[str, str] = {}
+        self._prices = prices
+        self._sections: tuple[frozenset[str], dict[str, Section]] = (frozenset(), {})
         self._is_resealed = False
-        self.kept: Kept = store.kept()
-        self.stored: Stored = self.kept.stored
+        # The made providers, as `stored` has them.
+        self.added = Added()
+        self._take(store.kept())
         self.is_behind = True
 
     # --- what is there
@@ -111,18 +124,25 @@ class Registry:
         """Writes the file that the doors read. Raises StorageError, and `is_behind` stays set until it was written."""
         with self._lock:
             self.is_behind = True
-            self.kept = self._store.kept()
-            self.stored = self.kept.stored
-            self._report_broken()
+            self._take(self._store.kept())
             self._file.write(self.stored)
             self.is_behind = False
 
-    def _report_broken(self) -> None:
-        """Says loudly which providers have secrets that cannot be opened here; all others go on."""
-        broken = open_providers(self.stored.providers, self._seals, Added()).broken
-        for name in sorted({*broken} - {*self.broken}):
-            log.error("provider.broken name=%s reason=%s", name, broken[name])
-        self.broken = broken
+    def _take(self, kept: Kept) -> None:
+        """Knows from here on what was kept; says loudly which secrets cannot be opened here, and all others go on."""
+        added = open_providers(kept.stored.providers, self._seals, self.added)
+        for name in sorted({*added.broken} - {*self.added.broken}):
+            log.error("provider.broken name=%s reason=%s", name, added.broken[name])
+        self.kept: Kept = kept
+        self.added = added
+        self.stored: Stored = msgspec.structs.replace(kept.stored, sections=self._sections_for(kept.stored))
+
+    def _sections_for(self, stored: Stored) -> dict[str, Section]:
+        """The prices at the made providers."""
+        names = frozenset(map(price_section_of, stored.providers))
+        if names != self._sections[0]:
+            self._sections = (names, self._prices().needed(names))
+        return self._sections[1]
 
     def _tell(self, must_be_told: bool) -> None:
         """After a change: it is kept, so what the disk does not take now is told to the doors a little later."""

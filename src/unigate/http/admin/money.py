@@ -175,9 +175,11 @@ class MoneyApi:
         列出所配置服务商各模型今日的价格，自定义价格在前。
         """
         part = search.casefold() if search is not None else ""
+        prices = self._settings.prices.with_sections(self._registry.stored.sections)
+        providers = (*self._settings.providers, *self._registry.added.providers.values())
         found = [
             one
-            for one in listed(self._settings.prices, self._settings.providers, time.time_ns())
+            for one in listed(prices, providers, time.time_ns())
             if (provider is None or one.provider == provider) and part in f"{one.provider}/{one.model}".casefold()
         ]
         page, following = page_of(found, lambda one: f"{one.provider}/{one.model}", after, limit)

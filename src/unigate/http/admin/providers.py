@@ -11,7 +11,6 @@ import msgspec
 from fastapi import Path
 from pydantic import BaseModel, Field
 
-from unigate.added import Added, open_providers
 from unigate.admission.admins import Right
 from unigate.config import ProviderSettings
 from unigate.config_checks import is_name, loops
@@ -31,7 +30,7 @@ __all__ = ["ProvidersApi"]
 
 _HOUR_NS = 3_600_000_000_000
 
-_Name = Annotated[str, Path(max_length=500, description="Its name · 名称")]
+_Name = Annotated[str, Path(min_length=1, max_length=500, description="Its name · 名称")]
 
 
 class ProviderShown(BaseModel):
@@ -65,6 +64,7 @@ class ProviderWritten(Written):
     session_token: str | None = Field(default=None, max_length=10_000, examples=[None])
     access_token: str | None = Field(default=None, max_length=10_000, examples=[None])
     headers: dict[str, str] = Field(default={}, max_length=50)
+    prices: str | None = Field(default=None, max_length=100, description="Section of the price table, not the row's.")
 
 
 class TargetShape(Written):
@@ -98,7 +98,6 @@ class ProvidersApi:
     def __init__(self, registry: Registry, settings: Settings) -> None:
         self._registry = registry
         self._settings = settings
-        self._opened = Added()
 
     def add_to(self, routes: Routes) -> None:
         """Adds the routes."""
@@ -107,8 +106,8 @@ class ProvidersApi:
         add("PUT", "/providers/{name}", self.put_provider, Right.SETTINGS, "Keep a provider · 保存服务商")
         add("DELETE", "/providers/{name}", self.end_provider, Right.SETTINGS, "End a provider · 删除服务商")
         add("GET", "/models", self.list_own_models, Right.READ, "List models · 列出模型")
-        add("PUT", "/models/{name}", self.put_model, Right.SETTINGS, "Keep a model · 保存模型")
-        add("DELETE", "/models/{name}", self.end_model, Right.SETTINGS, "End a model · 删除模型")
+        add("PUT", "/models/{name:path}", self.put_model, Right.SETTINGS, "Keep a model · 保存模型")
+        add("DELETE", "/models/{name:path}", self.end_model, Right.SETTINGS, "End a model · 删除模型")
 
     @cached_property
     def _table(self) -> Table:
@@ -120,14 +119,13 @@ class ProvidersApi:
         列出全部服务商，以及最近两个整点以来调用的情况。
         """
         by.need_everything()
-        stored = self._registry.stored.providers
-        self._opened = open_providers(stored, self._settings.seals, self._opened)
+        added = self._registry.added
         calls, failed = self._counts()
         lines = [_shown(one, "file", calls, failed) for one in self._settings.providers]
-        lines += [_shown(one, "store", calls, failed) for one in self._opened.providers.values()]
+        lines += [_shown(one, "store", calls, failed) for one in added.providers.values()]
         for line in lines:
             line.models = len(self._registry.stored.lists.get(line.name, ()))
-        return Page[ProviderShown](data=[*lines, *(_broken(*one) for one in self._opened.broken.items())])
+        return Page[ProviderShown](data=[*lines, *(_broken(*one) for one in added.broken.items())])
 
     def _counts(self) -> tuple[Counter[str], Counter[str]]:
         """Calls, and failed ones, by provider."""
