@@ -154,6 +154,7 @@ class Ledger:
             call.caller.standing.project,
             call.caller.standing.organisation,
             self._held,
+            self._budgets,
         )
         try:
             written = self._scribe.begin(encode_entry(intent))
@@ -206,6 +207,11 @@ class Ledger:
         """The nano-dollars that are held for the call."""
         return self.charge.permit.held_nano if self.charge is not None else None
 
+    @property
+    def _budgets(self) -> tuple[tuple[str, str], ...]:
+        """The limits of money that this is held of."""
+        return self.charge.permit.budgets if self.charge is not None else ()
+
     def _reckon(self, end: str) -> Sum:
         if self._target is None:
             return Sum(Usage(), None, ())
@@ -253,4 +259,5 @@ class Ledger:
             target.price.version if target and target.price else None,
             self._held,
             sum.flags,
+            self._budgets,
         )

@@ -20,13 +20,14 @@ AT = 1_795_392_000_000_000_000  # 2026-11-23 00:00:00 UTC
 SCOPES = ("key_1", "proj_1", "org_1")
 WINDOWS = (("usd_day", "2026-11-23"), ("usd_month", "2026-11"), ("usd_total", "total"))
 PLACES = [(scope, kind, window) for scope in SCOPES for kind, window in WINDOWS]
+BUDGETS = tuple((scope, kind) for scope, kind, _ in PLACES)
 LIVES = ("door-0", "door-1")
 TURNS = 40
 
 
 def record(number: int) -> Record:
     where = Record(f"req_{number}", AT, "openai.chat", 200, "ok", 1, key="key_1", project="proj_1")
-    return msgspec.structs.replace(where, organisation="org_1", cost=1, held=5)
+    return msgspec.structs.replace(where, organisation="org_1", cost=1, held=5, budgets=BUDGETS)
 
 
 def test_two_who_write_to_the_same_leases_never_wait_for_each_other(database: Database, tmp_path: Path) -> None:

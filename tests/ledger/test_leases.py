@@ -45,7 +45,18 @@ class Office:
             return {str(life): (int(str(amount)), int(str(drawn))) for life, amount, drawn in rows}
 
     def carry(self, life: str, cost: int) -> None:
-        record = Record("req_1", AT, "openai.chat", 200, "ok", 1, key="key_1", cost=cost, held=cost)
+        record = Record(
+            "req_1",
+            AT,
+            "openai.chat",
+            200,
+            "ok",
+            1,
+            key="key_1",
+            cost=cost,
+            held=cost,
+            budgets=(("key_1", "usd_total"),),
+        )
         self.ledger.keep(Batch(records=[(record, life)]))
 
 
@@ -171,3 +182,12 @@ def test_a_slice_that_a_door_never_heard_of_is_free_again(office: Office) -> Non
     office.hello("door-0", 60)
 
     assert office.leases() == {"door-0": (50, 60)}
+
+
+def test_a_call_shrinks_only_the_leases_it_was_held_of(office: Office) -> None:
+    office.hello("door-0")
+    office.draw("door-0", 50)
+    elsewhere = (("org_1", "usd_total"),)
+    record = Record("req_1", AT, "openai.chat", 200, "ok", 1, key="key_1", cost=20, held=20, budgets=elsewhere)
+    office.ledger.keep(Batch(records=[(record, "door-0")]))
+    assert office.leases() == {"door-0": (50, 50)}

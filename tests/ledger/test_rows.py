@@ -45,6 +45,9 @@ def books(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     database.close()
 
 
+BUDGETS = (("key_1", "usd_day"), ("key_1", "usd_total"))
+
+
 def record(number: int, **more: object) -> Record:
     told = Record(
         id=f"req_{number:08x}",
@@ -64,6 +67,7 @@ def record(number: int, **more: object) -> Record:
         cost=1_000,
         price="2026-11",
         held=5_000,
+        budgets=BUDGETS,
     )
     return msgspec.structs.replace(told, **more)
 
@@ -71,7 +75,7 @@ def record(number: int, **more: object) -> Record:
 def intent(number: int) -> Intent:
     return Intent(
         f"req_{number:08x}", 1, NOON + number, "openai.chat", "key_1", "team-a", "smart", "openai", "gpt-4o",
-        "proj_1", "org_1", 5_000,
+        "proj_1", "org_1", 5_000, BUDGETS,
     )  # fmt: skip
 
 

@@ -28,6 +28,8 @@ class Intent(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="i"):
     organisation: str | None = None
     # Nano-dollars reserved for it: what it costs if nobody learns how it went; None if the price is unknown.
     held: int | None = None
+    # The limits of money it is reserved from: scope and kind.
+    budgets: tuple[tuple[str, str], ...] = ()
 
 
 class FailedAttempt(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -74,6 +76,8 @@ class Record(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="r"):
     held: int | None = None
     # What is noteworthy about the accounting: `over_hold`, `usage_rejected`, …
     flags: tuple[str, ...] = ()
+    # The limits of money that this was reserved from, scope and kind: only their leases shrink by the cost.
+    budgets: tuple[tuple[str, str], ...] = ()
 
 
 class Body(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="b"):

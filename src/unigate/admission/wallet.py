@@ -47,6 +47,7 @@ class Purse:
 
     __slots__ = (
         "budget",
+        "budgets",
         "ends_ns",
         "held",
         "parts",
@@ -66,6 +67,7 @@ class Purse:
         self.held = tuple((part.allowance, part.place) for part in parts if part.place < 2)
         # The first of several limits of money, and the smallest of tokens.
         self.budget = next((part.quota for part in parts if part.place == 0), None)
+        self.budgets = tuple((part.quota.scope, part.quota.kind.value) for part in parts if part.place == 0)
         self.token_limit = min((part.quota.limit for part in parts if part.place == 1), default=None)
         self.tokens = tuple(part for part in parts if part.place == 1)
         self.requests = tuple(part for part in parts if part.place == 2)
@@ -93,6 +95,11 @@ class Permit:
     def held_nano(self) -> int | None:
         """The nano-dollars it holds; None if no limit of money asks."""
         return self._nano if self._purse.budget is not None else None
+
+    @property
+    def budgets(self) -> tuple[tuple[str, str], ...]:
+        """The limits of money it holds of: scope and kind."""
+        return self._purse.budgets
 
     def settle(self, nano: int, tokens: int) -> None:
         """Says what the call took; its slots stay until it leaves."""

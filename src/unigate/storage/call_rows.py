@@ -143,7 +143,7 @@ class Sums:
                 self._nano[scope, window] += cost
                 self._calls[scope, window] += 1
                 self._tokens[scope, window] += come + gone
-                if cost and record.held is not None:
+                if cost and (scope, kind) in record.budgets:
                     self._leased[life, scope, kind, window] += cost
         sums = self._hours.setdefault(_hour(record), [0] * 7)
         cached = _tokens(usage.cached_tokens) or 0

@@ -208,6 +208,7 @@ def interrupted(intent: Intent) -> Record:
         cost=intent.held,
         held=intent.held,
         flags=("estimated",) if intent.held is not None else (),
+        budgets=intent.budgets,
     )
 
 
