@@ -61,9 +61,9 @@ def test_a_key_is_made_changed_rotated_taken_back_and_revoked(admins: Admins) ->
 
 def test_a_call_is_found_and_summed_up(admins: Admins) -> None:
     made, project, organisation = key_of_a_project(admins)
-    place = {"key": made["id"], "name": "a", "target": "m", "project": project, "organisation": organisation}
+    place = {"key": made["id"], "name": "a", "project": project, "organisation": organisation}
     journal = Journal(admins.keeper.data / "journal" / "door-0-aa")
-    write(journal, record(1, at_ns=time.time_ns(), cost=1_500, **place))
+    write(journal, record(1, at_ns=time.time_ns(), model="m", provider="p", target="t", cost=1_500, **place))
     call = until(lambda: lines(admins, f"/calls?key_id={made['id']}"), "the call's row")[0]
     used = lines(admins, f"/usage?group_by=model&key_id={made['id']}")
     journal.close()
