@@ -402,7 +402,8 @@ def test_a_stream_without_sane_usage_is_estimated_and_shows_no_chunk_without_cho
 
 @pytest.mark.parametrize("lie", ["none", "negative", "huge", "string", "null"])
 def test_usage_that_is_not_sane_is_unknown_and_never_zero(door: Door, lie: str) -> None:
-    assert door.record(door.call(f"mock/script:usage={lie},tokens=5")).usage == Usage()
+    usage = door.record(door.call(f"mock/script:usage={lie},tokens=5")).usage
+    assert (usage.input_tokens, usage.output_tokens) == (None, None)
 
 
 def test_cumulative_usage_counts_once(door: Door) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from hashlib import shake_128
 from zlib import crc32
 
-WORDS = ("Hello!", "This", "is", "the", "scripted", "upstream:", "calm,", "exact", "and")
+WORDS = "Hello! This is the scripted upstream: calm, exact and always of the same opinion. It counts every word".split()
 BOTH = (False, True)
 STREAMED = (True,)
 WHOLE = (False,)
@@ -261,7 +261,7 @@ FEATURES = (
         (asked(stop=None),),
         needs="stop",
     ),
-    Feature("length", "tokens=9", {"limit": 4}, {"text": words(4), "finish": "length"}, (asked(limit=None),)),
+    Feature("length", "tokens=18", {"limit": 16}, {"text": words(16), "finish": "length"}, (asked(limit=None),)),
     hinting("temperature", temperature=0.25),
     hinting("seed", seed=20),
     hinting("user", user="somebody-7"),

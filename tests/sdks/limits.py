@@ -132,7 +132,7 @@ ONE_THOUGHT = {"thinking": words(5), "dropped": True}
 INSTEAD: tuple[tuple[str, str, str, dict], ...] = (
     *(("*", bot, "system-*", INSTRUCTED) for bot in BOTS),
     # A bot's limit is its own; the client's is listed as dropped.
-    *(("*", bot, "length-*", {"text": words(9), "finish": "stop", "dropped": True}) for bot in BOTS),
+    *(("*", bot, "length-*", {"text": words(18), "finish": "stop", "dropped": True}) for bot in BOTS),
     ("*", "dify.chat", "history-*", {"text": TURNS, "usage": {"input": tokens(TURNS), "output": 6, "cached": 0}}),
     # Claude's citations belong to all of the text that they hang on.
     *(

@@ -292,7 +292,7 @@ def test_every_call_to_the_upstream_showed_the_one_right_key(gateway: Gateway) -
 # --- T55: by construction
 
 
-def test_connections_are_opened_in_three_places_to_configured_addresses_alone() -> None:
+def test_connections_are_opened_in_few_places_to_configured_addresses_alone() -> None:
     openers = {
         "create_connection",
         "open_connection",
@@ -311,4 +311,12 @@ def test_connections_are_opened_in_three_places_to_configured_addresses_alone() 
     }
 
     # pool: an Origin, made from a configured Endpoint. discovery: known ports of 127.0.0.1. install: the package index.
-    assert found - {"cli_client.py", "keys_command.py"} <= {"upstream/pool.py", "discovery.py", "local/install.py"}
+    # lender, operator_line: sockets in our own data folder. postgres: the configured database.
+    assert found == {
+        "upstream/pool.py",
+        "discovery.py",
+        "local/install.py",
+        "lender.py",
+        "operator_line.py",
+        "storage/postgres.py",
+    }
