@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from hashlib import shake_128
 from zlib import crc32
 
-WORDS = "Hello! This is the scripted upstream: calm, exact and always of the same opinion. It counts every word".split()
+SAID = "Hello! This is the scripted upstream: calm, exact and always of the same opinion. It counts every word"
+WORDS = tuple(SAID.split())
 BOTH = (False, True)
 STREAMED = (True,)
 WHOLE = (False,)

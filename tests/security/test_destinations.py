@@ -310,12 +310,11 @@ def test_connections_are_opened_in_few_places_to_configured_addresses_alone() ->
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in openers
     }
 
-    # pool: an Origin, made from a configured Endpoint. discovery: known ports of 127.0.0.1. install: the package index.
+    # pool: an Origin, made from a configured Endpoint. discovery: known ports of 127.0.0.1.
     # lender, operator_line: sockets in our own data folder. postgres: the configured database.
     assert found == {
         "upstream/pool.py",
         "discovery.py",
-        "local/install.py",
         "lender.py",
         "operator_line.py",
         "storage/postgres.py",
