@@ -23,7 +23,7 @@ from unigate.http.admin.access import Access
 from unigate.http.admin.app import admin_router
 from unigate.http.client_api import ClientApi
 from unigate.http.openapi import build_document
-from unigate.http.request import Request
+from unigate.http.request import Request, Verdict
 from unigate.snapshot import Settings, Stored, build_snapshot
 from unigate.snapshot_file import SnapshotFile
 from unigate.storage.change import Named
@@ -58,7 +58,7 @@ def api() -> ClientApi:
 def is_served(api: ClientApi, method: str, path: str) -> bool:
     head = {b"authorization": b"Bearer " + ADMIN_KEY.encode()}
     try:
-        api.admit(Request(method.upper().encode(), path.encode(), b"", head))
+        api.admit(Request(method.upper().encode(), path.encode(), b"", head, Verdict()))
     except Refusal as refusal:
         assert refusal.told.status in (404, 405)
         return False
