@@ -41,7 +41,14 @@ def main(arguments: list[str] | None = None) -> int:
 
         print(Texts(os.environ)("not_windows"), file=sys.stderr)
         return 2
-    return choices.run(choices)
+    try:
+        code = choices.run(choices)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # `unigate calls | head` is over; Python would complain once more when it flushes at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -106,6 +106,8 @@ def run_command(
         print(stop, file=sys.stderr)
     except ConfigError as error:
         print(say("config_bad", reason=error), file=sys.stderr)
+    except BrokenPipeError:
+        raise  # whoever reads what is printed has seen enough
     except (StorageError, OSError) as error:
         print(say("storage", reason=error), file=sys.stderr)
     return 1

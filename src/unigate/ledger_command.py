@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -86,7 +86,7 @@ def export(config: Path | None, data: Path, span: tuple[str, str], out: Path | N
             print(say("bad_time", text=span[0] if since is None else span[1]), file=sys.stderr)
             return 2
         count = 0
-        with out.open("wb") if out is not None else closing(sys.stdout.buffer) as file:
+        with out.open("wb") if out is not None else nullcontext(sys.stdout.buffer) as file:
             for line in exported_lines(database, since, until):
                 file.write(line)
                 count += 1
@@ -176,6 +176,8 @@ def _run(config: Path | None, data: Path, env: Mapping[str, str], say: _Say, act
     except (Stop, ConfigError) as error:
         print(error, file=sys.stderr)
         return 2
+    except BrokenPipeError:
+        raise  # whoever reads what is printed has seen enough
     except (StorageError, OSError) as error:
         print(say("storage", reason=error), file=sys.stderr)
         return 1

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -236,3 +238,11 @@ def test_colours_are_for_terminals_alone() -> None:
 
     assert Paint(Terminal(), "")("x", 31) == "\x1b[31mx\x1b[0m"  # type: ignore[arg-type]
     assert Paint(Terminal(), "1")("x", 31) == "x"  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("command", ["calls", "export"])
+def test_whoever_reads_only_the_first_line_hears_of_no_trouble(keeper: Running, command: str) -> None:
+    until(lambda: keeper.stored().keys)
+    line = f"{sys.executable} -m unigate {command} --data {keeper.data} | true"
+    done = subprocess.run(["bash", "-o", "pipefail", "-c", line], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, "Traceback" in done.stderr, "Broken pipe" in done.stderr) == (0, False, False)
