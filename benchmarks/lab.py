@@ -22,6 +22,7 @@ from benchmarks.subjects import (
     Starter,
     Upstream,
     start_fixed,
+    start_limited,
     start_nginx,
     start_translating,
     start_unigate,
@@ -29,17 +30,29 @@ from benchmarks.subjects import (
 )
 
 PLAIN_ROWS = ("small", "large", "events", "latency")
+LIMITED_ROW = "small-limited"
 TLS_ROWS = ("small-tls", "events-tls")
 REST_ROWS = ("memory", "ready")
 TRANSLATED_ROWS = ("translated", "translated-events")
 STATE_ROW = "translated-state"
-ROWS = (*PLAIN_ROWS, "saturated", *TLS_ROWS, "streams", "streams-tls", *REST_ROWS, *TRANSLATED_ROWS, STATE_ROW)
+ROWS = (
+    *PLAIN_ROWS,
+    LIMITED_ROW,
+    "saturated",
+    *TLS_ROWS,
+    "streams",
+    "streams-tls",
+    *REST_ROWS,
+    *TRANSLATED_ROWS,
+    STATE_ROW,
+)
 STARTERS: dict[str, Starter] = {
     "nginx": start_nginx,
     "unigate": start_unigate,
     "envoy": start_envoy,
     "litellm": start_litellm,
 }
+LIMITED: dict[str, Starter] = {"nginx": start_nginx, "unigate": start_limited}
 TRANSLATING: dict[str, Starter] = {"nginx": start_nginx, "unigate": start_translating}
 SHORT, LONG = 4, 200  # events of a stream whose state is measured
 
@@ -75,6 +88,7 @@ class Lab:
     def run(self) -> None:
         """Measures every wanted row, stage by stage."""
         self._side_by_side(PLAIN_ROWS, tls=False)
+        self._limited(LIMITED_ROW)
         self._side_by_side(TLS_ROWS, tls=True)
         self._saturated("saturated")
         self._open_streams("streams", tls=False)
@@ -172,6 +186,18 @@ class Lab:
         return lambda running: load.small_load(
             self.place, running, ask, connections=effort.connections, seconds=effort.seconds
         )
+
+    def _limited(self, row: str) -> None:
+        """The small request again, from a key with budgets, rates and slots in three scopes."""
+        if row not in self.wanted:
+            return
+        with (
+            self._upstream(tls=False) as (mock, upstream),
+            self._gates(["nginx", "unigate"], [row], upstream, LIMITED) as gates,
+        ):
+            ask = self._ask(mock)
+            warm = [gate for gate in gates if self._warm(gate, ask, [row])]
+            self._interleave(row, warm, self.effort.rounds, self._many(ask, self.effort))
 
     def _saturated(self, row: str) -> None:
         """The small request again, with an upstream that is quicker than any gateway."""

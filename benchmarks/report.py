@@ -27,6 +27,7 @@ class Line:
 
 TABLE = (
     Line("small request", CPU, "small", "cpu_us", 1, by_role=True),
+    Line("small request, eight limits", CPU, "small-limited", "cpu_us", 1, by_role=True),
     Line("small request, quickest upstream", CPU, "saturated", "cpu_us", 1, by_role=True),
     Line("small request, TLS upstream", CPU, "small-tls", "cpu_us", 1, by_role=True),
     Line("200 kB request", CPU, "large", "cpu_us", 1, by_role=True),
@@ -187,6 +188,7 @@ def judge(results: Results) -> list[Check]:
     return [
         *judge_translated(results),
         Check("small request: door ÷ nginx", read.times("small"), 2.5),
+        Check("small request, eight limits: door ÷ nginx", read.times("small-limited"), 2.7),
         Check("small request, quickest upstream: door ÷ nginx", read.times("saturated"), 2.5),
         Check("200 kB request: door ÷ nginx", read.times("large"), 2.0),
         Check("SSE event: door ÷ nginx", read.times("events"), 1.5),

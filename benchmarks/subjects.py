@@ -146,6 +146,29 @@ def start_unigate(place: Place, upstream: Upstream) -> Running:
     return _start_unigate(place, upstream, {"bench": provider})
 
 
+def start_limited(place: Place, upstream: Upstream) -> Running:
+    """Starts Unigate with a key that eight limits hold for, in three scopes, all far from being reached."""
+    provider = {"kind": "openai", "base_url": f"{upstream.base_url}/v1", "api_key": upstream.key, "timeouts": TIMEOUTS}
+    many, dear = 100_000_000, 1_000_000
+    limits = {
+        "budget_usd_per_day": dear,
+        "requests_per_minute": many,
+        "tokens_per_minute": many * 10,
+        "concurrency": many,
+    }
+    return _start_unigate(
+        place,
+        upstream,
+        {"bench": provider},
+        keyed={"project": "search", "limits": limits},
+        projects={
+            "search": {"organisation": "acme", "limits": {"budget_usd_per_month": dear, "requests_per_minute": many}}
+        },
+        organisations={"acme": {"limits": {"budget_usd_total": dear, "concurrency": many}}},
+        prices={"bench/*": {"input": 1, "output": 2, "context": 128_000, "max_output": 16_000}},
+    )
+
+
 def start_translating(place: Place, upstream: Upstream) -> Running:
     """Starts Unigate with a provider for each format, all of them the one upstream."""
     spoken = {pair.spoken for pair in PAIRS.values()}
@@ -157,12 +180,21 @@ def start_translating(place: Place, upstream: Upstream) -> Running:
     return _start_unigate(place, upstream, providers)
 
 
-def _start_unigate(place: Place, upstream: Upstream, providers: dict[str, object]) -> Running:
+def _start_unigate(
+    place: Place,
+    upstream: Upstream,
+    providers: dict[str, object],
+    *,
+    keyed: dict[str, object] | None = None,
+    **others: object,
+) -> Running:
+    """Starts Unigate; `keyed` is what its key has besides, the others are parts of its configuration."""
     port, key = free_port(), f"sk-ug-{secrets.token_hex(16)}"
     settings = {
         "server": {"host": "127.0.0.1", "port": port, "workers": 1},
         "providers": providers,
-        "keys": [{"name": "bench", "key": key}],
+        "keys": [{"name": "bench", "key": key, **(keyed or {})}],
+        **others,
     }
     config = place.write("unigate.yaml", json.dumps(settings))
     data = place.folder / f"data-{port}"
