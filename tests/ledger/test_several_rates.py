@@ -63,6 +63,12 @@ def use_up(gateways: list[Stage], key: str, made: list[Ask]) -> list[Told]:
     return told
 
 
+def join(gateways: list[Stage]) -> None:
+    """Waits until each gateway has told the others what it has; until then it says 429 and `try again in 1 s`."""
+    for gateway in gateways:
+        until(lambda: asyncio.run(race([gateway], calls(9, 1, AT_ONCE)))[0].status == 200, "the first call", 20.0)  # noqa: B023
+
+
 def assert_refusals_help(told: list[Told]) -> None:
     """Whoever was refused knows when to come again."""
     refused = [one for one in told if one.status != 200]
@@ -75,6 +81,7 @@ def test_of_a_thousand_calls_at_three_gateways_no_limit_is_exceeded(
     mock: Mock, database: Database, valkey: str, tmp_path: Path
 ) -> None:
     with three(tmp_path, mock, database, KEYS, valkey) as gateways:
+        join(gateways)
         minute, tokens, slots = calls(1, 400, BY_MINUTE), calls(2, 300, BY_TOKENS), calls(3, 300, AT_ONCE, "latency=50")
         told = asyncio.run(race(gateways, random.Random(7).sample([*minute, *tokens, *slots], 1000)))
         assert_refusals_help(told)
@@ -90,11 +97,12 @@ def test_the_slots_of_a_gateway_that_is_killed_are_there_again(
     mock: Mock, database: Database, redis: Redis, tmp_path: Path
 ) -> None:
     with three(tmp_path, mock, database, KEYS, redis.url) as gateways:
+        join(gateways)
         long = calls(4, SLOTS, AT_ONCE, "latency=60000")
 
         async def hold() -> None:
             holding = asyncio.create_task(race(gateways[:1], long))
-            await asyncio.to_thread(until, lambda: len(served(mock, long)) == SLOTS, "the calls")
+            await asyncio.to_thread(until, lambda: len(served(mock, long)) == SLOTS, "the calls", 20.0)
             [refused] = await race(gateways[1:2], calls(5, 1, AT_ONCE))
             assert refused.status == 429
             await asyncio.to_thread(gateways[0].kill, "all")

@@ -24,6 +24,7 @@ PRAGMA journal_mode = wal;
 PRAGMA synchronous = full;
 PRAGMA journal_size_limit = 67108864;
 PRAGMA cache_size = -32768;
+PRAGMA temp_store = memory;
 """
 
 
