@@ -97,11 +97,10 @@ def reckon(call: Call, target: Target, usage: Usage | None, end: str, bound: Bou
         return Sum(usage or Usage(), 0, ())  # refused before a word of it came, and nobody bills that
     if usage is None:
         usage = Usage(output_tokens=0, estimated=True)
-    is_untold = is_cut or (usage.estimated and usage.input_tokens is None)
-    likely = estimated_input(call.body, call.size) if is_untold else None
+    likely = estimated_input(call.body, call.size) if is_cut else None
     believed, flags = sane(usage, bound, target.price, likely)
     has_fees = bound is not None and (bound.has_hosted_tools or bound.has_surcharge)
     nano = cost_of(target.price, believed) if target.price is not None and not has_fees else None
-    if believed.estimated and is_untold:
+    if believed.estimated and is_cut:
         flags = (*flags, "estimated")
     return Sum(believed, nano, flags)
