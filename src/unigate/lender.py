@@ -216,14 +216,16 @@ class Lender:
     def _wants(self, waiters: list[_Waiter]) -> Iterable[Want]:
         """One wish for each limit that somebody has too little of, with the needs of all who need of it."""
         needs: dict[Key, list[int]] = {}
+        sums: dict[Key, int] = {}
         quotas: dict[Key, Quota] = {}
         short: set[Key] = set()
         for waiter in waiters:
             for allowance, _, quota in self.wallet.parts(waiter.quotas, waiter.at_ns):
-                mine = needs.setdefault(allowance.key, [])
-                mine.append(waiter.need.of(quota.kind))
+                need = waiter.need.of(quota.kind)
+                needs.setdefault(allowance.key, []).append(need)
+                sums[allowance.key] = sums.get(allowance.key, 0) + need
                 quotas[allowance.key] = quota
-                if sum(mine) > allowance.free:
+                if sums[allowance.key] > allowance.free:
                     short.add(allowance.key)
         for key in short:
             allowance, quota = self.wallet.allowances[key], quotas[key]

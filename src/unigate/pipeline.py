@@ -67,13 +67,18 @@ class Pipeline:
         """Answers one call, whatever happens to it, and leaves its record."""
         catalog = self._snapshot().catalog
         ledger = Ledger(call, self._books, demo=catalog.demo is not None)
+        is_limited = bool(call.caller.standing.quotas)
         try:
-            self._gate.admit(call, dialect, path_model)
-            if call.streamed and dialect.comments:
-                reply.beat(self._heartbeat)
-            ways = catalog.ways(call.model, dialect, has_tools=call.wants_tools, random=self._random)
-            if call.caller.standing.quotas and ways:
-                ways = await self._hold(call, ways, reply, ledger)
+            try:
+                self._gate.admit(call, dialect, path_model)
+                if call.streamed and dialect.comments:
+                    reply.beat(self._heartbeat)
+                ways = catalog.ways(call.model, dialect, has_tools=call.wants_tools, random=self._random)
+                if is_limited and ways:
+                    ledger.charge, ways = await self._cashier.hold(call, ways)
+            finally:
+                if is_limited:  # with every answer, a refusal too
+                    reply.extra += self._cashier.lines(call)
             if ways:
                 await self._try_each(call, dialect, ways, reply, ledger)
             else:
@@ -93,14 +98,6 @@ class Pipeline:
                 write_error(reply, _NOT_KEPT, dialect.errors)
         finally:
             reply.is_recorded = ledger.close()
-
-    async def _hold(self, call: Call, ways: tuple[Way, ...], reply: Reply, ledger: Ledger) -> tuple[Way, ...]:
-        """Holds what the call needs of its caller's limits; the ways it may go. Raises Refusal."""
-        try:
-            ledger.charge, ways = await self._cashier.hold(call, ways)
-        finally:
-            reply.extra += self._cashier.lines(call)
-        return ways
 
     async def _try_each(
         self, call: Call, dialect: Dialect, ways: tuple[Way, ...], reply: Reply, ledger: Ledger

@@ -221,6 +221,12 @@ def test_a_minute_has_so_many_requests_and_every_answer_says_how_many_are_left(p
     assert set(refused.headers) >= {"x-ratelimit-reset-requests", "x-ratelimit-limit-tokens", "x-should-retry"}
 
 
+@pytest.mark.parametrize(("model", "status"), [("", 400), ("nowhere", 404)])
+def test_a_call_that_makes_no_sense_is_told_the_limits_too(place: Place, model: str, status: int) -> None:
+    refused = place.ask(model, key=MINUTE)
+    assert (refused.status, refused.headers["x-ratelimit-limit-requests"]) == (status, "3")
+
+
 def test_counters_are_the_sums_of_rows_and_nothing_stays_held(place: Place) -> None:
     def look() -> bool:
         rows = place.select("SELECT sum(cost_nano) FROM calls WHERE key = 'key_file:spender'")

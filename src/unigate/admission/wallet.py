@@ -148,7 +148,7 @@ class Wallet:
 
     def take(self, quotas: tuple[Quota, ...], need: Need, at_ns: int) -> Permit | Shortage:
         """Everything a call needs, or nothing and what there is too little of."""
-        return self.take_from(self._purse(quotas, at_ns, self.second), need)
+        return self.take_from(self.purse(quotas, at_ns), need)
 
     def take_from(self, purse: Purse, need: Need) -> Permit | Shortage:
         """The same from a purse that was just opened."""
@@ -160,19 +160,29 @@ class Wallet:
 
     def take_awaited(self, quotas: tuple[Quota, ...], need: Need, at_ns: int) -> Permit | Shortage:
         """The same for a call whose turn it is, whoever else waits."""
-        second = self.second
-        purse = self._purse(quotas, at_ns, second)
+        purse = self.purse(quotas, at_ns)
         needs = (need.nano, need.tokens, 1, 1)
         short = tuple(part for part in purse.parts if part.allowance.free < needs[part.place])
-        return Shortage(short) if short else self._lend(purse, needs, second)
+        return Shortage(short) if short else self._lend(purse, needs, purse.second)
 
     def parts(self, quotas: tuple[Quota, ...], at_ns: int) -> tuple[Part, ...]:
         """The limits in the windows of this moment, with what is there of each."""
-        return self._purse(quotas, at_ns, self.second).parts
+        return self.purse(quotas, at_ns).parts
 
     def purse(self, quotas: tuple[Quota, ...], at_ns: int) -> Purse:
         """The same, sorted."""
-        return self._purse(quotas, at_ns, self.second)
+        second = self.second
+        purse = self._purses.get(id(quotas))  # the purse holds the quotas, so their identity stays taken
+        if purse is None or not purse.starts_ns <= at_ns < purse.ends_ns:
+            purse = self._open(quotas, at_ns)
+        if purse.second != second:
+            purse.second = second
+            for allowance in purse.rates:
+                if second < self.rates_until:
+                    allowance.thaw(second)
+                else:
+                    allowance.void(second)
+        return purse
 
     def allowance(self, key: Key) -> Allowance:
         """What there is of one limit."""
@@ -198,19 +208,6 @@ class Wallet:
                 allowance.wanted = True
                 self._low(allowance)
         return Permit(self, purse, needs[0], needs[1])
-
-    def _purse(self, quotas: tuple[Quota, ...], at_ns: int, second: int) -> Purse:
-        purse = self._purses.get(id(quotas))  # the purse holds the quotas, so their identity stays taken
-        if purse is None or not purse.starts_ns <= at_ns < purse.ends_ns:
-            purse = self._open(quotas, at_ns)
-        if purse.second != second:
-            purse.second = second
-            for allowance in purse.rates:
-                if second < self.rates_until:
-                    allowance.thaw(second)
-                else:
-                    allowance.void(second)
-        return purse
 
     def _open(self, quotas: tuple[Quota, ...], at_ns: int) -> Purse:
         span = span_of(at_ns)
