@@ -4,7 +4,7 @@ BIN := .venv/bin
 FORMATTED := src tests benchmarks scripts examples
 
 .DEFAULT_GOAL := help
-.PHONY: help run test soak planted agents matrix check format bench bench-peers lock install-run install-dev
+.PHONY: help run test compiled soak planted agents matrix check format bench bench-peers lock install-run install-dev
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,6 +17,9 @@ test: install-dev ## Run all tests against real processes
 	@$(BIN)/unigate local install
 	$(BIN)/python -m pytest $(or $(ARGS),-n 3 --dist loadgroup --ignore tests/agents)
 	@$(if $(ARGS),:,[ ! -d .cache/matrix ] || $(BIN)/python scripts/matrix.py --check)
+
+compiled: install-dev ## Build the wheel, its hot path as machine code, into build/compiled
+	@scripts/compile.sh
 
 soak: install-dev ## Kill, cut and race it for an hour, or ARGS="--minutes 10 --seed 7"
 	@scripts/servers.sh

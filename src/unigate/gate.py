@@ -42,7 +42,7 @@ class Gate:
         """Fills in what the call asks for. Raises Refusal naming the parameter that is wrong."""
         call.size = len(call.content)
         if dialect.model_in == "form":
-            model = _model_in_form(call, path_model)
+            model: str | None = _model_in_form(call, path_model)
         else:
             call.body = decode_body(call.content)
             model = path_model or text_of(call.body, "model")
