@@ -58,9 +58,9 @@ def select(where: Stage, statement: str) -> list[list[str]]:
     return [["" if value is None else str(value) for value in row] for row in found]
 
 
-def rows_of(where: Stage) -> list[Row]:
-    """All rows of the calls that ever reached the database."""
-    return [_row(line) for line in select(where, f"SELECT {_COLUMNS} FROM calls")]
+def rows_of(where: Stage, since_ns: int = 0) -> list[Row]:
+    """All rows of the calls that ever reached the database, or of those that began since."""
+    return [_row(line) for line in select(where, f"SELECT {_COLUMNS} FROM calls WHERE at_ns >= {since_ns}")]
 
 
 def _row(line: Sequence[str]) -> Row:

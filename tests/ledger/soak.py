@@ -8,27 +8,26 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import http.client
 import itertools
 import json
 import os
 import random
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness import Mock, start_mock
-from ledger.check import Row, logged, nonce_of, rows_of, until_all_agree
-from ledger.load import Ask, asks, load
+from harness import start_mock
+from ledger.check import logged, until_all_agree
+from ledger.load import Ask
 from ledger.money import billed, spent, until_no_drift, until_quiet
 from ledger.servers import Database, Postgres, servers
-from ledger.stage import Stage, stage
+from ledger.slopes import forget, watch
+from ledger.stage import stage
 from ledger.storm import storm
 from ledger.syscalls import KINDS, fail_and_recover, is_whole
 from ledger.test_kills import plain, streams
@@ -38,7 +37,8 @@ __all__ = ["main"]
 
 ROOT = Path(__file__).parents[2]
 KILLS = 20
-CHUNK = 5_000
+# Bytes for a million calls.
+FAT = 5 * 1024 * 1024
 
 
 @dataclass
@@ -47,7 +47,9 @@ class Soak:
 
     folder: Path
     stack: ExitStack
-    sums: dict[str, int] = field(default_factory=dict)
+    # How many make a slope.
+    calls: int = 400_000
+    sums: dict[str, int] = field(default_factory=dict[str, int])
     postgres: Postgres | None = None
 
     def place(self, name: str) -> Path:
@@ -138,68 +140,13 @@ def failing_calls(soak: Soak, seed: int) -> None:
 
 
 def slopes(soak: Soak, seed: int) -> None:
-    """What memory and descriptors do over many calls; mixed ones, some of them failing or left by their clients."""
-    rng = random.Random(seed)
+    """What memory does over many calls, mixed ones, some of them failing or left by their clients; nothing is kept."""
     with start_mock() as mock, stage(soak.place("slopes"), mock) as where:
-        samples: list[tuple[int, dict[str, int]]] = []
-        done = 0
-        for chunk in range(12):
-            told = asyncio.run(load(where.port, mixed(rng, seed * 100 + chunk), concurrency=50))
-            until_all_agree(where, told, mock, read=_latest(mock))
-            forget(mock)
-            done += len(told)
-            samples.append((done, measured(where)))
-        grown = {name: slope([(at, one[name]) for at, one in samples[3:]]) for name in samples[0][1]}
-    told_slopes = {f"{name}_per_million": int(value * 1_000_000) for name, value in grown.items()}
-    soak.add("slopes", seed, calls=done, **told_slopes)
-    leaks = {name: value for name, value in told_slopes.items() if "fds" in name and value > 100}
-    assert not leaks, f"descriptors grow: {leaks}"
-    fat = {name: value for name, value in told_slopes.items() if "rss" in name and value > 400 * 1024 * 1024}
-    assert not fat, f"memory grows: {fat}"
-
-
-def _latest(mock: Mock) -> Callable[[Stage], list[Row]]:
-    """Rows of the calls of this chunk only: earlier ones were compared in their turn."""
-
-    def read(where: Stage) -> list[Row]:
-        known = {nonce_of(str(call["model"])) for call in mock.calls()}
-        return [row for row in rows_of(where) if nonce_of(row.model) in known]
-
-    return read
-
-
-def mixed(rng: random.Random, seed: int) -> Iterator[Ask]:
-    """One call in twenty goes wrong, one in ten is a stream."""
-    for one in asks(seed, CHUNK):
-        dice = rng.random()
-        if dice < 0.05:
-            yield Ask(one.nonce, rng.choice(("status=500", "cut=head", "reset=mid:2", "body=notjson")))
-        elif dice < 0.15:
-            yield Ask(one.nonce, "tokens=5", streamed=True, leaves=rng.choice(("", "", "event:2")))
-        else:
-            yield one
-
-
-def measured(where: Stage) -> dict[str, int]:
-    """Resident bytes and open descriptors of door and keeper."""
-    found: dict[str, int] = {}
-    for name, pid in where.children().items():
-        found[f"{name}_rss"] = int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4096
-        found[f"{name}_fds"] = len(os.listdir(f"/proc/{pid}/fd"))
-    return found
-
-
-def slope(points: list[tuple[int, int]]) -> float:
-    """Theil–Sen: the median of the slopes between all pairs, which a few outliers do not move."""
-    pairs = itertools.combinations(points, 2)
-    return statistics.median((two - one) / (later - earlier) for (earlier, one), (later, two) in pairs)
-
-
-def forget(mock: Mock) -> None:
-    """Empties the upstream's bill: it keeps ten thousand calls."""
-    with closing(http.client.HTTPConnection("127.0.0.1", mock.port, timeout=10)) as connection:
-        connection.request("DELETE", "/mock/calls")
-        connection.getresponse().read()
+        found = watch(where, mock, seed=seed, calls=soak.calls)
+    told = {f"{name}_{end}": int(getattr(one, end)) for name, one in found.items() for end in ("middle", "low", "high")}
+    soak.add("slopes", seed, calls=soak.calls, **told)
+    growing = {name: one for name, one in found.items() if one.low > 0 and one.middle > FAT}
+    assert not growing, f"memory grows, in bytes for a million calls: {growing}"
 
 
 ROUNDS = (
@@ -219,6 +166,7 @@ def main() -> int:
     words.add_argument("--minutes", type=float, default=60.0, help="no round begins after so many minutes (60)")
     words.add_argument("--seed", type=int, default=int(time.time()), help="of the first round; each one adds one")
     words.add_argument("--only", choices=[one.__name__ for one in ROUNDS], action="append", help="these rounds alone")
+    words.add_argument("--calls", type=int, default=400_000, help="of a round of slopes (400 000)")
     told = words.parse_args()
     rounds = [one for one in ROUNDS if not told.only or one.__name__ in told.only]
     if reason := servers():
@@ -226,7 +174,7 @@ def main() -> int:
         return 2
     deadline = time.monotonic() + told.minutes * 60
     with tempfile.TemporaryDirectory(prefix="unigate-soak-") as folder, ExitStack() as stack:
-        soak = Soak(Path(folder), stack)
+        soak = Soak(Path(folder), stack, told.calls)
         for seed, one in zip(itertools.count(told.seed), itertools.cycle(rounds), strict=False):
             if time.monotonic() > deadline:
                 break
