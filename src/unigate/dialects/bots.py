@@ -85,11 +85,11 @@ def words_of(blocks: Iterable[Block], losses: Losses) -> Words:
             case Text(text) | Refused(text):
                 texts.append(text)
             case File(source, name):
-                text = plain_text(source)
-                if text is None:
+                words = plain_text(source)
+                if words is None:
                     attached.append(Attached("file", source))
                 else:
-                    texts.append(f"{name}\n\n{text}" if name else text)
+                    texts.append(f"{name}\n\n{words}" if name else words)
             case Picture() | Sound() | Video():
                 attached.append(Attached(_media_of(block), block.source))
             case ToolUse() | ToolResult():

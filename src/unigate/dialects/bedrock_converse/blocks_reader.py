@@ -51,7 +51,8 @@ def block_of(raw: msgspec.Raw, answer_id: str, index: int) -> Block:
     if content.image is not None:
         return picture_of(content.image)
     # Copied: what it is a part of need not live as long.
-    return Foreign(OWN, next(iter(_decoded(_object, raw)), ""), raw.copy())
+    fields = _decoded(_object, raw)
+    return Foreign(OWN, next(iter(fields), ""), raw.copy())
 
 
 def _decoded(decoder: msgspec.json.Decoder[T], raw: msgspec.Raw) -> T:

@@ -210,8 +210,8 @@ class Contents:
 
 
 def _fits_inside(block: Block) -> bool:
-    is_medium = isinstance(block, Image | Document)
-    return is_medium and isinstance(block.source, Data) and block.source.media_type in _SHOWN_BY_TOOLS
+    source = block.source if isinstance(block, Image | Document) else None
+    return isinstance(source, Data) and source.media_type in _SHOWN_BY_TOOLS
 
 
 def _is_object(text: str) -> bool:

@@ -118,7 +118,8 @@ class Output:
         """An item is finished."""
         place = _place(told, item)
         if place not in self._done:
-            self._complete(self._items.pop(place, None) or _Open(place, item), item, raw, found)
+            open = self._items.pop(place) if place in self._items else _Open(place, item)
+            self._complete(open, item, raw, found)
 
     def finish(self, items: list[tuple[Item, msgspec.Raw]], found: list[Event]) -> None:
         """The answer is finished; if no item was ever told, all of them are told now."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -113,7 +113,12 @@ def _ask(requests: tuple[_Request, ...], model: str, prefix: str) -> EmbedAsk:
         one.output_dimensionality or config.output_dimensionality for one, config in zip(requests, configs, strict=True)
     ]
     cuts = [config.auto_truncate for config in configs]
-    found = {"taskType": tasks, "title": titles, "outputDimensionality": sizes, "embedContentConfig.autoTruncate": cuts}
+    found: dict[str, Sequence[object]] = {
+        "taskType": tasks,
+        "title": titles,
+        "outputDimensionality": sizes,
+        "embedContentConfig.autoTruncate": cuts,
+    }
     media = ("inlineData", "fileData")
     kinds = [kind for kind, has in zip(media, _media(requests), strict=True) if has]
     differing = [name for name, values in found.items() if len(set(values)) > 1]
