@@ -28,13 +28,6 @@ _EMPTY = (b"null", b"[]")
 _NONE = Capture.NONE
 
 
-class _StreamOptions(msgspec.Struct):
-    include_usage: bool | None = None
-
-
-_stream_options = msgspec.json.Decoder(_StreamOptions | None)
-
-
 class Gate:
     """Judges calls, from their own bytes and their caller's rights."""
 
@@ -73,10 +66,9 @@ class Gate:
 
 def _asks_for_usage(options: msgspec.Raw) -> bool:
     try:
-        decoded = _stream_options.decode(options)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        return flag_of(decode_body(bytes(options)), "include_usage")
+    except Refusal:
         return False  # the crossing refuses it where it matters
-    return decoded is not None and decoded.include_usage is True
 
 
 def _model_in_form(call: Call, path_model: str | None) -> str:

@@ -126,15 +126,16 @@ class Lender:
         sweeping = loop.create_task(self._sweep_often())
         try:
             while True:
+                line: _Line | None = None
                 try:
                     _, line = await loop.create_unix_connection(lambda: _Line(self._hear), str(self._path))
                 except OSError:
-                    await asyncio.sleep(_RECONNECT)
-                    continue
-                self._greet(line)
-                await line.lost
-                self._line = None
-                self._ask_again()
+                    pass  # the keeper is not there yet
+                if line is not None:
+                    self._greet(line)
+                    await line.lost
+                    self._line = None
+                    self._ask_again()
                 await asyncio.sleep(_RECONNECT)
         finally:
             sweeping.cancel()
