@@ -49,6 +49,8 @@ class KnownHead:
     def request_in(self, data: bytes) -> Request | None:
         """The request that is whole in `data`, and all of it, if it begins with this head."""
         at = data.find(b"\r", self._start, self._end)
+        if at < 0:
+            return None
         body = data[at + self._rest :]
         size = len(body)
         told = data[self._start : at]
