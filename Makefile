@@ -4,7 +4,7 @@ BIN := .venv/bin
 FORMATTED := src tests benchmarks scripts examples
 
 .DEFAULT_GOAL := help
-.PHONY: help run test compiled soak planted agents matrix check format bench bench-peers lock install-run install-dev
+.PHONY: help run test compiled test-compiled soak planted agents matrix check format bench bench-peers lock install-run install-dev
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,9 +48,12 @@ format: install-dev ## Format and mend what can be mended
 	$(BIN)/ruff format $(FORMATTED)
 	$(BIN)/ruff check --fix $(FORMATTED)
 
-bench: install-dev ## Measure CPU, latency and memory beside nginx and peers
+test-compiled: compiled ## Run all tests against the compiled wheel
+	PYTHONPATH=$(CURDIR)/build/compiled $(MAKE) --no-print-directory test
+
+bench: compiled ## Measure CPU, latency and memory beside nginx and peers
 	@scripts/bench_tools.sh
-	$(BIN)/python -m benchmarks $(ARGS)
+	PYTHONPATH=$(CURDIR)/build/compiled $(BIN)/python -m benchmarks $(ARGS)
 
 bench-peers: install-dev ## Install the peers that `make bench` compares with
 	$(BIN)/python -m benchmarks install-peers

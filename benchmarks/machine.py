@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import platform
 import re
@@ -45,7 +46,13 @@ def describe() -> dict[str, object]:
         "memory_gb": round(int(memory.group(1)) / 1e6, 1) if memory else None,
         "kernel": platform.release(),
         "python": platform.python_version(),
+        "hot path": "compiled" if _is_compiled() else "plain Python",
     }
+
+
+def _is_compiled() -> bool:
+    relay = importlib.util.find_spec("unigate.relay")
+    return relay is not None and not str(relay.origin).endswith(".py")
 
 
 def versions() -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -23,6 +24,12 @@ from gateways import (
 )
 
 pytest_plugins = ["recordings.option", "ledger.servers"]
+
+
+def pytest_report_header() -> str:
+    """Which of the two is tested, the sources or the compiled wheel."""
+    relay = importlib.util.find_spec("unigate.relay")
+    return f"unigate: {relay.origin if relay is not None else 'not installed'}"
 
 
 @pytest.fixture(scope="session")
