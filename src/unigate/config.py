@@ -121,6 +121,10 @@ class ProviderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
         Literal["cancel", "drain"],
         Meta(description="`cancel`: the call ends at once; `drain`: it is read to its end, where it is billed anyway."),
     ] = "cancel"
+    hints: Annotated[
+        Literal["drop", "refuse"],
+        Meta(description="Hints its format cannot say: `drop` leaves them out and lists them, `refuse` answers 422."),
+    ] = "drop"
     prices: Annotated[str | None, Meta(description="Section of the price table, in place of the row's.")] = None
 
 

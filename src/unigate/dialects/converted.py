@@ -52,7 +52,7 @@ class Converted(Generic[A, R]):
         assert call.body is not None, "a call with a JSON body was decoded at admission"
         self._ask = ask = self._client.read_ask(call.body, call.model)
         self._asked = Asked(call.id, target.model, call.started_ns // 1_000_000_000)
-        losses = Losses(self._client.fields, self._served.name)
+        losses = Losses(self._client.fields, self._served.name, strict=target.provider.refuses_hints)
         losses.begin(ask)
         content = edit_content(self._provider.write_ask(ask, target, losses), target.provider, losses)
         self.dropped = losses.dropped

@@ -61,13 +61,17 @@ def hint(part: StrEnum) -> Field:
 
 
 class Losses:
-    """Judges by the client's own table, so that errors and reports speak the client's language."""
+    """Judges by the client's own table, so that errors and reports speak the client's language.
 
-    __slots__ = ("_dropped", "_fields", "_target")
+    With `strict` a hint is refused as meaning is, by the operator's will.
+    """
 
-    def __init__(self, fields: Fields, target: str) -> None:
+    __slots__ = ("_dropped", "_fields", "_strict", "_target")
+
+    def __init__(self, fields: Fields, target: str, *, strict: bool = False) -> None:
         self._fields = fields
         self._target = target
+        self._strict = strict
         self._dropped: dict[str, None] = {}
 
     @property
@@ -82,13 +86,13 @@ class Losses:
     def cannot(self, part: StrEnum, name: str | None = None) -> None:
         """Notes that the target's format has no words for a part; `name` is the client's own word if there are several.
 
-        Raises Refusal (422) if the part carries meaning.
+        Raises Refusal (422) if the part carries meaning, or hints are refused, too.
         """
         row = self._row(part, name)
         said = name or row or part.value
         if row is not None and self._fields[row].weight is Weight.MEANING:
             raise self.refusal(said)
-        self._dropped[said] = None
+        self.drop((said,))
 
     def bends(self, part: StrEnum) -> None:
         """Notes that a part is carried, but not quite as it was asked for."""
@@ -107,8 +111,13 @@ class Losses:
         return Refusal(422, "unsupported_parameter", message, param=name)
 
     def drop(self, names: Iterable[str]) -> None:
-        """Notes fields that nobody knows, or that mean something to the client's own dialect alone."""
-        self._dropped.update(dict.fromkeys(names))
+        """Notes fields that may be left out. Raises Refusal (422) if hints are refused, too."""
+        for name in names:
+            if self._strict:
+                raise self.refusal(
+                    name[:_LONGEST_NAME], f"{self._target} has no words for it, and nothing may be left out"
+                )
+            self._dropped[name] = None
 
     def begin(self, ask: Spoken) -> None:
         """Judges what no format but the client's own could say."""
@@ -118,4 +127,4 @@ class Losses:
             field = self._fields.get(name)
             if field is not None and field.weight is Weight.MEANING:
                 raise self.refusal(name)
-            self._dropped[name] = None
+            self.drop((name,))

@@ -79,7 +79,7 @@ class Translated:
             self._custom = CustomTools(asked.custom_tools)
         self._reader = self._provider.new_reader(asked)
         self._writer = self._client.new_writer(asked)
-        losses = Losses(self._client.fields, self._served.name)
+        losses = Losses(self._client.fields, self._served.name, strict=target.provider.refuses_hints)
         if not _FLAGS.isdisjoint(call.headers):
             losses.drop(flag.decode() for flag in _FLAGS.intersection(call.headers))
         content = edit_content(self._provider.write_ask(ask, target, losses), target.provider, losses)

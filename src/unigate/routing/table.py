@@ -140,6 +140,7 @@ def build_provider(name: str, settings: ProviderSettings, table: Table) -> Provi
         set={key: msgspec.Raw(msgspec.json.encode(value)) for key, value in row.set.items()},
         quirks=row.quirks,
         stream_usage=row.stream_usage,
+        refuses_hints=settings.hints == "refuse",
         timeouts=settings.timeouts,
         max_connections=settings.max_connections,
         drains=settings.when_client_leaves == "drain",
