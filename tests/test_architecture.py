@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
-
-import pytest
 
 SOURCE = Path(__file__).parent.parent / "src" / "unigate"
 
@@ -120,7 +120,8 @@ def room_of(path: Path) -> str:
     return path.relative_to(SOURCE).parts[0].removesuffix(".py")
 
 
-def imports_of(tree: ast.AST) -> set[str]:
+@cache
+def imports_of(tree: ast.AST) -> frozenset[str]:
     found: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -129,46 +130,54 @@ def imports_of(tree: ast.AST) -> set[str]:
             found.add(node.module)
             if node.module == "unigate":
                 found |= {f"unigate.{alias.name}" for alias in node.names}
-    return found
+    return frozenset(found)
 
 
+@cache
 def functions_of(tree: ast.AST) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
     return [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
 
 
-@pytest.fixture(params=MODULES, ids=name_of)
-def module(request: pytest.FixtureRequest) -> Path:
-    return request.param
+Rule = Callable[[Path, ast.Module], object]
 
 
-@pytest.fixture
-def tree(module: Path) -> ast.Module:
+@cache
+def tree_of(module: Path) -> ast.Module:
     return ast.parse(module.read_text("utf-8"))
 
 
-def test_a_module_imports_only_from_its_own_layer_or_below(module: Path, tree: ast.Module) -> None:
+def broken(rule: Rule) -> dict[str, object]:
+    """The modules that break a rule, each with what the rule found."""
+    return {name_of(module): wrong for module in MODULES if (wrong := rule(module, tree_of(module)))}
+
+
+def climbs(module: Path, tree: ast.Module) -> set[str]:
     own = LAYERS[room_of(module)]
     rooms = {name.split(".")[1] for name in imports_of(tree) if name.startswith("unigate.")}
-    above = {room for room in rooms if room in LAYERS and LAYERS[room] > own}
-
-    assert above == set()
+    return {room for room in rooms if room in LAYERS and LAYERS[room] > own}
 
 
-def test_pure_layers_neither_wait_nor_touch_the_world(module: Path, tree: ast.Module) -> None:
+def test_a_module_imports_only_from_its_own_layer_or_below() -> None:
+    assert broken(climbs) == {}
+
+
+def leaves_purity(module: Path, tree: ast.Module) -> list[str]:
     if room_of(module) not in PURE:
-        return
+        return []
     waits = [node.name for node in functions_of(tree) if isinstance(node, ast.AsyncFunctionDef)]
     world = imports_of(tree) & {"asyncio", "socket", "ssl", "subprocess", "os", "pathlib", "sqlite3", "threading"}
+    return [*waits, *world]
 
-    assert (waits, world) == ([], set())
+
+def test_pure_layers_neither_wait_nor_touch_the_world() -> None:
+    assert broken(leaves_purity) == {}
 
 
-def test_files_functions_and_parameters_stay_small(module: Path, tree: ast.Module) -> None:
+def too_large(module: Path, tree: ast.Module) -> list[object]:
     lines = module.read_text("utf-8").count("\n")
     long = [node.name for node in functions_of(tree) if (node.end_lineno or 0) - node.lineno + 1 > 50]
     wide = [node.name for node in functions_of(tree) if parameters(node) > 7]
-
-    assert (lines <= 400, long, wide) == (True, [], [])
+    return [*([lines] if lines > 400 else []), *long, *wide]
 
 
 def parameters(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
@@ -176,28 +185,38 @@ def parameters(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     return len([name for name in names if name not in ("self", "cls")])
 
 
-def test_each_guest_is_imported_in_one_room(module: Path, tree: ast.Module) -> None:
+def test_files_functions_and_parameters_stay_small() -> None:
+    assert broken(too_large) == {}
+
+
+def strangers(module: Path, tree: ast.Module) -> set[str]:
     guests = {name.split(".")[0] for name in imports_of(tree)} & set(GUESTS)
-    strangers = {guest for guest in guests if room_of(module) not in GUESTS[guest]}
-
-    assert strangers == set()
+    return {guest for guest in guests if room_of(module) not in GUESTS[guest]}
 
 
-def test_everything_is_caught_only_at_a_listed_boundary(module: Path, tree: ast.Module) -> None:
-    catchers = [
+def test_each_guest_is_imported_in_one_room() -> None:
+    assert broken(strangers) == {}
+
+
+def catchers(module: Path, tree: ast.Module) -> list[int]:
+    """The lines that catch everything, where there are more than allowed."""
+    lines = [
         node.lineno
         for node in ast.walk(tree)
         if isinstance(node, ast.ExceptHandler)
         and (node.type is None or (isinstance(node.type, ast.Name) and node.type.id == "Exception"))
     ]
-    allowed = 1 if name_of(module) in BOUNDARIES else 0
-
-    assert len(catchers) <= allowed, catchers
+    return lines if len(lines) > (1 if name_of(module) in BOUNDARIES else 0) else []
 
 
-def test_every_module_and_public_name_opens_with_a_sentence(module: Path, tree: ast.Module) -> None:
+def test_everything_is_caught_only_at_a_listed_boundary() -> None:
+    assert broken(catchers) == {}
+
+
+def untold(module: Path, tree: ast.Module) -> list[str]:
+    """The public names without a sentence, and the module's own."""
     if name_of(module).endswith("__init__.py") and not tree.body:
-        return
+        return []
     bare = [
         node.name
         for node in tree.body
@@ -205,22 +224,28 @@ def test_every_module_and_public_name_opens_with_a_sentence(module: Path, tree: 
         and not node.name.startswith("_")
         and not ast.get_docstring(node)
     ]
-
-    assert (bool(ast.get_docstring(tree)), bare) == (True, [])
-
-
-def test_no_company_is_named_in_control_flow(module: Path) -> None:
-    companies = "openai|anthropic|azure|gemini|bedrock|groq|deepseek|mistral|cohere|ollama|coze"
-    pattern = re.compile(rf"""(==|!=|\bin)\s*\(?["']({companies})["']""", re.IGNORECASE)
-
-    assert pattern.findall(module.read_text("utf-8")) == []
+    return bare if ast.get_docstring(tree) else ["the module", *bare]
 
 
-def test_nothing_runs_code_that_came_as_data(module: Path, tree: ast.Module) -> None:
+def test_every_module_and_public_name_opens_with_a_sentence() -> None:
+    assert broken(untold) == {}
+
+
+COMPANIES = "openai|anthropic|azure|gemini|bedrock|groq|deepseek|mistral|cohere|ollama|coze"
+NAMED = re.compile(rf"""(==|!=|\bin)\s*\(?["']({COMPANIES})["']""", re.IGNORECASE)
+
+
+def test_no_company_is_named_in_control_flow() -> None:
+    assert broken(lambda module, _: NAMED.findall(module.read_text("utf-8"))) == {}
+
+
+def runs_data(module: Path, tree: ast.Module) -> frozenset[str] | set[str]:
     calls = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+    return calls & {"eval", "exec", "compile", "__import__"} | imports_of(tree) & {"pickle", "marshal", "shelve", "imp"}
 
-    assert calls & {"eval", "exec", "compile", "__import__"} == set()
-    assert imports_of(tree) & {"pickle", "marshal", "shelve", "imp"} == set()
+
+def test_nothing_runs_code_that_came_as_data() -> None:
+    assert broken(runs_data) == {}
 
 
 def test_a_door_imports_neither_the_keepers_libraries_nor_yaml() -> None:
@@ -232,7 +257,7 @@ def test_a_door_imports_neither_the_keepers_libraries_nor_yaml() -> None:
         if path in reached:
             continue
         reached.add(path)
-        tree = ast.parse(path.read_text("utf-8"))
+        tree = tree_of(path)
         names = {name for name in imports_of(tree) if name.rpartition(".")[2] != "keeper"}
         foreign |= {name.split(".")[0] for name in names} & set(WORDS_FOR_DOORS_ONLY)
         for name in names:
