@@ -15,6 +15,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -119,8 +120,9 @@ def request_bytes(recording: Recording) -> bytes | None:
     return None if recording.request is None else _compact(recording.request)
 
 
+@cache
 def facts() -> dict[str, Object]:
-    """The committed facts, by recording id: {"id", "api", "kind", "answer", "request", "odd"?}."""
+    """The committed facts, read once, by recording id: {"id", "api", "kind", "answer", "request", "odd"?}."""
     lines = FACTS.read_text(encoding="utf-8").splitlines()
     found: dict[str, Object] = {}
     for line in lines:
@@ -144,6 +146,7 @@ def _compact(value: Json) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
+@cache
 def _read(path: Path) -> Recording:
     raw = json.loads(path.read_text(encoding="utf-8"))
     asked, answered = raw["request"], raw["response"]
