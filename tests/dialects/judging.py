@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 
 import msgspec
@@ -15,7 +16,18 @@ from unigate.dialects.collect import Collector, events_of
 from unigate.dialects.dialect import Dialect
 from unigate.dialects.table import DIALECTS
 
-__all__ = ["APIS", "ASKED", "CLIENTS", "PROVIDERS", "as_answer", "judged", "read_stream", "read_whole", "spoken_by"]
+__all__ = [
+    "APIS",
+    "ASKED",
+    "CLIENTS",
+    "PROVIDERS",
+    "as_answer",
+    "case",
+    "judged",
+    "read_stream",
+    "read_whole",
+    "spoken_by",
+]
 
 ASKED = Asked("req_0123456789abcdef0123456789abcdef", "asked-model", 1_760_000_000, frozenset(), True)
 
@@ -33,6 +45,16 @@ APIS: Mapping[str, str] = {
     "cohere.chat": "cohere.v2.chat",
     "coze.chat": "coze.v3.chat",
 }
+
+
+@contextmanager
+def case(name: str) -> Iterator[None]:
+    """One of several cases of a test: whatever goes wrong in it is told with its name."""
+    try:
+        yield
+    except BaseException as error:
+        error.add_note(f"in the case of {name}")
+        raise
 
 
 def spoken_by(recording: Recording) -> Dialect | None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from msgspec.structs import replace
 
-from dialects.judging import ASKED, CLIENTS, events_from, read_stream, read_whole, spoken_by
+from dialects.judging import ASKED, CLIENTS, case, events_from, read_stream, read_whole, spoken_by
 from recordings.replay import Recording, facts, find, request_bytes, response_bytes
 from unigate.conversation import Answer, Block, Citation, Event, Open, Text, Thinking, ToolUse
 from unigate.dialects.collect import Collector
@@ -80,9 +80,8 @@ def test_every_cut_of_a_recorded_stream_gives_the_same_events(name: str) -> None
         assert outcome(provider, pieces) == expected
 
 
-@pytest.mark.parametrize("client", TWO_SIDED, ids=lambda one: one.name)
 @pytest.mark.parametrize("name", ANSWERS)
-def test_a_written_stream_and_a_written_whole_read_alike(name: str, client: Dialect) -> None:
+def test_a_written_stream_and_a_written_whole_read_alike(name: str) -> None:
     recording = find(name)
     try:
         events = events_from(provider_of(recording), recording)
@@ -91,9 +90,10 @@ def test_a_written_stream_and_a_written_whole_read_alike(name: str, client: Dial
     if any(isinstance(event, Open) and isinstance(event.block, ToolUse) and event.block.custom for event in events):
         pytest.skip("only who offered a tool that takes free text is told that it was called")
 
-    from_stream, from_whole = again(client, events)
-
-    assert known(from_stream) == known(from_whole)
+    for client in TWO_SIDED:
+        with case(client.name):
+            from_stream, from_whole = again(client, events)
+            assert known(from_stream) == known(from_whole)
 
 
 @pytest.mark.parametrize("name", ANSWERS)
@@ -161,24 +161,28 @@ def test_damaged_answers_raise_nothing_but_faults(name: str) -> None:
             pass
 
 
-@pytest.mark.parametrize("client", CLIENTS, ids=lambda one: one.name)
 @pytest.mark.parametrize("name", list(KINDS))
-def test_damaged_requests_raise_nothing_but_refusals(name: str, client: Dialect) -> None:
+def test_damaged_requests_raise_nothing_but_refusals(name: str) -> None:
     content = request_bytes(find(name))
-    assert client.client is not None
     if content is None:
         pytest.skip("its request was not kept")
-    chance = random.Random(f"{SEED} {name}")
+    for client in CLIENTS:
+        chance = random.Random(f"{SEED} {name}")
+        for _ in range(15):
+            damaged = damage(content, chance)
+            with case(client.name):
+                read_and_write(client, damaged, chance)
 
-    for _ in range(15):
-        damaged = damage(content, chance)
-        try:
-            ask = client.client.read_ask(decode_body(damaged), "a-model", chance.random() < 0.5)
-            for dialect in DIALECTS.values():
-                if dialect.provider is not None:
-                    dialect.provider.write_ask(ask, TARGET, Losses(client.client.fields, dialect.name))
-        except Refusal as refusal:
-            assert refusal.told.status in (400, 422)
+
+def read_and_write(client: Dialect, content: bytes, chance: random.Random) -> None:
+    assert client.client is not None
+    try:
+        ask = client.client.read_ask(decode_body(content), "a-model", chance.random() < 0.5)
+        for dialect in DIALECTS.values():
+            if dialect.provider is not None:
+                dialect.provider.write_ask(ask, TARGET, Losses(client.client.fields, dialect.name))
+    except Refusal as refusal:
+        assert refusal.told.status in (400, 422)
 
 
 def damage(content: bytes, chance: random.Random) -> bytes:

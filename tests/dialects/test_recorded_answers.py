@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from dialects.judging import CLIENTS, as_answer, events_from, judged, spoken_by
+from dialects.judging import CLIENTS, as_answer, case, events_from, judged, spoken_by
 from recordings.reader.found import Answer
 from recordings.reader.look import sha
 from recordings.replay import Object, Recording, facts, find
@@ -70,8 +70,8 @@ def test_a_recorded_answer_says_the_same_in_every_format(name: str) -> None:
             told = as_answer(client, recording, events, streamed=streamed)
             found = judged(told)
             assert isinstance(found, Answer)
-            case = f"{client.name}, streamed: {streamed}"
-            assert seen(found, client, told, fact) == expected(shown_by(fact, events, client), client), case
+            with case(f"{client.name}, streamed: {streamed}"):
+                assert seen(found, client, told, fact) == expected(shown_by(fact, events, client), client)
 
 
 def told_by(provider: Dialect, fact: Object) -> list[Dialect]:
