@@ -385,6 +385,25 @@ def test_marks_for_the_cache_follow_what_they_mark() -> None:
     assert written(asked, LLAMA)[1] == ("cache",)
 
 
+def test_of_more_marks_than_four_the_last_stay() -> None:
+    told = [Message(Role.USER, (Text(word, ""),)) for word in "abcd"]
+    asked = ask_of(*told, tools=(Tool("look", cache=""), SEE))
+
+    body, dropped = written(asked, CLAUDE)
+
+    marked = [part for message in body["messages"] for part in message["content"] if "cachePoint" in part]
+    assert (len(marked), len(body["toolConfig"]["tools"]), dropped) == (4, 2, ("cache",))
+
+
+def test_a_mark_within_a_tools_result_stands_after_it() -> None:
+    result = ToolResult("1", (Text("sunny", "1h"),))
+
+    body, dropped = written(ask_of(Message(Role.USER, (result,))), CLAUDE)
+
+    assert body["messages"][-1]["content"][-1] == {"cachePoint": {"type": "default", "ttl": "1h"}}
+    assert dropped == ()
+
+
 def test_an_answer_bound_to_a_schema() -> None:
     body, lost = written(ask_of(format=Format(SCHEMA, "pick", "Picks.")))
     schema = body["outputConfig"]["textFormat"]["structure"]["jsonSchema"]

@@ -40,15 +40,16 @@ _Json = dict[str, object]
 
 
 class Blocks:
-    """Writes blocks, and knows which tools were called. Raises Refusal (422) naming what cannot be said."""
+    """Writes blocks, and knows which tools were called and how many marks were set. Raises Refusal (422)."""
 
-    __slots__ = ("_family", "_losses", "_media", "called")
+    __slots__ = ("_family", "_losses", "_media", "called", "marks")
 
     def __init__(self, family: Family, losses: Losses) -> None:
         self._family = family
         self._losses = losses
         self._media = Media(losses)
         self.called: dict[str, None] = {}
+        self.marks = 0
 
     def write(self, block: Block, role: Role) -> list[object]:
         """The block with the mark that follows it, or nothing where it cannot be said."""
@@ -58,6 +59,7 @@ class Blocks:
         if written is None:
             return []
         point = cache_point(_lifetime_of(block), self._family, self._losses)
+        self.marks += point is not None
         return [written] if point is None else [written, point]
 
     def _block(self, block: Block, role: Role) -> object | None:
@@ -142,6 +144,8 @@ def _lifetime_of(block: Block) -> str | None:
     match block:
         case Thinking() | Refused() | Foreign():
             return None
+        case ToolResult() if block.cache is None:  # a mark inside has its place after it
+            return next((one for inner in block.blocks if (one := _lifetime_of(inner)) is not None), None)
         case _:
             return block.cache
 

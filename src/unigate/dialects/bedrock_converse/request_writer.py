@@ -17,6 +17,7 @@ from unigate.dialects.bedrock_converse.families import Family, family_of
 from unigate.dialects.bedrock_converse.own_fields import Own, own_fields
 from unigate.dialects.claude import Generation, generation_of
 from unigate.dialects.losses import Losses
+from unigate.dialects.marks import without_first_marks
 from unigate.dialects.schemas import closed, of_object
 from unigate.parts import Part
 from unigate.target import Target
@@ -30,6 +31,7 @@ _OTHER_PLACE = frozenset({Part.TEMPERATURE, Part.TOP_P, Part.TOP_K})
 _AUTO = ToolChoice("auto")
 _LABEL = re.compile(r"[a-zA-Z0-9\s:_@$#=/+,.-]{0,256}")
 _MOST_LABELS = 16
+_MOST_MARKS = 4  # https://docs.aws.amazon.com/bedrock/latest/userguide/prompt-caching.html
 _labels = msgspec.json.Decoder(dict[str, str])
 _encode = msgspec.json.Encoder().encode
 
@@ -42,6 +44,10 @@ def write_ask(ask: Ask, target: Target, losses: Losses) -> bytes:
     family, generation = family_of(target.model), generation_of(target.model)
     blocks = Blocks(family, losses)
     told = alternating(ask.messages, blocks.write, losses)
+    marks = blocks.marks + (sum([tool.cache is not None for tool in ask.tools]) if family.caches else 0)
+    if marks > _MOST_MARKS:
+        losses.cannot(Part.CACHE)
+        return write_ask(without_first_marks(ask, marks - _MOST_MARKS), target, losses)
     messages: list[_Json] = [{"role": turn.role, "content": _whole(turn)} for turn in told.turns]
     if messages and messages[0]["role"] == "assistant":
         # A conversation must begin with the user's side.
