@@ -95,7 +95,7 @@ def drain(database: Database, folder: Path, count: int) -> None:
         journal.append(encode_entry(intent(record)))
         journal.append(encode_entry(record))
     sinks = Sinks(ProxyLog(folder / "logs", LogSettings(), wall), Terminal(os.open(os.devnull, os.O_WRONLY), "error"))
-    carrier = Carrier(folder / "journal", Ledger(database, f"gw-{os.getpid()}"), sinks, Redactor((), bool))
+    carrier = Carrier(folder / "journal", Ledger(database, f"gw-{os.getpid()}"), sinks, Redactor(frozenset, bool))
     used, started = _cpu(), time.monotonic()
     while carrier.turn():
         pass

@@ -176,3 +176,12 @@ def test_a_child_that_cannot_be_born_just_now_is_born_later() -> None:
         return born.is_set()
 
     assert asyncio.run(play())
+
+
+def test_children_share_a_session_so_that_their_niceness_counts(upstream: str, tmp_path: Path) -> None:
+    with running(tmp_path, upstream) as gateway:
+        until(lambda: "keeper" in children(gateway))
+        pids = children(gateway).values()
+
+        assert {os.getsid(pid) for pid in pids} == {os.getsid(gateway.process.pid)}
+        assert [os.getpgid(pid) for pid in pids] == list(pids)

@@ -69,6 +69,7 @@ _SIGN_OF_LIFE = 5.0
 _AFTER_A_REFUSAL = 1.0
 _AFTER_A_DEFECT = 5.0
 _LAST_DRAIN = 1.3
+_LATE = 2.0
 _NEXT_LISTS = 1.0
 _LISTS = 600.0
 _MOST_LISTS_AT_ONCE = 8
@@ -182,10 +183,12 @@ class Keeper:
 
     async def _carry(self, carrying: _Carrying) -> None:
         loop = asyncio.get_running_loop()
-        with ThreadPoolExecutor(1, "carrier", _step_back) as thread:
+        # A thread that stepped back cannot step forward again without privileges, so there are two.
+        with ThreadPoolExecutor(1, "carrier", _step_back) as quiet, ThreadPoolExecutor(1, "late-carrier") as pressing:
             while not self._stop.is_set():
+                thread = pressing if carrying.is_late else quiet
                 await self._rest(await loop.run_in_executor(thread, carrying.turn))
-            await loop.run_in_executor(thread, carrying.finish, _LAST_DRAIN)
+            await loop.run_in_executor(pressing, carrying.finish, _LAST_DRAIN)
 
     async def _follow_move(self, database: Database) -> None:
         """Ends this keeper once its database was moved; the next one opens the new one."""
@@ -278,18 +281,26 @@ class Keeper:
 
 
 class _Carrying:
-    """Turns of carrying, and now and then a sign of life; a defect ends one turn, never the keeper. One thread."""
+    """Turns of carrying, and now and then a sign of life; a defect ends one turn, never the keeper. One at a time."""
 
     def __init__(self, carrier: Carrier, ledger: Ledger) -> None:
         self._carrier = carrier
         self._ledger = ledger
         self._shown_at = -_SIGN_OF_LIFE
+        self._done_at = time.monotonic()
         self._trouble = ""
+
+    @property
+    def is_late(self) -> bool:
+        """Whether records have been waiting for so long that they no longer give way to calls."""
+        return time.monotonic() - self._done_at > _LATE
 
     def turn(self) -> float:
         """Carries what is there; the seconds to rest before the next turn."""
         try:
             has_more = self._carrier.turn()
+            if not has_more:
+                self._done_at = time.monotonic()
             if time.monotonic() - self._shown_at >= _SIGN_OF_LIFE:
                 self._ledger.show_life()
                 self._shown_at = time.monotonic()

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-import os
+import time
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 __all__ = ["unhurried"]
 
 _Item = TypeVar("_Item")
-_AT_A_TIME = 64
+_SHORT = 0.000_2
+_LONG = 0.004
+_NAP = 0.000_01
+_CROWDED = 0.001
 
 
 def unhurried(items: Iterable[_Item]) -> Iterator[_Item]:
-    """The items one by one; every few of them, a door that waits for this core goes first."""
-    for number, item in enumerate(items):
-        if number % _AT_A_TIME == 0:
-            # Linux takes a core from whoever only computes at the next tick, up to 4 ms later; a system call is sooner.
-            os.sched_yield()
+    """The items one by one, in short pieces between which whoever else wants this core has it."""
+    piece, began = _SHORT, time.perf_counter()
+    for item in items:
         yield item
+        if (now := time.perf_counter()) - began > piece:
+            time.sleep(_NAP)
+            began = time.perf_counter()
+            # Who naps as often while others keep the core never gets done.
+            piece = min(piece * 2, _LONG) if began - now > _CROWDED else _SHORT

@@ -119,7 +119,9 @@ class Child:
                 stdin=PIPE,
                 env=_environment(),
                 pass_fds=passed,
-                start_new_session=True,  # a signal to the whole group must not end the children out of order
+                # A signal to our group must not end the children out of order. Linux shares a core between sessions
+                # whatever the niceness in each (sched(7), autogroup), so all children are of the same one.
+                process_group=0,
             )
         except BaseException:
             os.close(ready_fd)
@@ -167,6 +169,9 @@ class Supervisor:
     ) -> bool:
         """Runs until SIGTERM or SIGINT; False if no door came up. The doors come first: they need nobody else."""
         stop = _stop_signals()
+        signal.signal(
+            signal.SIGTTOU, signal.SIG_IGN
+        )  # children inherit it: they may write to a terminal set to `tostop`
         async with asyncio.TaskGroup() as lives:
             tasks = [lives.create_task(door.live()) for door in self._doors]
             is_up = await _first((stop, *(door.ready for door in self._doors)), within=_READY_WITHIN)

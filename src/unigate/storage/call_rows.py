@@ -65,6 +65,8 @@ SHRINK_LEASE = 'UPDATE leases SET amount = amount - ? WHERE life = ? AND scope =
 
 _HOUR_NS = 3_600_000_000_000
 _DAY_NS = 24 * _HOUR_NS
+# The hour, key, project, organisation, model, provider and status that a call is counted under.
+_Hour = tuple[int, str, str, str, str, str, int]
 # Beyond these a number is no count but a defect, and a sum of them must not stop the rows behind it.
 _MOST_TOKENS = 10**12
 _MOST_NANO = 10**16
@@ -124,36 +126,41 @@ class Sums:
     """What many records add to the counters, each counter once; in one order everywhere, so that no two deadlock."""
 
     def __init__(self) -> None:
-        self._nano: Counter[tuple[str, str]] = Counter()
-        self._calls: Counter[tuple[str, str]] = Counter()
-        self._tokens: Counter[tuple[str, str]] = Counter()
+        self._hours: dict[_Hour, list[int]] = {}
         self._leased: Counter[tuple[str, str, str, str]] = Counter()
-        self._hours: dict[tuple[int, str, str, str, str, str, int], list[int]] = {}
 
     def add(self, record: Record, life: str) -> None:
         """One call more."""
         usage = record.usage
         cost = _nano(record.cost) or 0
-        come = _tokens(usage.input_tokens) or 0
-        gone = _tokens(usage.output_tokens) or 0
-        for scope in (record.key, record.project, record.organisation):
-            if scope is None:
-                continue
-            for kind, window in _windows(record.at_ns // 1_000_000_000):
-                self._nano[scope, window] += cost
-                self._calls[scope, window] += 1
-                self._tokens[scope, window] += come + gone
-                if cost and (scope, kind) in record.budgets:
-                    self._leased[life, scope, kind, window] += cost
-        sums = self._hours.setdefault(_hour(record), [0] * 7)
-        cached = _tokens(usage.cached_tokens) or 0
-        is_unpriced = record.cost is None and record.provider is not None
-        for index, value in enumerate((1, is_unpriced, cost, come, gone, cached, record.total_us)):
-            sums[index] += value
+        place = _hour(record)
+        sums = self._hours.get(place)
+        if sums is None:
+            sums = self._hours[place] = [0] * 7
+        sums[0] += 1
+        sums[1] += record.cost is None and record.provider is not None
+        sums[2] += cost
+        sums[3] += _tokens(usage.input_tokens) or 0
+        sums[4] += _tokens(usage.output_tokens) or 0
+        sums[5] += _tokens(usage.cached_tokens) or 0
+        sums[6] += record.total_us
+        if cost and record.budgets:
+            windows = _windows(place[0])
+            for scope, kind in record.budgets:
+                self._leased[life, scope, kind, windows[kind]] += cost
 
     def spend(self) -> Sequence[tuple[Value, ...]]:
         """The values of ADD_SPEND."""
-        return [(*place, self._nano[place], calls, self._tokens[place]) for place, calls in sorted(self._calls.items())]
+        spent: dict[tuple[str, str], list[int]] = {}
+        for place, (calls, _, nano, come, gone, _, _) in self._hours.items():
+            windows = _windows(place[0]).values()
+            for scope in filter(None, place[1:4]):
+                for window in windows:
+                    sums = spent.setdefault((scope, window), [0, 0, 0])
+                    sums[0] += nano
+                    sums[1] += calls
+                    sums[2] += come + gone
+        return [(*place, *sums) for place, sums in sorted(spent.items())]
 
     def leased(self) -> Sequence[tuple[Value, ...]]:
         """The values of SHRINK_LEASE."""
@@ -165,7 +172,7 @@ class Sums:
 
     def days(self) -> Sequence[tuple[Value, ...]]:
         """The values of ADD_DAY."""
-        days: dict[tuple[int, str, str, str, str, str, int], list[int]] = {}
+        days: dict[_Hour, list[int]] = {}
         for place, sums in self._hours.items():
             day = days.setdefault((place[0] // _DAY_NS * _DAY_NS, *place[1:]), [0] * 7)
             for index, value in enumerate(sums):
@@ -181,7 +188,7 @@ def sums_of(records: Iterable[tuple[Record, str]]) -> Sums:
     return sums
 
 
-def _hour(record: Record) -> tuple[int, str, str, str, str, str, int]:
+def _hour(record: Record) -> _Hour:
     """Where a call is counted; a name that led nowhere is the client's own invention, and not a model."""
     return (
         record.at_ns // _HOUR_NS * _HOUR_NS,
@@ -195,13 +202,10 @@ def _hour(record: Record) -> tuple[int, str, str, str, str, str, int]:
 
 
 @lru_cache(maxsize=64)
-def _windows(second: int) -> tuple[tuple[str, str], ...]:
-    day = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%d")
-    return (
-        (QuotaKind.USD_DAY.value, day),
-        (QuotaKind.USD_MONTH.value, day[:7]),
-        (QuotaKind.USD_TOTAL.value, "total"),
-    )
+def _windows(hour_ns: int) -> dict[str, str]:
+    """By kind of limit, the window of money that an hour belongs to."""
+    day = datetime.fromtimestamp(hour_ns // 1_000_000_000, UTC).strftime("%Y-%m-%d")
+    return {QuotaKind.USD_DAY.value: day, QuotaKind.USD_MONTH.value: day[:7], QuotaKind.USD_TOTAL.value: "total"}
 
 
 def _text(text: str | None) -> str | None:
@@ -210,8 +214,8 @@ def _text(text: str | None) -> str | None:
 
 
 def _tokens(count: int | None) -> int | None:
-    return None if count is None else min(max(count, 0), _MOST_TOKENS)
+    return count if count is None or 0 <= count <= _MOST_TOKENS else min(max(count, 0), _MOST_TOKENS)
 
 
 def _nano(amount: int | None) -> int | None:
-    return None if amount is None else min(max(amount, 0), _MOST_NANO)
+    return amount if amount is None or 0 <= amount <= _MOST_NANO else min(max(amount, 0), _MOST_NANO)
