@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-__all__ = ["StoreClock", "Wall", "wall"]
+__all__ = ["LeaseClock", "StoreClock", "Wall", "wall"]
 
 Wall = Callable[[], int]
 """Nanoseconds since 1970-01-01 UTC; may jump, so it dates things and never times them."""
@@ -13,6 +13,9 @@ Wall = Callable[[], int]
 wall: Wall = time.time_ns
 
 _TOLERATED_NS = 50_000_000
+_JUMP_NS = 1_000_000_000
+# Doors use no lease for longer that was not dated anew, and whoever lives does so once a second.
+_DOUBT_NS = 10_000_000_000
 
 
 class StoreClock:
@@ -32,3 +35,31 @@ class StoreClock:
         offset = now_ns - self._monotonic()
         if abs(offset - self._offset) > _TOLERATED_NS:
             self._offset = offset
+
+
+class LeaseClock:
+    """The time by which leases have ended: a store's, but a jump ahead counts only once all have dated theirs anew.
+
+    Else a clock that jumps an hour would end all leases at once, and what others hold would be lent a second time.
+    """
+
+    __slots__ = ("_doubted_since", "_monotonic", "_offset")
+
+    def __init__(self, monotonic: Callable[[], int] = time.monotonic_ns) -> None:
+        self._monotonic = monotonic
+        self._offset: int | None = None
+        self._doubted_since: int | None = None
+
+    def __call__(self, now_ns: int) -> int:
+        """The time to judge by while the store says that it is `now_ns`."""
+        steady = self._monotonic()
+        offset = now_ns - steady
+        if self._offset is None or offset - self._offset <= _JUMP_NS:
+            self._offset, self._doubted_since = offset, None
+            return now_ns
+        if self._doubted_since is None:
+            self._doubted_since = steady
+        if steady - self._doubted_since >= _DOUBT_NS:
+            self._offset, self._doubted_since = offset, None
+            return now_ns
+        return self._offset + steady

@@ -46,10 +46,14 @@ Leases = dict[str, Lease]
 class LeaseBook:
     """The leases of some limits at one moment; `touched` are those that changed."""
 
-    def __init__(self, accounts: dict[Account, Leases], lives: dict[str, Life], now_ns: int) -> None:
+    def __init__(
+        self, accounts: dict[Account, Leases], lives: dict[str, Life], now_ns: int, judged_ns: int | None = None
+    ) -> None:
         self._accounts = accounts
         self._lives = lives
         self._now_ns = now_ns
+        # By when leases have ended, where that is another time.
+        self._judged_ns = now_ns if judged_ns is None else judged_ns
         self.touched: set[Account] = set()
 
     def greet(self, life: str, holdings: Sequence[Holding]) -> None:
@@ -101,7 +105,7 @@ class LeaseBook:
         """Whether a life may still use what it has, or has used it so lately that it counts."""
         known = self._lives.get(life)
         lasting = _SLOT_NS if kind == QuotaKind.SLOTS else GONE_NS
-        return known is not None and known.seen_ns + lasting > self._now_ns
+        return known is not None and known.seen_ns + lasting > self._judged_ns
 
     def _wait(self, leases: Leases, missing: int) -> int:
         """Seconds until so much more has come free; 0 if only running calls can free it."""

@@ -11,6 +11,7 @@ from unigate.admission.allowance import Key
 from unigate.admission.bank_words import Back, Grant, Holding, Verdict, Want
 from unigate.admission.book import Book, Schedules, share
 from unigate.admission.windows import MONEY
+from unigate.clock import LeaseClock
 from unigate.storage.branch import Job, Outcome, Pulse, done_in
 from unigate.storage.database import Database, Rows
 from unigate.storage.rates import RateBook, answer_recall, answers_to, end_slots, post_recall, recalls_for, renew
@@ -102,17 +103,18 @@ class Bank:
         self._gateway = gateway
         self._of_money = of_money
         self._schedules = Schedules(lambda: int(time.monotonic()))
+        self._judged = LeaseClock()
 
     def work(self, jobs: Sequence[Job], patience: float) -> list[Outcome]:
         """Does the jobs in their order, all of them or none."""
         with self._database.transaction(patience) as run:
-            now_ns = run.now_ns()
             # The carrier and the renewal write to the same rows, each in an order of its own.
             run.lock("leases:" + self._gateway)
             # All at once and in one order everywhere, so that two gateways never wait for each other.
             for place in sorted({_place(want) for job in jobs for want in job.wants}):
                 run.lock("quota:" + ":".join(place))
-            book: Book = MoneyBook(run) if self._of_money else RateBook(run, self._gateway, now_ns)
+            now_ns = run.now_ns()
+            book: Book = MoneyBook(run) if self._of_money else self._rates(run, now_ns)
             outcomes: list[Outcome] = []
             for job in jobs:
                 if job.holdings is not None:
@@ -132,8 +134,12 @@ class Bank:
         with self._database.transaction(patience) as run:
             run.lock("leases:" + self._gateway)
             now_ns = run.now_ns()
-            renew(run, self._gateway, lives, now_ns)
+            self.renew(run, lives, now_ns)
             return Pulse(now_ns)
+
+    def renew(self, run: Rows, lives: Iterable[str], now_ns: int) -> None:
+        """The part of it that goes into a transaction of somebody else."""
+        renew(run, self._gateway, lives, now_ns, self._judged(now_ns))
 
     def end(self, life: str, patience: float) -> None:
         """A door has died: its calls do not run any more. What it had of money ends with its journal."""
@@ -169,6 +175,9 @@ class Bank:
         """The gateways that have answered a recall of this one."""
         with self._database.reading(patience) as run:
             return answers_to(run, number)
+
+    def _rates(self, run: Rows, now_ns: int) -> RateBook:
+        return RateBook(run, self._gateway, now_ns, self._judged(now_ns))
 
     def _waiting(self, job: Job, outcome: Outcome) -> Outcome:
         """An outcome that tells doors which get too little for good how long to wait."""

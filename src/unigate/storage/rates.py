@@ -27,6 +27,8 @@ _SWEEP = "DELETE FROM rate_leases WHERE scope = ? AND kind = ? AND life = ? AND 
 _HOLDERS = "SELECT life FROM rate_leases WHERE scope = ? AND kind = ? AND until_ns > ? AND amount > 0"
 _RENEW = "UPDATE rate_leases SET until_ns = ? WHERE life = ?"
 _EXPIRE = "DELETE FROM rate_leases WHERE until_ns <= ?"
+# A clock that jumped back would let them last for as long as it jumped.
+_SHORTEN = "UPDATE rate_leases SET until_ns = ? WHERE until_ns > ?"
 _WITH_SLOTS = (
     f"SELECT DISTINCT life FROM rate_leases WHERE gateway = ? AND until_ns < ? AND kind = '{QuotaKind.SLOTS.value}'"
 )
@@ -54,10 +56,11 @@ _OLD_NS = 10_000_000_000
 class RateBook:
     """The book of rates inside one transaction; a door's part of it ends a minute after it was renewed last."""
 
-    def __init__(self, run: Rows, gateway: str, now_ns: int) -> None:
+    def __init__(self, run: Rows, gateway: str, now_ns: int, judged_ns: int) -> None:
         self._run = run
         self._gateway = gateway
         self._now_ns = now_ns
+        self._judged_ns = judged_ns
 
     def greet(self, life: str, holdings: Sequence[Holding]) -> None:
         """Believes a door that tells what it has."""
@@ -74,14 +77,14 @@ class RateBook:
     def lend(self, life: str, want: Want, *, partly: bool) -> Grant:
         """Grants what there is."""
         self._return(life, want.scope, want.kind, want.returned)
-        leased = int(str(self._run(_LEFT, (want.scope, want.kind, self._now_ns, life))[0][0]))
+        leased = int(str(self._run(_LEFT, (want.scope, want.kind, self._judged_ns, life))[0][0]))
         grant = share(want, want.limit - leased, 0, partly=partly)
         self._move(life, want.scope, want.kind, grant.amount)
         return grant
 
     def holders(self, key: Key) -> Iterable[str]:
         """The lives that have some of a limit."""
-        return tuple(str(row[0]) for row in self._run(_HOLDERS, (key[0], key[1], self._now_ns)))
+        return tuple(str(row[0]) for row in self._run(_HOLDERS, (key[0], key[1], self._judged_ns)))
 
     def _return(self, life: str, scope: str, kind: str, amount: int) -> None:
         if amount:
@@ -92,14 +95,15 @@ class RateBook:
             self._run(_LEND, (scope, kind, life, self._gateway, amount, self._now_ns + _SPAN_NS))
 
 
-def renew(run: Rows, gateway: str, lives: Iterable[str], now_ns: int) -> None:
+def renew(run: Rows, gateway: str, lives: Iterable[str], now_ns: int, judged_ns: int) -> None:
     """Lets what a gateway's living doors hold go on; its other doors are dead, and what nobody renews ends."""
     living = frozenset(lives)
     run.many(_RENEW, [(now_ns + _SPAN_NS, life) for life in living])
-    for row in run(_WITH_SLOTS, (gateway, now_ns + _SPAN_NS - _YOUNG_NS)):
+    for row in run(_WITH_SLOTS, (gateway, judged_ns + _SPAN_NS - _YOUNG_NS)):
         if row[0] not in living:
             end_slots(run, str(row[0]))
-    run(_EXPIRE, (now_ns - _SPAN_NS,))
+    run(_EXPIRE, (judged_ns - _SPAN_NS,))
+    run(_SHORTEN, (now_ns + _SPAN_NS, now_ns + 2 * _SPAN_NS))
 
 
 def end_slots(run: Rows, life: str) -> None:

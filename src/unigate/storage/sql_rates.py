@@ -9,7 +9,6 @@ from unigate.admission.standby import Beat, Neighbour
 from unigate.storage.bank import Bank
 from unigate.storage.branch import Job, Outcome
 from unigate.storage.database import Database
-from unigate.storage.rates import renew
 
 __all__ = ["SqlRates"]
 
@@ -45,7 +44,7 @@ class SqlRates:
         """Says that this gateway lives, and learns who else does."""
         with self._database.transaction(_PATIENCE) as run:
             now_ns = run.now_ns()
-            renew(run, self._gateway, lives, now_ns)
+            self._bank.renew(run, lives, now_ns)
             run(_SEEN, (self._gateway, now_ns, alone))
             rows = run(_OTHERS, (self._gateway, now_ns - _GONE_NS))
         others = tuple(

@@ -15,6 +15,7 @@ from redis.retry import Retry
 from unigate.admission.allowance import Key
 from unigate.admission.lease_book import GONE_NS, Account, LeaseBook, Leases, Life
 from unigate.admission.standby import Beat, Neighbour
+from unigate.clock import LeaseClock
 from unigate.errors import StorageError
 from unigate.storage.branch import Job, Outcome, done_in
 
@@ -119,6 +120,14 @@ class _Page:
             found += (name, self._fields.get(name, b""), self._text(name))
         return found
 
+    def shorten(self) -> None:
+        """After a jump of the clock back, whoever was seen later than now was seen now."""
+        now_ns = self.now_ns
+        self.lives = {life: Life(one.gateway, min(one.seen_ns, now_ns)) for life, one in self.lives.items()}
+        self.gateways = {
+            gateway: _Seen(min(seen.at_ns, now_ns), seen.alone, seen.epoch) for gateway, seen in self.gateways.items()
+        }
+
     def _text(self, name: str) -> bytes:
         if name == "lives":
             return _encode(self.lives)
@@ -136,6 +145,7 @@ class ValkeyRates:
         self._gateway = gateway
         self._server = ""
         self._epoch = ""
+        self._judged = LeaseClock()
         try:
             self._line: _Line = redis.from_url(
                 url.replace("valkey", "redis", 1) if url.startswith("valkey") else url,
@@ -158,7 +168,7 @@ class ValkeyRates:
             known = len(page.lives)
             for job in jobs:
                 page.lives.setdefault(job.life, Life(self._gateway, page.now_ns))
-            book = LeaseBook(page.accounts, page.lives, page.now_ns)
+            book = LeaseBook(page.accounts, page.lives, page.now_ns, self._judged(page.now_ns))
             outcomes[:] = [done_in(book, job) for job in jobs]
             changed = [_field(account) for account in sorted(book.touched)]
             return changed if len(page.lives) == known else ["lives", *changed]
@@ -176,7 +186,8 @@ class ValkeyRates:
 
         def turn(page: _Page) -> Iterable[str]:
             pages[:] = [page]
-            oldest = page.now_ns - GONE_NS
+            oldest = self._judged(page.now_ns) - GONE_NS
+            page.shorten()
             for life in mine:
                 page.lives[life] = Life(self._gateway, page.now_ns)
             page.gateways[self._gateway] = _Seen(page.now_ns, alone, epoch)
@@ -202,7 +213,7 @@ class ValkeyRates:
         """A door is dead, and its calls with it."""
 
         def turn(page: _Page) -> Iterable[str]:
-            book = LeaseBook(page.accounts, page.lives, page.now_ns)
+            book = LeaseBook(page.accounts, page.lives, page.now_ns, self._judged(page.now_ns))
             book.end(life)
             if life in page.lives:
                 page.lives[life] = Life("", page.lives[life].seen_ns)
