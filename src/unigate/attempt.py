@@ -54,7 +54,7 @@ class Attempt:
             b"x-unigate-upstream-request-id: %b\r\n" % request_id if request_id else b"",
             b"x-unigate-dropped: %b\r\n" % ", ".join(map(_shown, dropped)).encode() if dropped else b"",
             b"x-unigate-demo: true\r\n" if self._ledger.is_demo else b"",
-            *divmod(self.call.times.overhead_us, 1000),
+            *divmod(self.call.overhead_us, 1000),
         )
 
     def through(self, exchange: Exchange) -> Exchange:

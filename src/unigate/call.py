@@ -8,7 +8,7 @@ from typing import Protocol
 from unigate.tenancy import Standing
 from unigate.wire.body import Body
 
-__all__ = ["Call", "Caller", "Guard", "Times"]
+__all__ = ["Call", "Caller", "Guard"]
 
 _UNLIMITED = Standing()
 
@@ -47,34 +47,15 @@ class Caller:
         self.guard = guard
 
 
-class Times:
-    """Monotonic marks of one call in nanoseconds; 0 is `not yet`."""
-
-    __slots__ = ("answered", "asked", "overhead_us", "received", "waited")
-
-    def __init__(self, received: int) -> None:
-        self.received = received
-        self.asked = 0
-        self.answered = 0
-        self.waited = 0
-        # Our own time from the last request byte to the answer's head, waiting on the upstream excluded.
-        self.overhead_us = 0
-
-    def begin_again(self, now: int) -> None:
-        """Another attempt begins; what the one before it took was waiting."""
-        self.waited += now - self.asked
-        self.asked = self.answered = 0
-
-    def answer(self, now: int) -> None:
-        """The head of the answer is there; all that goes before it is our own time, or was waiting."""
-        self.answered = now
-        self.overhead_us = max(self.asked - self.received - self.waited, 0) // 1000
-
-
 class Call:
-    """What one client asked: who, which operation, which model, and the bytes of it."""
+    """What one client asked: who, which operation, which model, and the bytes of it; and when what became of it.
+
+    Its moments are monotonic marks in nanoseconds; 0 is `not yet`.
+    """
 
     __slots__ = (
+        "answered",
+        "asked",
         "body",
         "caller",
         "content",
@@ -83,11 +64,13 @@ class Call:
         "id",
         "model",
         "operation",
+        "overhead_us",
         "peer",
+        "received",
         "size",
         "started_ns",
         "streamed",
-        "times",
+        "waited",
         "wants_tools",
         "wants_usage",
     )
@@ -101,7 +84,12 @@ class Call:
         self.headers = headers
         self.peer = peer
         self.started_ns = started_ns
-        self.times = Times(0)
+        self.received = 0
+        self.asked = 0
+        self.answered = 0
+        self.waited = 0
+        # Our own time from the last request byte to the answer's head, waiting on the upstream excluded.
+        self.overhead_us = 0
         self.content = b""
         # Bytes of the request's body.
         self.size = 0
@@ -111,3 +99,13 @@ class Call:
         self.streamed = False
         self.wants_usage = False
         self.wants_tools = False
+
+    def ask_again(self, now: int) -> None:
+        """Another attempt begins; what the one before it took was waiting."""
+        self.waited += now - self.asked
+        self.asked = self.answered = 0
+
+    def answer(self, now: int) -> None:
+        """The head of the answer is there; all that goes before it is our own time, or was waiting."""
+        self.answered = now
+        self.overhead_us = max(self.asked - self.received - self.waited, 0) // 1000

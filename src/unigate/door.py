@@ -11,6 +11,7 @@ import secrets
 import signal
 import socket
 from pathlib import Path
+from typing import cast
 
 from unigate.accounting.prices import day_of
 from unigate.capture import Books, Shelf
@@ -101,7 +102,7 @@ class Door:
         self._loop.add_signal_handler(signal.SIGTERM, stop.set)
         watch_parent(self._loop, stop.set)
         listener = socket.socket(fileno=self._birth.listen_fd)
-        server = await self._loop.create_server(lambda: ClientConnection(self._house), sock=listener, backlog=2048)
+        server = await self._loop.create_server(self._connection, sock=listener, backlog=2048)
         gc.collect()
         gc.set_threshold(20_000, 20, 20)  # a call leaves no cycles; looking for them is the larger cost
         gc.freeze()  # what is there at the start stays; later collections need not look at it
@@ -122,6 +123,10 @@ class Door:
             self._journal.close()
         except OSError as error:
             log.error("journal.sync_failed reason=%s", error)
+
+    def _connection(self) -> asyncio.Protocol:
+        """What serves a new client. The loop wants its methods alone, and a class without a foreign base is faster."""
+        return cast("asyncio.Protocol", ClientConnection(self._house))
 
     async def _follow_changes(self) -> None:
         day = day_of(wall())

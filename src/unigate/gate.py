@@ -132,7 +132,7 @@ class Ledger:
         self.exchange = None
         self._sent_ns = time.perf_counter_ns()
         if self._attempts:
-            call.times.begin_again(self._sent_ns)
+            call.ask_again(self._sent_ns)
         intent = Intent(
             call.id,
             len(self._attempts) + 1,
@@ -207,7 +207,7 @@ class Ledger:
     def _reckon(self, end: str) -> Sum:
         if self._target is None:
             return Sum(Usage(), None, ())
-        usage = self._crossing.usage if self._crossing and self._call.times.answered else None
+        usage = self._crossing.usage if self._crossing and self._call.answered else None
         bound = self.charge.bound(self._target) if self.charge is not None else None
         sum = reckon(self._call, self._target, usage, end, bound)
         if sum.nano is None and self._held is not None:
@@ -216,9 +216,9 @@ class Ledger:
         return sum
 
     def _record(self, status: int, end: str, error: str | None, sum: Sum) -> Record:
-        call, times, target = self._call, self._call.times, self._target
+        call, target = self._call, self._target
         now = time.perf_counter_ns()
-        answered = times.answered
+        answered, received = call.answered, call.received
         is_private = call.caller.standing.capture is _NONE
         client_id = call.headers.get(b"x-request-id") if not is_private else None
         # In the order of the fields: msgspec takes seven times as long to match them by name.
@@ -228,15 +228,15 @@ class Ledger:
             call.operation,
             status,
             end,
-            (now - times.received) // 1000,
+            (now - received) // 1000,
             call.caller.key_id,
             call.caller.name,
             call.model or None,
             call.streamed,
             target.provider.name if target else None,
             target.model if target else None,
-            (answered - times.received) // 1000 if answered else None,
-            times.overhead_us if answered else None,
+            (answered - received) // 1000 if answered else None,
+            call.overhead_us if answered else None,
             sum.usage,
             tuple(self._attempts) if self._attempts else (),
             error,

@@ -24,12 +24,12 @@ async def relay(call: Call, attempt: Attempt, upstream: Upstream, reply: Reply) 
     crossing, target = attempt.crossing, attempt.target
     content = crossing.outgoing(call, target)
     content_type = call.content_type if attempt.dialect.model_in == "form" else b"application/json"
-    call.times.asked = time.perf_counter_ns()
+    call.asked = time.perf_counter_ns()
     exchange = upstream.send(
         target, *attempt.operation, call.headers, content, content_type=content_type, fresh=attempt.fresh
     )
     async with attempt.through(exchange) as answer:
-        call.times.answer(time.perf_counter_ns())
+        call.answer(time.perf_counter_ns())
         if answer.status >= 400:
             raise crossing.fault(answer.status, answer.headers, await _said(answer))
         if answer.status >= 300:

@@ -79,7 +79,9 @@ class Reply:
         "status",
     )
 
-    def __init__(self, outlet: Outlet, request_id: bytes, *, with_body: bool, http_10: bool, keep_alive: bool) -> None:
+    def __init__(  # what a request says of its answer
+        self, outlet: Outlet, request_id: bytes, extra: bytes = b"", *, with_body: bool, http_10: bool, keep_alive: bool
+    ) -> None:
         self._outlet = outlet
         self._with_body = with_body
         self._chunked = not http_10
@@ -91,7 +93,7 @@ class Reply:
         self._lines = b""
         self.request_id = request_id
         self.keep_alive = keep_alive
-        self.extra = b""
+        self.extra = extra
         self.committed = False
         self.finished = False
         # Whether a call that broke has left its record all the same.

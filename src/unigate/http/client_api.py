@@ -226,7 +226,7 @@ class ClientApi:
                 peer=request.peer,
                 started_ns=self._wall(),
             )
-            call.times.received = request.received_ns
+            call.received = request.received_ns
             call.content = request.take_body()
             call.streamed = place.streamed
             return self._pipeline.carry(call, dialect, place.model, reply)

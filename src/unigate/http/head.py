@@ -7,13 +7,43 @@ from urllib.parse import urlsplit
 
 from unigate.errors import Refusal
 
-__all__ = ["LARGEST_HEAD", "MOST_HEADERS", "body_too_large", "has_body", "head_too_large", "length_of", "split_target"]
+__all__ = ["Head", "body_too_large", "has_body", "length_of", "split_target"]
 
-MOST_HEADERS = 100
-"""Header lines that a request may have."""
+# Header lines that a request may have, and the bytes of its target and all lines together.
+_MOST_HEADERS = 100
+_LARGEST_HEAD = 32 * 1024
 
-LARGEST_HEAD = 32 * 1024
-"""Bytes that a request's target and header lines may have together."""
+
+class Head:
+    """A request's head as it comes: its target, and its header lines by their names in lower case."""
+
+    __slots__ = ("_lines", "_size", "headers", "target")
+
+    def __init__(self) -> None:
+        self._lines = 0
+        self._size = 0
+        self.target = b""
+        self.headers: dict[bytes, bytes] = {}
+
+    def add_target(self, piece: bytes) -> None:
+        """One more piece of the target. Raises Refusal (431)."""
+        self.target += piece
+        self._grow(len(piece))
+
+    def add_line(self, name: bytes, value: bytes, *, counts: bool) -> None:
+        """One more line, which may be of no account but for its size. Raises Refusal (431)."""
+        self._lines += 1
+        self._grow(len(name) + len(value))
+        if counts:
+            name = name.lower()
+            said = self.headers.get(name)
+            self.headers[name] = value if said is None else said + b", " + value
+
+    def _grow(self, size: int) -> None:
+        self._size += size
+        if self._lines > _MOST_HEADERS or self._size > _LARGEST_HEAD:
+            reason = f"The request's head has more than {_MOST_HEADERS} lines or {_LARGEST_HEAD} bytes."
+            raise Refusal(431, "headers_too_large", reason)
 
 
 def split_target(target: bytes) -> tuple[bytes, bytes]:
@@ -39,12 +69,6 @@ def has_body(headers: Mapping[bytes, bytes]) -> bool:
 def length_of(headers: Mapping[bytes, bytes]) -> bytes:
     """The body's length as it was told, or 0."""
     return headers.get(b"content-length", b"0").strip()
-
-
-def head_too_large() -> Refusal:
-    """What is said of a head beyond its limits."""
-    reason = f"The request's head has more than {MOST_HEADERS} lines or {LARGEST_HEAD} bytes."
-    return Refusal(431, "headers_too_large", reason)
 
 
 def body_too_large(limit: int) -> Refusal:

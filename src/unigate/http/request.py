@@ -12,7 +12,7 @@ from unigate.call import Caller
 from unigate.dialects.dialect import ErrorShape
 from unigate.dialects.table import OPENAI_ERRORS
 from unigate.errors import Refusal
-from unigate.reply import Reply
+from unigate.reply import Outlet, Reply
 from unigate.snapshot import Snapshot
 
 __all__ = ["Desk", "Handler", "Request", "Route", "Verdict"]
@@ -77,6 +77,11 @@ class Request:
         """The whole body, which the request lets go of."""
         parts, self.parts = self.parts, []
         return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def reply(self, outlet: Outlet, *, is_last: bool) -> Reply:
+        """What answers it, there; the last one closes the connection."""
+        with_body, keep_alive = self.method != b"HEAD", self.keep_alive and not is_last
+        return Reply(outlet, self.id, self.extra, with_body=with_body, http_10=self.http_10, keep_alive=keep_alive)
 
 
 Handler = Callable[[Request, Reply], Awaitable[None]]

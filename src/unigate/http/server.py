@@ -15,15 +15,7 @@ import httptools
 
 from unigate.errors import Refusal
 from unigate.http.alarm import Alarm
-from unigate.http.head import (
-    LARGEST_HEAD,
-    MOST_HEADERS,
-    body_too_large,
-    has_body,
-    head_too_large,
-    length_of,
-    split_target,
-)
+from unigate.http.head import Head, body_too_large, has_body, length_of, split_target
 from unigate.http.house import House
 from unigate.http.known_head import KnownHead
 from unigate.http.request import Request, Verdict
@@ -39,7 +31,7 @@ _VERSIONS = ("1.1", "1.0")
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
-class ClientConnection(asyncio.Protocol):
+class ClientConnection:
     """One client's connection. Its states: reading a head, reading a body, answering, lingering after a refusal."""
 
     def __init__(self, house: House) -> None:
@@ -50,10 +42,7 @@ class ClientConnection(asyncio.Protocol):
         # Hands bytes to the socket; after the client has left it does nothing.
         self.write: Callable[[bytes], None] = _nowhere
         self._peer = ""
-        self._url = b""
-        self._headers: dict[bytes, bytes] = {}
-        self._head_size = 0
-        self._header_count = 0
+        self._head = Head()
         self._is_resuming = False
         # Whether the parser stands between two requests, of a connection that goes on.
         self._is_between = True
@@ -61,7 +50,9 @@ class ClientConnection(asyncio.Protocol):
         self._reading: Request | None = None
         self._waiting: deque[Request] = deque()
         self._answering: Request | None = None
+        # Answers one request after the other, and waits in between: cheaper than a task for each of them.
         self._task: asyncio.Task[None] | None = None
+        self._next: asyncio.Future[None] | None = None
         self.drained: asyncio.Future[None] | None = None
         self._lingering = -1
         self._is_last = False
@@ -163,33 +154,18 @@ class ClientConnection(asyncio.Protocol):
     def on_message_begin(self) -> None:
         self._is_between = False
         if not self._is_resuming:
-            self._url = b""
-            self._headers = {}
-            self._head_size = 0
-            self._header_count = 0
+            self._head = Head()
             if self._answering is None and self._lingering < 0:
                 self._alarm.set(self._house.limits.header_timeout)
 
     def on_url(self, url: bytes) -> None:
         if not self._is_resuming:
-            self._url += url
-            self._head_size += len(url)
-            if self._head_size > LARGEST_HEAD:
-                raise head_too_large()
+            self._head.add_target(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._is_resuming:
-            return
-        self._header_count += 1
-        self._head_size += len(name) + len(value)
-        if self._header_count > MOST_HEADERS or self._head_size > LARGEST_HEAD:
-            raise head_too_large()
-        if self._reading is not None:
-            return  # a trailer was not judged with the head, so it counts for nothing (RFC 9110, section 6.5.1)
-        name = name.lower()
-        if name in self._headers:
-            value = self._headers[name] + b", " + value
-        self._headers[name] = value
+        if not self._is_resuming:
+            # A trailer was not judged with the head, so it counts for nothing (RFC 9110, section 6.5.1).
+            self._head.add_line(name, value, counts=self._reading is None)
 
     def on_headers_complete(self) -> None:
         if self._is_resuming or self._lingering >= 0:
@@ -197,14 +173,15 @@ class ClientConnection(asyncio.Protocol):
         version = self._parser.get_http_version()
         if version not in _VERSIONS:
             raise Refusal(400, "invalid_http", "The request is not valid HTTP/1.1.")
-        path, query = split_target(self._url)
-        request = Request(self._parser.get_method(), path, query, self._headers, Verdict())
+        headers = self._head.headers
+        path, query = split_target(self._head.target)
+        request = Request(self._parser.get_method(), path, query, headers, Verdict())
         request.http_10 = version == "1.0"
         request.keep_alive = self._keeps_alive(request)
-        if not self._admits(request, int(length_of(self._headers))):
+        if not self._admits(request, int(length_of(headers))):
             return
         self._alarm.set(self._house.limits.body_timeout)
-        if b"expect" in self._headers and not self._waiting and self._answering is None:
+        if b"expect" in headers and not self._waiting and self._answering is None:
             self.write(_CONTINUE)
 
     def _admits(self, request: Request, size: int) -> bool:
@@ -273,25 +250,38 @@ class ClientConnection(asyncio.Protocol):
         self._answering = request
         if self._reading is None:
             self._alarm.off()
-        self._task = self._loop.create_task(self._answer(request))
+        if self._task is None:
+            self._task = self._loop.create_task(self._answer_all())
+        elif self._next is not None and not self._next.done():
+            self._next.set_result(None)
 
-    async def _answer(self, request: Request) -> None:
-        reply = self._reply_to(request)
+    async def _answer_all(self) -> None:
         desk = self._house.desk
         try:
-            if request.refusal is not None or request.handler is None:
-                desk.refuse(request, reply, request.refusal or Refusal(404, "not_found", "There is nothing here."))
-            else:
-                await request.handler(request, reply)
-        except Refusal as refusal:
-            desk.refuse(request, reply, refusal)
-        except Exception as error:  # noqa: BLE001  the boundary of a call
-            desk.broken(request, reply, error)
+            while not self.is_gone:
+                request = self._answering
+                if request is None:
+                    self._next = self._loop.create_future()
+                    await self._next
+                    continue
+                reply = self._reply_to(request)
+                try:
+                    if request.refusal is not None or request.handler is None:
+                        nothing = Refusal(404, "not_found", "There is nothing here.")
+                        desk.refuse(request, reply, request.refusal or nothing)
+                    else:
+                        await request.handler(request, reply)
+                except Refusal as refusal:
+                    desk.refuse(request, reply, refusal)
+                except Exception as error:  # noqa: BLE001  the boundary of a call
+                    desk.broken(request, reply, error)
+                finally:
+                    self._answered(reply)
         finally:
-            self._answered(reply)
+            if self._answering is not None:
+                self.break_off()
 
     def _answered(self, reply: Reply) -> None:
-        self._task = None
         self._answering = None
         if self.is_gone:
             return
@@ -303,12 +293,8 @@ class ClientConnection(asyncio.Protocol):
             self._answer_next()
 
     def _reply_to(self, request: Request) -> Reply:
-        keep_alive = request.keep_alive and not self._house.is_closing
-        if not keep_alive:
-            self._is_last = True
-        with_body = request.method != b"HEAD"
-        reply = Reply(self, request.id, with_body=with_body, http_10=request.http_10, keep_alive=keep_alive)
-        reply.extra = request.extra
+        reply = request.reply(self, is_last=self._house.is_closing)
+        self._is_last = self._is_last or not reply.keep_alive
         return reply
 
     # --- refusing before the request was read
@@ -365,7 +351,7 @@ class ClientConnection(asyncio.Protocol):
 
     def cancel(self) -> None:
         """Ends the running call; the pipeline tells the client why."""
-        if self._task is not None:
+        if self._task is not None and self._answering is not None:
             self._task.cancel()
         else:
             self._close()

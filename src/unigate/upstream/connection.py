@@ -29,7 +29,7 @@ _LONGEST_IDLE = 55.0  # most servers close after 60 s or more; ours must be firs
 _LONGEST_LIFE = 300.0  # so that a changed DNS entry is followed
 
 
-class Connection(asyncio.Protocol):
+class Connection:
     """A connection that carries one exchange at a time; whoever holds it reads the answer to its end or closes it."""
 
     __slots__ = (

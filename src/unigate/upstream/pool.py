@@ -6,6 +6,7 @@ import asyncio
 import ssl
 from collections import deque
 from dataclasses import dataclass
+from typing import cast
 
 from unigate.errors import Fault, Kind
 from unigate.target import Timeouts
@@ -157,14 +158,15 @@ class Pool:
     async def _open_connection(self) -> Connection:
         origin = self._origin
         connection = Connection(self._loop)
+        protocol = _protocol(connection)
         if origin.socket is not None:
-            await self._loop.create_unix_connection(lambda: connection, origin.socket)
+            await self._loop.create_unix_connection(lambda: protocol, origin.socket)
         elif self._proxy is not None:
             await self._tunnel(connection, self._proxy)
         else:
             host = origin.host if origin.tls else None
             await self._loop.create_connection(
-                lambda: connection, origin.host, origin.port, ssl=origin.tls, server_hostname=host
+                lambda: protocol, origin.host, origin.port, ssl=origin.tls, server_hostname=host
             )
         return connection
 
@@ -178,17 +180,22 @@ class Pool:
             await opening.opened
             if self._origin.tls is not None:
                 secured = await self._loop.start_tls(
-                    transport, connection, self._origin.tls, server_hostname=self._origin.host
+                    transport, _protocol(connection), self._origin.tls, server_hostname=self._origin.host
                 )
                 if secured is None or secured.is_closing():
                     raise OSError("the connection closed during the TLS handshake")
                 connection.connection_made(secured)
             else:
-                transport.set_protocol(connection)
+                transport.set_protocol(_protocol(connection))
                 connection.connection_made(transport)
         except BaseException:
             transport.abort()
             raise
+
+
+def _protocol(connection: Connection) -> asyncio.Protocol:
+    """A connection as a loop takes it: a loop wants its methods alone, and a class without a foreign base is faster."""
+    return cast("asyncio.Protocol", connection)
 
 
 class _Opening(asyncio.Protocol):
