@@ -115,6 +115,23 @@ def test_openai_is_not_sent_reasoning_that_others_sealed() -> None:
     assert dropped == ("input[].reasoning",)
 
 
+# --- Chat Completions
+
+HINT = {"type": "reasoning.text", "text": "Hm.", "signature": OWN, "index": 0}
+SEALED = {"type": "reasoning.encrypted", "data": OWN, "index": 1}
+
+
+def test_a_chat_service_is_not_sent_reasoning_that_others_signed() -> None:
+    spoken = {"role": "assistant", "content": "It is.", "reasoning_content": "Hm."}
+    details = [{**HINT, "signature": FOREIGN}, SEALED, {**SEALED, "data": FOREIGN}, HINT]
+    foreign = {**spoken, "reasoning_details": [{**HINT, "signature": FOREIGN}]}
+
+    sent, dropped = moved("openai.chat", {"messages": [{**spoken, "reasoning_details": details}, QUESTION, foreign]})
+
+    assert sent["messages"] == [{**spoken, "reasoning_details": [SEALED, HINT]}, QUESTION, spoken]
+    assert dropped == ("messages[].reasoning_details",)
+
+
 # --- Gemini
 
 LOOK = {"functionCall": {"name": "look", "args": {}}}
@@ -166,6 +183,7 @@ def test_a_count_of_tokens_is_asked_without_them_too(name: str) -> None:
 # --- everything else stays as it is
 
 UNTOUCHED = {
+    "openai.chat": b'{"messages":[{"role":"assistant","reasoning_details":[ {"signature":"%b"} ]}]}',
     "anthropic.messages": b'{"messages":[{"role":"assistant", "content":[{"type":"thinking","signature":"%b"}]}]}',
     "openai.responses": b'{"input":[ {"type":"reasoning","encrypted_content":"%b"} ]}',
     "gemini.generate": b'{"contents":{"parts":[ {"text":"a","thoughtSignature":"%b"} ]}}',
@@ -186,6 +204,8 @@ def test_own_signatures_stay_the_bytes_they_are(dialect: str) -> None:
 @pytest.mark.parametrize(
     ("dialect", "field", "odd"),
     [
+        ("openai.chat", "messages", [{"role": "user", "content": "dWcx"}, {"reasoning_details": "dWcx"}, "dWcx"]),
+        ("openai.chat", "messages", [{"reasoning_details": [{"data": 7, "x": "dWcx"}, {"text": "dWcx"}]}]),
         ("anthropic.messages", "messages", '"dWcx'),
         ("anthropic.messages", "messages", {"role": "user", "content": '"dWcx'}),
         ("anthropic.messages", "messages", [{"content": [{"type": "text", "text": '"dWcx'}, "dWcx", {"type": 7}]}]),
