@@ -20,8 +20,6 @@ import pytest
 from gateways import PATIENCE_S, Gateway, clean_environment, free_port, kill_group, start_gateway
 from unigate.local import available
 
-pytestmark = pytest.mark.xdist_group("first_start")
-
 needs_model = pytest.mark.skipif(not available().chat, reason="the local model is not installed: unigate local install")
 
 WEATHER = {

@@ -17,7 +17,6 @@ from ledger.load import Ask, Told, asks, load
 from ledger.money import INPUT, OUTPUT, costs_of, drift, limited, until_quiet
 from ledger.stage import CLIENT, PRICES, Stage, stage
 
-pytestmark = pytest.mark.xdist_group("bill")
 KEY = "sk-ug-budget-1b9XcQ7mVtR2"
 MORE = limited("spender", KEY, "budget_usd_total: 5, concurrency: 130") + PRICES
 # How a call ends, by what the upstream does; each both streamed and not.

@@ -20,7 +20,6 @@ from ledger.stage import CLIENT, PRICES, Stage, stage
 
 __all__ = ["turned_clock"]
 
-pytestmark = pytest.mark.xdist_group("clocks")
 BY_DAY = "sk-ug-byday-1b9XcQ7mVtR2w"
 BY_MONTH = "sk-ug-bymonth-1b9XcQ7mVtR2"
 # A few calls of four tokens in and ten out.

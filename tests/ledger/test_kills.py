@@ -16,8 +16,6 @@ from ledger.servers import Database
 from ledger.stage import stage
 from ledger.storm import storm
 
-pytestmark = pytest.mark.xdist_group("kills")
-
 
 @pytest.fixture
 def mock() -> Iterator[Mock]:

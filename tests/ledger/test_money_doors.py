@@ -18,7 +18,6 @@ from ledger.money import billed, limited, spent, until_no_drift, until_quiet
 from ledger.stage import PRICES, Stage, stage
 from ledger.storm import storm
 
-pytestmark = pytest.mark.xdist_group("money-doors")
 KEY = "sk-ug-budget-1b9XcQ7mVtR2"
 SCOPE = "key_file:spender"
 COST = 34_000  # four tokens in, ten out

@@ -17,7 +17,6 @@ from ledger.money import billed, leases, limited, spent, until_no_drift, until_q
 from ledger.servers import Database
 from ledger.stage import PRICES, Stage, stage
 
-pytestmark = pytest.mark.xdist_group("money-gateways")
 KEY = "sk-ug-budget-1b9XcQ7mVtR2"
 SCOPE = "key_file:spender"
 # 300 calls of four tokens in and ten out.

@@ -18,7 +18,6 @@ from ledger.load import Told, asks, load
 from ledger.servers import Database
 from ledger.stage import Stage, stage
 
-pytestmark = pytest.mark.xdist_group("postgres-faults")
 Fault = Callable[[Database, FaultProxy], contextlib.AbstractContextManager[None]]
 
 

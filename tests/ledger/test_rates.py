@@ -15,7 +15,6 @@ from ledger.load import asks, load
 from ledger.money import limited
 from ledger.stage import PRICES, stage
 
-pytestmark = pytest.mark.xdist_group("rates")
 KEY = "sk-ug-limited-8wXcQ7mVtR2z"
 
 

@@ -16,7 +16,6 @@ from ledger.servers import Database, Redis
 from ledger.several import codes_of, most_in_a_minute, race, served, three
 from ledger.stage import Stage
 
-pytestmark = pytest.mark.xdist_group("several-outages")
 BY_MINUTE = "sk-ug-minute-1b9XcQ7mVtR2"
 SPENDER = "sk-ug-budget-1b9XcQ7mVtR2"
 REQUESTS = 500

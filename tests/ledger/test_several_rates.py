@@ -16,7 +16,6 @@ from ledger.servers import Database, Redis
 from ledger.several import codes_of, most_at_once, most_in_a_minute, race, served, three
 from ledger.stage import Stage
 
-pytestmark = pytest.mark.xdist_group("several-rates")
 BY_MINUTE = "sk-ug-minute-1b9XcQ7mVtR2"
 BY_TOKENS = "sk-ug-tokens-1b9XcQ7mVtR2"
 AT_ONCE = "sk-ug-atonce-1b9XcQ7mVtR2"

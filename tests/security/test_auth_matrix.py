@@ -22,8 +22,6 @@ from unigate.http import client_api
 from unigate.http import paths as client_paths
 from unigate.http.client_api import ClientApi
 
-pytestmark = pytest.mark.xdist_group("security_auth")
-
 # Who may use a route. A route that is missing here fails `test_every_route_has_a_verdict`: decide, then add it.
 ANYONE = {"/", "/health", "/health/ready", "/docs", "/redoc", "/openapi.json", "/docs/assets/{name}", "/api/version"}
 CLIENT = {

@@ -12,8 +12,6 @@ from attack import ask, chat_body, files_under
 from gateways import Gateway
 from harness import Answer
 
-pytestmark = pytest.mark.xdist_group("security_auth")
-
 Place = Callable[[str], tuple[str, list[str]]]
 """Where a key is put: what follows the path, and header lines."""
 

@@ -22,8 +22,6 @@ from harness import KEY, RawUpstream, provider, raw_upstream, read_request, requ
 from unigate.dialects.table import DIALECTS
 from unigate.secret import Secret
 
-pytestmark = pytest.mark.xdist_group("security_destinations")
-
 SOURCE = Path(unigate.__file__).parent
 CREDENTIAL = hashlib.sha256(UPSTREAM_KEY.encode()).hexdigest()[:8]
 

@@ -29,8 +29,6 @@ from schemathesis.specs.openapi.checks import (
 from gateways import ADMIN_KEY, CLIENT_KEY, CONFIG, UPSTREAM_KEY, Gateway, free_port, kill_group, start_gateway
 from harness import Wire
 
-pytestmark = pytest.mark.xdist_group("security_fuzz")
-
 SEED = int(os.environ.get("UNIGATE_FUZZ_SEED", "20261122"))
 SCALE = int(os.environ.get("UNIGATE_FUZZ_SCALE", "1"))
 

@@ -15,8 +15,6 @@ from unigate.accounting.record import FailedAttempt, Record
 from unigate.logs import clean
 from unigate.sinks import log_line, terminal_line
 
-pytestmark = pytest.mark.xdist_group("security_logs")
-
 NASTY = {
     "CR LF": 'x\r\n{"level":"info","event":"call.finished","status":200}\r\n',
     "NUL": "a\x00b",

@@ -23,8 +23,6 @@ from harness import until
 from unigate.config_file import load_config
 from unigate.errors import ConfigError
 
-pytestmark = pytest.mark.xdist_group("security_destinations")
-
 SOURCE = Path(unigate.__file__).parent
 PYTHON = "cposix\nsystem\n(S'touch /tmp/owned'\ntR."
 PROBES = {

@@ -31,8 +31,6 @@ from unigate.secret import Secret
 from unigate.snapshot import Settings
 from unigate.target import Endpoint, Provider, Target
 
-pytestmark = pytest.mark.xdist_group("security_secrets")
-
 
 def marker(name: str) -> str:
     """A secret without any prefix or shape that a pattern could know; its signs look different in each encoding."""

@@ -14,8 +14,6 @@ from attack import ask
 
 from gateways import PATIENCE_S, clean_environment, free_port, kill_group, start_gateway
 
-pytestmark = pytest.mark.xdist_group("security_start")
-
 ROOT = Path(__file__).parent.parent.parent
 GOOD_KEY = "Zk3vT9qLw8RmXc5bNd2s"
 CONFIG = 'providers: {{openai: {{api_key: not-used}}}}\nkeys: [{{name: "{name}", key: "{key}"{more}}}]\n'
