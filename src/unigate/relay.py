@@ -12,7 +12,7 @@ from unigate.errors import Fault, Kind
 from unigate.flusher import confirmed
 from unigate.reply import Reply
 from unigate.upstream.client import Upstream
-from unigate.upstream.connection import Connection, Take
+from unigate.upstream.connection import Connection
 
 __all__ = ["relay"]
 
@@ -44,7 +44,7 @@ async def relay(call: Call, attempt: Attempt, upstream: Upstream, reply: Reply) 
             if whole_events and (slow := reply.send(whole_events)) is not None:
                 await slow
         else:
-            await answer.pour(_passing(crossing.feed, reply.send))
+            await answer.pour(_Passing(crossing.feed, reply).take)
         last = crossing.close()
         written = attempt.settle(answer.status)  # in the journal before the client can see the end
         if written is not None:
@@ -52,14 +52,19 @@ async def relay(call: Call, attempt: Attempt, upstream: Upstream, reply: Reply) 
         reply.finish(last)
 
 
-def _passing(feed: Callable[[bytes], bytes], send: Take) -> Take:
-    """What hands a piece of an answer on, as far as it makes whole events."""
+class _Passing:
+    """Hands pieces of an answer on, as far as they make whole events."""
 
-    def pass_on(chunk: bytes) -> asyncio.Future[None] | None:
-        whole_events = feed(chunk)
-        return send(whole_events) if whole_events else None
+    __slots__ = ("_feed", "_reply")
 
-    return pass_on
+    def __init__(self, feed: Callable[[bytes], bytes], reply: Reply) -> None:
+        self._feed = feed
+        self._reply = reply
+
+    def take(self, piece: bytes) -> asyncio.Future[None] | None:
+        """See `Take`."""
+        whole_events = self._feed(piece)
+        return self._reply.send(whole_events) if whole_events else None
 
 
 async def _said(answer: Connection) -> bytes:

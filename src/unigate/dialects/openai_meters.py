@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
 from unigate.dialects.openai_errors import read_fault
@@ -23,8 +25,11 @@ class _Answer(msgspec.Struct):
 
 
 _answer = msgspec.json.Decoder(_Answer)
+_UNREADABLE = _Answer()
 _FAILURES = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _NO_TEXT, _NO_DELTA = b'"content":""', b'"delta":{}'
+# A reason that is there may be any word, so an event that has one is like no other.
+_UNLIKE = re.compile(rb'"finish_reason"(?!\s*:\s*null)')
 _MARKS = (b"[DONE]", b'"usage"', b'"error"')
 
 
@@ -42,7 +47,7 @@ class ChatMeter:
     ask for it, because clients index `choices[0]` and that chunk has none.
     """
 
-    __slots__ = ("_empty", "_passed", "_shows_usage", "_usage", "ended", "fault")
+    __slots__ = ("_alike", "_empty", "_passed", "_shows_usage", "_usage", "ended", "fault")
 
     def __init__(self, shows_usage: bool) -> None:
         self._shows_usage = shows_usage
@@ -52,6 +57,8 @@ class ChatMeter:
         # Of those the ones that say nothing: the first, with the role alone, and the last, with the reason alone.
         self._empty = 0
         self.ended = False
+        # Events that say something and nothing else: they are passed on, and counted.
+        self._alike = sse.Alike()
 
     @property
     def usage(self) -> Usage:
@@ -60,12 +67,25 @@ class ChatMeter:
 
     def watch(self, block: bytes) -> tuple[bytes, bytes]:
         """See `Meter.watch`."""
+        at = 0
+        while end := self._alike.end_of(block, at):
+            at = end
+            self._passed += 1
+        if at == len(block):
+            return block, b""
+        now, last = self._judge(block[at:])
+        return block[:at] + now, last
+
+    def _judge(self, block: bytes) -> tuple[bytes, bytes]:
         if sse.has_any(block, _MARKS):
             return self._sort(block)
-        self._passed += block.count(b"data:")
-        self._empty += block.count(_NO_TEXT) + block.count(_NO_DELTA)
-        if not self.ended and block.count(b'"finish_reason"') > block.count(b'"finish_reason":null'):
-            self.ended = _has_finish(block)
+        count, empty = block.count(b"data:"), _empty_in(block)
+        self._passed += count
+        self._empty += empty
+        if block.count(b'"finish_reason"') > block.count(b'"finish_reason":null'):
+            self.ended = self.ended or _has_finish(block)
+        if count == 1 and not empty:
+            self._learn(block)
         return block, b""
 
     def _sort(self, block: bytes) -> tuple[bytes, bytes]:
@@ -95,15 +115,23 @@ class ChatMeter:
         self.ended = self.ended or _has_finish(data)
         is_bare = bytes(chunk.usage) != b"null" and bytes(chunk.choices).strip() == b"[]"
         is_kept = not is_bare or self._shows_usage
-        self._passed += count if is_kept else 0
-        self._empty += min(_empty_in(event), count) if is_kept else 0
+        if is_kept:
+            empty = min(_empty_in(event), count)
+            self._passed += count
+            self._empty += empty
+            if count == 1 and not empty and chunk is not _UNREADABLE and chunk.usage == _NULL and self.fault is None:
+                self._learn(event)
         return is_kept
+
+    def _learn(self, event: bytes) -> None:
+        if _UNLIKE.search(event) is None:
+            self._alike.learn(event)
 
     def _chunk(self, data: bytes) -> _Answer:
         try:
             chunk = _answer.decode(data)
         except _FAILURES:
-            return _Answer()
+            return _UNREADABLE
         if bytes(chunk.error) != b"null":
             # The error is the stream's end; what it was asked for never comes.
             fault = read_fault(500, {}, data)

@@ -114,6 +114,22 @@ class Connection:
             return
         if not self.status:
             self._head_size += len(data)
+        self._parse(data)
+        if self.status:
+            self._heard_at = self._loop.time()
+            if self._take is not None and self._slow is None:
+                if self._chunks:
+                    self._hand_over(self._take)
+                if self._slow is None and self._fault is None and not self._is_complete:
+                    return  # all of it was taken; nobody needs to be woken for it
+            if self._buffered > _HIGH_WATER and not self._is_paused and self._transport is not None:
+                self._is_paused = True
+                self._transport.pause_reading()
+        elif self._head_size > _LARGEST_HEAD:
+            self._fail(_too_many_headers())
+        self._wake()
+
+    def _parse(self, data: bytes) -> None:
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -125,13 +141,9 @@ class Connection:
             self._fail(cause)
         except httptools.HttpParserError:
             self._fail(Fault(Kind.PROTOCOL, "The upstream's answer is not valid HTTP."))
-        if self.status:
-            self._heard_at = self._loop.time()
-            if self._take is not None and self._slow is None and self._fault is None and not self._is_complete:
-                return  # all of it was taken; nobody needs to be woken for it
-        elif self._head_size > _LARGEST_HEAD:
-            self._fail(_too_many_headers())
-        self._wake()
+
+    def eof_received(self) -> None:
+        """An upstream that says it has no more to say has ended the connection."""
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._is_active and not self._is_complete and self._fault is None:
@@ -140,8 +152,7 @@ class Connection:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._drained is not None and not self._drained.done():
-            self._drained.set_result(None)
+        self.resume_writing()
         self._wake()
 
     def _end_at_eof(self) -> Fault | None:
@@ -188,29 +199,20 @@ class Connection:
             raise Fault(Kind.STALE, "The upstream gave up a kept connection as it was used again.")
         lines = self._lines
         self.headers = dict(zip(map(bytes.lower, lines), lines.values(), strict=True))
-        if self._head_size > _LARGEST_HEAD or len(self._lines) > _MOST_HEADERS:
-            self._check_head()
+        is_long = self._head_size > _LARGEST_HEAD and sum(map(len, (*lines, *lines.values()))) > _LARGEST_HEAD
+        if is_long or len(lines) > _MOST_HEADERS:
+            raise _too_many_headers()
         if b"content-encoding" in self.headers:
             encoding = self.headers[b"content-encoding"].strip().lower()
             self._inflate = Inflate(encoding) if encoding and encoding != b"identity" else None
         self.status = status
 
-    def _check_head(self) -> None:
-        size = sum(len(name) + len(value) for name, value in self._lines.items())
-        if size > _LARGEST_HEAD or len(self._lines) > _MOST_HEADERS:
-            raise _too_many_headers()
-
     def on_body(self, body: bytes) -> None:
+        # Kept until all that came with it is parsed: pieces that came together are taken together.
         if self._inflate is not None:
             body = self._inflate.feed(body)
-        if self._take is not None and self._slow is None and not self._chunks:
-            self._slow = self._take(body)
-            return
         self._chunks.append(body)
         self._buffered += len(body)
-        if self._buffered > _HIGH_WATER and not self._is_paused and self._transport is not None:
-            self._is_paused = True
-            self._transport.pause_reading()
 
     def on_message_complete(self) -> None:
         if not self.status:
@@ -353,14 +355,13 @@ class Connection:
 
     def _deadline(self) -> tuple[float, Kind]:
         """When what is waited for is late, and what that would be called."""
-        times = self._timeouts
         if self.status:
-            deadline, late = self._heard_at + times.idle, Kind.IDLE_TIMEOUT
+            deadline, late = self._heard_at + self._timeouts.idle, Kind.IDLE_TIMEOUT
         elif self._drained is not None:
-            deadline, late = self._heard_at + times.write, Kind.WRITE_TIMEOUT
+            deadline, late = self._heard_at + self._timeouts.write, Kind.WRITE_TIMEOUT
         else:
-            deadline, late = self._heard_at + times.first_byte, Kind.FIRST_BYTE_TIMEOUT
-        total = self._asked_at + times.total
+            deadline, late = self._heard_at + self._timeouts.first_byte, Kind.FIRST_BYTE_TIMEOUT
+        total = self._asked_at + self._timeouts.total
         return (deadline, late) if deadline < total else (total, Kind.TOTAL_TIMEOUT)
 
     def _fail(self, fault: Fault) -> None:
