@@ -77,6 +77,9 @@ class Cashier:
         terms = terms_of(call, purse, ways, self._ceiling)
         permit = self._lender.wallet.take_from(purse, terms.need)
         if not isinstance(permit, Permit):
+            if not self._lender.is_dated:
+                await self._lender.until_dated(quotas[0])
+                call.started_ns = self._clock()
             permit = await self._lender.permit(quotas, terms.need, call.started_ns)
         bounds = {id(way.target): bound for way, bound in zip(terms.ways, terms.bounds, strict=True)}
         return Charge(self._lender, permit, bounds), terms.ways

@@ -82,8 +82,22 @@ class Lender:
         self._low: dict[Key, Allowance] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._version = -1
+        self._dated = asyncio.Event()
 
     # --- for calls
+
+    @property
+    def is_dated(self) -> bool:
+        """Whether the store has told its time: before, nobody knows to which day a call belongs."""
+        return self._dated.is_set()
+
+    async def until_dated(self, quota: Quota) -> None:
+        """Waits for that a moment. Raises Refusal if it does not come: the quota cannot be asked for."""
+        try:
+            async with asyncio.timeout(_NO_LINE):
+                await self._dated.wait()
+        except TimeoutError:
+            raise unavailable(quota) from None
 
     async def permit(self, quotas: tuple[Quota, ...], need: Need, at_ns: int) -> Permit:
         """Everything a call needs of its limits. Raises Refusal: which of them says no, and why."""
@@ -178,6 +192,7 @@ class Lender:
             case Tick():
                 if word.answers:
                     self._clock.set(word.now_ns)
+                    self._dated.set()
                 if word.are_rates_usable is not None:
                     self._go_on(word.are_rates_usable)
                 if word.version != self._version:

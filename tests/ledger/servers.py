@@ -11,7 +11,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -73,8 +73,10 @@ def private_folder(name: str) -> Path:
 class _Server:
     """A process that listens on a port: started, frozen, thawed, killed."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, environment: Mapping[str, str] | None = None) -> None:
         self.folder = folder
+        # Only for the server itself: whoever drops privileges first must not load what it names.
+        self._with = ["env", *(f"{name}={value}" for name, value in (environment or {}).items())]
         self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -90,7 +92,7 @@ class _Server:
         output = self.folder / "output"
         with output.open("ab") as sink:
             self.process = subprocess.Popen(
-                [*as_nobody_special(), *self.command()],
+                [*as_nobody_special(), *self._with, *self.command()],
                 cwd=self.folder,
                 env=clean_environment(),
                 stdin=subprocess.DEVNULL,
@@ -167,8 +169,8 @@ class Database:
 class Postgres(_Server):
     """A PostgreSQL server with a data folder of its own, on a TCP port and a unix socket beside its data."""
 
-    def __init__(self) -> None:
-        super().__init__(private_folder("postgres"))
+    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
+        super().__init__(private_folder("postgres"), environment)
         self._made = 0
         made = [program("initdb"), "-D", str(self.data), "-U", USER, "-A", "trust", "-E", "UTF8", "--no-sync"]
         subprocess.run(
@@ -234,8 +236,8 @@ class Postgres(_Server):
 class Redis(_Server):
     """A Redis or Valkey server that keeps nothing on the disk unless told to."""
 
-    def __init__(self) -> None:
-        super().__init__(private_folder("redis"))
+    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
+        super().__init__(private_folder("redis"), environment)
 
     @property
     def url(self) -> str:

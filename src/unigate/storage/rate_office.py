@@ -149,8 +149,9 @@ class RateOffice:
                 grants.append(_of_limit(pair[0], want))
                 holders.append(pair[1])
             else:
-                grants.append(_later(want, self._standby.wait(self._clock())))
-                holders.append(_NOBODY if job.is_last or self._standby.has_shared else _SOMEBODY)
+                is_worth_waiting = not job.is_last and not self._standby.has_shared
+                grants.append(_later(want, 1) if is_worth_waiting else _unknown(want))
+                holders.append(_SOMEBODY if is_worth_waiting else _NOBODY)
         return Outcome(tuple(grants), tuple(holders))
 
     # --- without it

@@ -1,0 +1,135 @@
+"""Gateways that share a store go by its clock, whatever their own say; and when that one jumps, limits hold."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from harness import Mock, start_mock, until
+from ledger.check import until_all_agree
+from ledger.clocks import TurnedClock, turned_clock
+from ledger.load import Ask, Told, asks
+from ledger.money import billed, limited, until_no_drift
+from ledger.servers import Postgres, needed
+from ledger.several import most_in_a_minute, race, served
+from ledger.stage import PRICES, Stage, stage
+from ledger.test_clocks import (
+    BY_DAY,
+    BY_MINUTE,
+    DAY,
+    HOUR,
+    LIMITS,
+    REQUESTS,
+    first_served_after,
+    last_refused,
+    moment_of,
+)
+
+__all__ = ["turned_clock"]
+
+pytestmark = pytest.mark.xdist_group("several-clocks")
+MIDNIGHT = datetime(2028, 2, 29, tzinfo=UTC)
+# Twice the daily limit of LIMITS.
+TWO_DAYS = 600_000
+
+
+@pytest.fixture
+def mock() -> Iterator[Mock]:
+    with start_mock() as mock:
+        yield mock
+
+
+@pytest.fixture
+def postgres_by(turned_clock: TurnedClock) -> Iterator[Postgres]:
+    """A PostgreSQL whose clock the test turns."""
+    needed()
+    server = Postgres(turned_clock.server_environment)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+class Desk:
+    """Some gateways, and all that clients were told there."""
+
+    def __init__(self) -> None:
+        self.made: list[Ask] = []
+        self.told: list[Told] = []
+
+    def call(self, gateways: list[Stage], key: str, count: int) -> list[Told]:
+        """So many calls at once, on each gateway in turn."""
+        calls = asks(len(self.made), count, script="tokens=10", key=key, max_tokens=10)
+        self.made += calls
+        told = asyncio.run(race(gateways, calls))
+        self.told += told
+        return told
+
+    def use_up(self, gateways: list[Stage], key: str) -> Told:
+        """Calls until no gateway has any left; one of the refusals."""
+
+        def look() -> Told | None:
+            told = self.call(gateways, key, len(gateways))
+            return told[0] if {one.code for one in told} == {"insufficient_quota"} else None
+
+        return until(look, "the end of the budget", 30.0)
+
+
+def test_a_day_ends_by_the_databases_clock_also_for_who_was_away_or_has_another_one(
+    turned_clock: TurnedClock, postgres_by: Postgres, mock: Mock, tmp_path: Path
+) -> None:
+    turned_clock.turn_to(MIDNIGHT - timedelta(minutes=10))
+    early = TurnedClock(tmp_path / "early")
+    early.turn_to(MIDNIGHT + timedelta(minutes=5))
+    database = postgres_by.fresh()
+    with ExitStack() as stack:
+        gateways = [
+            stack.enter_context(
+                stage(tmp_path / f"g{n}", mock, database, more=LIMITS + PRICES, environment=environment)
+            )
+            for n, environment in enumerate(({}, early.environment, {}))
+        ]
+        for one in gateways:
+            one.until_ready()
+        desk = Desk()
+        refused = desk.use_up(gateways, BY_DAY)
+        gateways[2].kill("all")
+        turned_clock.turn_to(MIDNIGHT - timedelta(seconds=1))
+        until(lambda: 200 in {one.status for one in desk.call(gateways[:2], BY_DAY, 2)}, "another day", 30.0)
+        gateways[2].start()
+        gateways[2].until_ready()
+        desk.use_up(gateways, BY_DAY)
+
+        until_all_agree(gateways[0], desk.told, mock)
+        rows = until_no_drift(gateways[0], mock)
+        served = first_served_after(rows, "daily", refused)
+        assert served >= MIDNIGHT
+        assert last_refused([row for row in rows if moment_of(row) < served], "daily") < MIDNIGHT
+        assert billed(mock) <= TWO_DAYS
+
+
+def test_a_stores_clock_that_jumps_lets_nobody_pass_a_limit(
+    turned_clock: TurnedClock, postgres_by: Postgres, mock: Mock, tmp_path: Path
+) -> None:
+    database = postgres_by.fresh()
+    more = limited("quick", BY_MINUTE, f"requests_per_minute: {REQUESTS}")
+    with ExitStack() as stack:
+        gateways = [stack.enter_context(stage(tmp_path / f"g{n}", mock, database, more=more)) for n in range(2)]
+        for one in gateways:
+            one.until_ready()
+        desk = Desk()
+        until(lambda: {one.status for one in desk.call(gateways, BY_MINUTE, 2)} == {200}, "the first calls", 20.0)
+        desk.call(gateways[:1], BY_MINUTE, 2 * REQUESTS)
+        for by in (HOUR, -HOUR, -DAY, DAY):
+            turned_clock.turn(by)
+            desk.call(gateways[1:], BY_MINUTE, 20)
+
+        assert most_in_a_minute(served(mock, desk.made)) <= REQUESTS
+        assert {one.status for one in desk.told} <= {200, 429, 503}
+        until_all_agree(gateways[0], desk.told, mock)
