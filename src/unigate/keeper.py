@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import signal
 import socket
 import sys
-import threading
 import time
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +23,7 @@ from starlette.types import ASGIApp
 from unigate.admission.standby import Standby
 from unigate.bank_desk import LONGEST, BankDesk
 from unigate.bank_line import living_in
+from unigate.carrying import Carrying
 from unigate.clock import wall
 from unigate.config_file import load_prices
 from unigate.errors import Fault, StorageError, UnigateError
@@ -30,6 +31,7 @@ from unigate.http.admin.access import Access
 from unigate.http.admin.app import OperatorOnly, build_app
 from unigate.journal import take_lock
 from unigate.lifeline import Birth, tell_ready, watch_parent
+from unigate.manners import step_back
 from unigate.reception import Reception
 from unigate.sinks import ProxyLog, Sinks, Terminal
 from unigate.snapshot import Settings
@@ -58,18 +60,9 @@ __all__ = ["Keeper"]
 
 log = logging.getLogger("unigate.keeper")
 
-# Where both want the same core, a call goes before its record: the door has written it down already.
-_NICENESS = 10
-
 _LONGEST_SOCKET_PATH = 100  # the systems' own limits are 104 and 108 bytes
-_TURN = 0.2
-_BREATH = 0.001
 _PUBLISH = 0.5
-_SIGN_OF_LIFE = 5.0
-_AFTER_A_REFUSAL = 1.0
-_AFTER_A_DEFECT = 5.0
 _LAST_DRAIN = 1.3
-_LATE = 2.0
 _NEXT_LISTS = 1.0
 _LISTS = 600.0
 _MOST_LISTS_AT_ONCE = 8
@@ -116,7 +109,7 @@ class Keeper:
             ledger = Ledger(database, gateway_id(self._data))
             redactor = redactor_of(told, lambda: registry.stored, lambda: registry.added)
             carrier = Carrier(self._data / "journal", ledger, _sinks(self._settings), redactor)
-            carrying = _Carrying(carrier, ledger)
+            carrying = Carrying(carrier, ledger)
             app = build_app(registry, Access(registry, told, wall), told)
             servers = (_Server(app, _listen(sockets[0])), _Server(OperatorOnly(app), _listen(sockets[1])))
             reception = self._reception(database, ledger.gateway, lambda: registry.stored.version)
@@ -160,7 +153,7 @@ class Keeper:
         self,
         servers: tuple[_Server, ...],
         registry: Registry,
-        carrying: _Carrying,
+        carrying: Carrying,
         reception: Reception,
         database: Database,
     ) -> None:
@@ -173,6 +166,9 @@ class Keeper:
             tasks.create_task(self._carry(carrying))
             for server in servers:
                 await server.is_up.wait()
+            gc.collect()
+            gc.set_threshold(20_000, 20, 20)  # records leave no cycles, and whoever looks for some stops the bank
+            gc.freeze()
             tell_ready(self._birth)
             await self._stop.wait()
             for server in servers:
@@ -181,10 +177,10 @@ class Keeper:
                 chore.cancel()
             await asyncio.wait(serving)
 
-    async def _carry(self, carrying: _Carrying) -> None:
+    async def _carry(self, carrying: Carrying) -> None:
         loop = asyncio.get_running_loop()
         # A thread that stepped back cannot step forward again without privileges, so there are two.
-        with ThreadPoolExecutor(1, "carrier", _step_back) as quiet, ThreadPoolExecutor(1, "late-carrier") as pressing:
+        with ThreadPoolExecutor(1, "carrier", step_back) as quiet, ThreadPoolExecutor(1, "late-carrier") as pressing:
             while not self._stop.is_set():
                 thread = pressing if carrying.is_late else quiet
                 await self._rest(await loop.run_in_executor(thread, carrying.turn))
@@ -280,54 +276,6 @@ class Keeper:
             pass
 
 
-class _Carrying:
-    """Turns of carrying, and now and then a sign of life; a defect ends one turn, never the keeper. One at a time."""
-
-    def __init__(self, carrier: Carrier, ledger: Ledger) -> None:
-        self._carrier = carrier
-        self._ledger = ledger
-        self._shown_at = -_SIGN_OF_LIFE
-        self._done_at = time.monotonic()
-        self._trouble = ""
-
-    @property
-    def is_late(self) -> bool:
-        """Whether records have been waiting for so long that they no longer give way to calls."""
-        return time.monotonic() - self._done_at > _LATE
-
-    def turn(self) -> float:
-        """Carries what is there; the seconds to rest before the next turn."""
-        try:
-            has_more = self._carrier.turn()
-            if not has_more:
-                self._done_at = time.monotonic()
-            if time.monotonic() - self._shown_at >= _SIGN_OF_LIFE:
-                self._ledger.show_life()
-                self._shown_at = time.monotonic()
-        except (StorageError, OSError) as error:
-            self._report(str(error))
-            return _AFTER_A_REFUSAL
-        except Exception:
-            log.exception("carrying.broke")
-            return _AFTER_A_DEFECT
-        self._report("")
-        return _BREATH if has_more else _TURN
-
-    def finish(self, seconds: float) -> None:
-        """The last turns; what does not fit into the time is carried after the next start."""
-        deadline = time.monotonic() + seconds
-        while self.turn() == _BREATH and time.monotonic() < deadline:
-            pass
-
-    def _report(self, trouble: str) -> None:
-        """Says that something began to fail, or stopped failing; not how often it failed between."""
-        if trouble and not self._trouble:
-            log.error("carrying.failed reason=%s", trouble)
-        elif self._trouble and not trouble:
-            log.warning("carrying.recovered")
-        self._trouble = trouble
-
-
 class _Server(uvicorn.Server):
     """One app on one listening socket; signals are the keeper's business."""
 
@@ -366,12 +314,6 @@ class _Server(uvicorn.Server):
 def _is_due(asked: tuple[Provider, float] | None, provider: Provider, now: float) -> bool:
     """Whether a provider is asked for its models now; one that did not change stays the same object."""
     return asked is None or asked[0] is not provider or now - asked[1] >= _LISTS
-
-
-def _step_back() -> None:
-    """Lets doors and the bank go before the records of calls; on Linux each thread has a niceness of its own."""
-    if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
 
 
 def _sinks(settings: Settings) -> Sinks:
