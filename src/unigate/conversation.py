@@ -159,6 +159,10 @@ class Thinking(msgspec.Struct, frozen=True):
     id: str | None = None
     partial: bool = False
 
+    def fits(self, dialect: str) -> bool:
+        """Whether a provider that takes thoughts back without signatures takes this one: its own, or plain words."""
+        return self.origin == dialect or bool(self.text and not self.signature)
+
 
 class ToolUse(msgspec.Struct, frozen=True):
     """The model calls a tool; `arguments` are JSON text (a custom tool's are plain text)."""

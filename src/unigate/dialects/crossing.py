@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Protocol
 
 import msgspec
@@ -63,7 +64,7 @@ class Straight:
             self.dropped = tuple(sorted(dropped))
         if self._dialect.model_in == "body":
             if self._names_model:
-                edited["model"] = msgspec.Raw(_encode(target.model))
+                edited["model"] = _quoted(target.model)
             else:
                 edited.pop("model", None)
         elif self._dialect.name_model is not None:
@@ -233,6 +234,11 @@ class _Opaque:
 
     def close(self) -> bytes:
         return b""
+
+
+@lru_cache(maxsize=4096)
+def _quoted(model: str) -> msgspec.Raw:
+    return msgspec.Raw(_encode(model))
 
 
 def _ask_for_usage(options: msgspec.Raw | None) -> msgspec.Raw:

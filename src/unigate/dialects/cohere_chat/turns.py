@@ -109,7 +109,7 @@ class Turns:
                 return {"type": "text", "text": text} if text else None
             case Refused(text):
                 return {"type": "text", "text": text}
-            case Thinking(text, origin=origin) if origin == OWN and text:
+            case Thinking(text) if text and block.fits(OWN):
                 return {"type": "thinking", "thinking": text}
             case Thinking():
                 self._losses.cannot(Part.THINKING)

@@ -154,7 +154,7 @@ class Contents:
                 return None
 
     def _thought(self, thought: Thinking) -> _Json | None:
-        if thought.origin != ORIGIN:
+        if not thought.fits(ORIGIN):
             self._losses.cannot(Part.THINKING)
             return None
         part: _Json = {"text": thought.text, "thought": True}

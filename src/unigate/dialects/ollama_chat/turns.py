@@ -117,7 +117,7 @@ class _Turns:
                     images += self._image(block)
                 case ToolUse():
                     calls.append(self._call(block))
-                case Thinking(text, _, origin) if origin == ORIGIN:
+                case Thinking(text) if block.fits(ORIGIN):
                     thoughts.append(text)
                 case Document(source, _, cache, cited):
                     self._mark(cache)

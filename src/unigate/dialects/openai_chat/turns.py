@@ -138,7 +138,7 @@ class _Turns:
         return written
 
     def _add_thoughts(self, written: _Json, thoughts: list[Thinking]) -> None:
-        own = [thought for thought in thoughts if thought.origin == _OWN]
+        own = [thought for thought in thoughts if thought.fits(_OWN)]
         if len(own) < len(thoughts) or (own and not self._quirks.reasoning_field):
             self._losses.cannot(Part.THINKING)
         if not own or not self._quirks.reasoning_field:
