@@ -98,7 +98,7 @@ def _has_text(choice: object) -> bool:
     return bool(choice.get("delta", {}).get("content"))
 
 
-def asks(seed: int, count: int, **same: object) -> list[Ask]:
+def asks(seed: int | str, count: int, **same: object) -> list[Ask]:
     """So many calls that differ in their nonces."""
     rng = random.Random(seed)
     return [Ask(nonce=f"n{rng.getrandbits(48):012x}", **same) for _ in range(count)]

@@ -114,12 +114,31 @@ def kills_in_a_budget(soak: Soak, seed: int) -> None:
 def power_cuts(soak: Soak, seed: int) -> None:
     """Power cuts at many moments, for the database and for the journal."""
     points = 200
-    environment = {**os.environ, "SOAK_POWER_CUTS": str(points), "SOAK_POWER_SEED": str(seed)}
-    test = str(ROOT / "tests" / "ledger" / "test_power_loss.py")
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", test]
+    at_length("test_power_loss.py", SOAK_POWER_CUTS=str(points), SOAK_POWER_SEED=str(seed))
+    soak.add("power_cuts", seed, database=2 * points, journal=points)
+
+
+def frozen(soak: Soak, seed: int) -> None:
+    """A gateway that was frozen until others had all that was lent to it, with rates in PostgreSQL and in Redis."""
+    at_length("test_frozen.py", SOAK_FROZEN_S="85")
+    soak.add("frozen", seed, freezes=2)
+
+
+def at_length(test: str, **environment: str) -> None:
+    """A test of the suite for as long as the environment says."""
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-x",
+        "-p",
+        "no:cacheprovider",
+        str(ROOT / "tests" / "ledger" / test),
+    ]
+    environment = {**os.environ, **environment}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-3000:]
-    soak.add("power_cuts", seed, database=2 * points, journal=points)
 
 
 def failing_calls(soak: Soak, seed: int) -> None:
@@ -155,6 +174,7 @@ ROUNDS = (
     kills_amid_streams,
     kills_in_a_budget,
     power_cuts,
+    frozen,
     failing_calls,
     slopes,
 )
