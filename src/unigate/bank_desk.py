@@ -69,6 +69,8 @@ class BankDesk:
         self._errands: set[asyncio.Task[None]] = set()
         self._number = 0
         self._answers = True
+        # Whether the log says so; an answer that is only late is not worth a line.
+        self._is_lost = False
         # Those that lived before this desk opened, or lost their line, and have not been heard of since.
         self._missing: dict[str, float] = {}
         self._told: tuple[float, int] = (0.0, -1)
@@ -157,14 +159,15 @@ class BankDesk:
         try:
             outcomes = working.result()
         except StorageError as error:
-            if self._answers:
+            if not self._is_lost:
                 log.error("bank.unavailable reason=%s", error)
+            self._is_lost = True
             self._unanswered(draws)
             self._inbox[:0] = self._again(jobs)
             return False
-        if not self._answers:
+        if self._is_lost:
             log.warning("bank.available")
-        self._answers = True
+        self._answers, self._is_lost = True, False
         for then, outcome in zip(after, outcomes, strict=True):
             then(outcome)
         return True
