@@ -29,14 +29,18 @@ from unigate.conversation import (
     Url,
 )
 from unigate.dialects.losses import Losses, Weight
+from unigate.dialects.openai_chat.request_writer import write_ask as write_chat
 from unigate.dialects.openai_responses.fields import FIELDS, OWN
 from unigate.dialects.openai_responses.request_reader import read_ask
 from unigate.dialects.openai_responses.tools import flat_name
 from unigate.dialects.signatures import wrap
 from unigate.errors import Refusal
 from unigate.parts import Part
+from unigate.secret import Secret
+from unigate.target import Provider, Target
 from unigate.wire.body import decode_body
 
+CHAT_SERVICE = Target(Provider(name="p", endpoints=(), key=Secret("k")), "m")
 FUNCTION = {"type": "function", "name": "look", "parameters": {"type": "object"}, "strict": False}
 CUSTOM = {"type": "custom", "name": "patch", "description": "Patches."}
 CRM = {"type": "namespace", "name": "crm", "description": "Customers.", "tools": [FUNCTION, CUSTOM]}
@@ -442,3 +446,16 @@ def test_bad_input_is_named(fields: dict[str, object], param: str) -> None:
 def test_the_raw_parts_of_an_ask_outlive_its_request() -> None:
     found = ask(temperature=0.5)
     assert found.echo["temperature"] == msgspec.Raw(b"0.5")
+
+
+def test_tools_that_a_search_has_found_are_offered_once_and_the_search_is_told_as_lost() -> None:
+    search = {"type": "tool_search", "execution": "client", "parameters": {}}
+    found = {"type": "tool_search_output", "call_id": "c", "tools": [FUNCTION, {**FUNCTION, "name": "see"}]}
+    asked = ask(input=[{"type": "tool_search_call", "call_id": "c", "arguments": {}}, found], tools=[search, FUNCTION])
+    losses = Losses(FIELDS, "a target")
+
+    sent = json.loads(write_chat(asked, CHAT_SERVICE, losses))
+
+    assert [tool["function"]["name"] for tool in sent["tools"]] == ["look", "see"]
+    assert losses.dropped == ("input[].type", "tool_search")
+    assert sent["messages"] == []

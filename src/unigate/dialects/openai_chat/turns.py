@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from unigate.conversation import (
     Audio,
@@ -37,6 +37,9 @@ _FORMATS = {media_type: name for name, media_type in AUDIO_FORMATS.items()} | {"
 _ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 _Json = dict[str, object]
+
+# Without words, calls or thoughts a turn is refused.
+_NOTHING_SAID: Mapping[str, object] = {"role": "assistant", "content": None}
 
 
 def write_messages(messages: Iterable[Message], quirks: Quirks, losses: Losses) -> list[_Json]:
@@ -72,6 +75,8 @@ class _Turns:
         match message.role:
             case Role.ASSISTANT:
                 written = self._assistant(message.blocks)
+                if written == _NOTHING_SAID:
+                    return
             case Role.USER:
                 results = [block for block in message.blocks if isinstance(block, ToolResult)]
                 shown = [block for result in results for block in self._add_result(result)]
@@ -107,7 +112,7 @@ class _Turns:
         text: list[str] = []
         thoughts: list[Thinking] = []
         calls: list[_Json] = []
-        written: _Json = {"role": "assistant", "content": None}
+        written = dict(_NOTHING_SAID)
         extra: _Json = {}  # a signature that hangs onto the next call, or onto the message
         for block in blocks:
             match block:

@@ -101,10 +101,25 @@ class Input:
                 self._read_reasoning(item)
             case "additional_tools":
                 read_tools(_more_tools.decode(item)[0].tools, self._offered)
+            case "tool_search_output":
+                self._read_found(item)
             case _ if f"input[].{kind}" in FIELDS:
                 self.others[f"input[].{kind}"] = None
             case _:
                 self._go_on(Role.ASSISTANT, (Foreign(OWN, kind, item),))
+
+    def _read_found(self, item: msgspec.Raw) -> None:
+        """Tools that a search has found may be called from there on; some were offered from the beginning.
+
+        https://developers.openai.com/api/docs/guides/tools-tool-search
+        """
+        found = Offered()
+        read_tools(_more_tools.decode(item)[0].tools, found)
+        known = {tool.name for tool in self._offered.tools}
+        self._offered.tools += [tool for tool in found.tools if tool.name not in known]
+        self._offered.hosted += found.hosted
+        self._offered.others |= found.others
+        self._offered.unknown |= found.unknown
 
     def _go_on(self, role: Role, blocks: Iterable[Block]) -> None:
         """Adds blocks to the turn that is going on, or begins one."""
