@@ -15,7 +15,7 @@ _Item = TypeVar("_Item")
 # Where both want the same core, a call goes before its record: the door has written it down already.
 _NICENESS = 10
 # Seconds of work at a stretch, while few want the core and while many do.
-_SHORT = 0.000_2
+_SHORT = 0.000_3
 _LONG = 0.004
 _NAP = 0.000_01
 _CROWDED = 0.001

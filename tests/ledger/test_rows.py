@@ -16,7 +16,7 @@ from unigate.accounting.redaction import Redactor
 from unigate.config import RetentionSettings
 from unigate.errors import StorageError
 from unigate.journal import Journal
-from unigate.storage.calls import CallFilter, one_call, page_of_calls
+from unigate.storage.calls import CallFilter, CallPage, one_call, page_of_calls
 from unigate.storage.carrier import Carrier
 from unigate.storage.checking import check_books
 from unigate.storage.database import Database
@@ -271,6 +271,27 @@ def test_pages_go_on_where_the_last_one_ended_and_obey_every_filter(books: Datab
     assert [one.id[-2:] for one in page_of_calls(books, wanted).calls] == ["1b", "11"]
     assert [one.id for one in page_of_calls(books, CallFilter(some_id="req_00000003")).calls] == ["req_00000003"]
     assert page_of_calls(books, CallFilter(key="' OR 1=1 --")).calls == ()
+
+
+def test_a_search_for_what_seldom_meets_ends_in_time_and_goes_on_where_it_stopped(books: Database) -> None:
+    minute = 60_000_000_000
+    told = [record(n, at_ns=NOON + n * minute, **({"status": 502} if n == 3 else {})) for n in range(40)]
+    Ledger(books, "gw-1").keep(Batch(records=[(one, LIFE) for one in told]))
+
+    def pages(wanted: CallFilter) -> Iterator[CallPage]:
+        cursor = None
+        while True:
+            yield (page := page_of_calls(books, wanted, cursor=cursor, limit=5, patience_s=0))
+            if (cursor := page.next) is None:
+                break
+
+    seldom = list(pages(CallFilter(key="key_1", status=502)))
+    assert [one.id for page in seldom for one in page.calls] == ["req_00000003"]
+    assert len(seldom) > 10 and not seldom[0].calls
+    often = [one.id for page in pages(CallFilter(key="key_1", status=200)) for one in page.calls]
+    assert often == [one.id for one in reversed(told) if one.status == 200]
+    assert list(pages(CallFilter(status=200, end="upstream_error", since_ns=NOON + 39 * minute)))[-1].next is None
+    assert page_of_calls(books, CallFilter(key="key_1", status=502)).next is None
 
 
 def test_usage_is_summed_by_any_dimension(books: Database) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
 from functools import lru_cache
 
 import msgspec
 
 from unigate.errors import Refusal
-from unigate.storage.database import Database, Value
+from unigate.storage.database import Database, Row, Rows, Value
 
 __all__ = [
     "COLUMNS",
@@ -27,6 +29,7 @@ COLUMNS = (
     "reasoning_tokens, cache_write_tokens, audio_input_tokens, audio_output_tokens, estimated, cost_nano, price, "
     "held_nano, flags, error, peer, client_request_id, upstream_request_id, dropped, gateway, life"
 )
+_Given = dict[str, tuple[Value, ...]]
 # Each is an index, or goes with one, so that a page takes as long with a million calls as with a thousand.
 _CONDITIONS = {
     "key": "key = ?",
@@ -40,11 +43,20 @@ _CONDITIONS = {
     "until_ns": "at_ns < ?",
     "some_id": "id IN (SELECT id FROM calls WHERE id = ? UNION SELECT id FROM calls WHERE client_request_id = ?)",
     "after": "(at_ns, id) < (?, ?)",
+    "before_ns": "at_ns < ?",
 }
+_INDEXED = frozenset(("key", "project", "organisation", "model", "provider", "status", "end"))
+_ENDS = (
+    "SELECT oldest.at_ns, newest.at_ns FROM (SELECT at_ns FROM calls ORDER BY at_ns, id LIMIT 1) AS oldest, "
+    "(SELECT at_ns FROM calls ORDER BY at_ns DESC, id DESC LIMIT 1) AS newest"
+)
 _ONE = f"SELECT {COLUMNS} FROM calls WHERE id = ?"
 _ATTEMPTS = 'SELECT number, provider, target, "end", us FROM failed_attempts WHERE call = ? ORDER BY number'
 _BODIES = "SELECT kind, content, size, redacted FROM bodies WHERE call = ? ORDER BY kind"
 _LARGEST_PAGE = 1000
+_FIRST_SPAN_NS = 60_000_000_000
+# A span takes about as long as all before it together, so a search ends within three times this.
+_PATIENCE_S = 0.08
 
 
 class CallFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -140,21 +152,60 @@ class WholeCall(msgspec.Struct, frozen=True):
     bodies: tuple[KeptBody, ...]
 
 
-def page_of_calls(database: Database, wanted: CallFilter, *, cursor: str | None = None, limit: int = 50) -> CallPage:
-    """A page of calls, newest first. Raises Refusal (400) for a cursor that is none, StorageError."""
+def page_of_calls(
+    database: Database,
+    wanted: CallFilter,
+    *,
+    cursor: str | None = None,
+    limit: int = 50,
+    patience_s: float = _PATIENCE_S,
+) -> CallPage:
+    """A page of calls, newest first, in a bounded time; where they are rare it may hold fewer, even none, and go on.
+
+    Raises Refusal (400) for a cursor that is none, StorageError.
+    """
     limit = min(max(limit, 1), _LARGEST_PAGE)
-    given: dict[str, tuple[Value, ...]] = {
-        name: (value,) for name, value in msgspec.structs.asdict(wanted).items() if value is not None
-    }
+    given: _Given = {name: (value,) for name, value in msgspec.structs.asdict(wanted).items() if value is not None}
     if wanted.some_id is not None:
         given["some_id"] = (wanted.some_id,) * 2
     if cursor is not None:
         given["after"] = _read_cursor(cursor)
-    values = [value for one in given.values() for value in one]
     with database.reading() as run:
-        rows = run(_page_statement(tuple(given)), (*values, limit + 1))
+        if len(_INDEXED.intersection(given)) < 2 or wanted.some_id is not None:
+            rows, behind = _look(run, given, limit + 1), None
+        else:
+            rows, behind = _look_back(run, given, limit + 1, patience_s)
     calls = tuple(msgspec.convert(row, CallLine, strict=False) for row in rows[:limit])
-    return CallPage(calls, f"{calls[-1].at_ns}.{calls[-1].id}" if len(rows) > limit else None)
+    if len(rows) > limit:
+        return CallPage(calls, f"{calls[-1].at_ns}.{calls[-1].id}")
+    return CallPage(calls, f"{behind}." if behind is not None else None)
+
+
+def _look(run: Rows, given: _Given, most: int) -> Sequence[Row]:
+    return run(_page_statement(tuple(given)), (*(value for values in given.values() for value in values), most))
+
+
+def _look_back(run: Rows, given: _Given, most: int, patience_s: float) -> tuple[list[Row], int | None]:
+    """Looks at longer and longer spans of the past; the calls found, and the moment before which it did not look.
+
+    An index has calls by one fact: where two common facts never meet, it would be read from end to end.
+    """
+    ends = run(_ENDS)
+    if not ends:
+        return [], None
+    oldest, newest = (int(str(one)) for one in ends[0])
+    floor = max(oldest, _number(given.get("since_ns")))
+    until = min((newest + 1, *(_number(given[name]) + 1 for name in ("until_ns", "after") if name in given)))
+    found: list[Row] = []
+    span, give_up_at = _FIRST_SPAN_NS, time.monotonic() + patience_s
+    while len(found) < most and until > floor:
+        since = max(until - span, floor)
+        within: _Given = {"since_ns": (since,), "before_ns": (until,)}
+        found += _look(run, given | within, most - len(found))
+        until, span = since, span * 2
+        if time.monotonic() > give_up_at:
+            break
+    return found, until if until > floor else None
 
 
 def one_call(database: Database, id: str) -> WholeCall | None:
@@ -175,6 +226,10 @@ def _page_statement(names: tuple[str, ...]) -> str:
     """The statement for these conditions: one of a finite set, whatever their values are."""
     conditions = " AND ".join([_CONDITIONS[name] for name in names]) or "1 = 1"
     return f"SELECT {COLUMNS} FROM calls WHERE {conditions} ORDER BY at_ns DESC, id DESC LIMIT ?"
+
+
+def _number(values: tuple[Value, ...] | None) -> int:
+    return int(str(values[0])) if values else 0
 
 
 def _read_cursor(cursor: str) -> tuple[int, str]:
