@@ -234,7 +234,7 @@ BUGS = (
         (
             (
                 "accounting/cost.py",
-                "    if bound is None and likely_input is None and _is_plain(usage, fed, made):\n",
+                "    if _is_plain(usage, fed, made) and _is_within(bound, fed, made, likely_input):\n",
                 "    if usage.input_tokens is not None or usage.output_tokens is not None:\n",
             ),
         ),
@@ -255,7 +255,7 @@ BUGS = (
     ),
     Bug(
         "a-broken-exchange-keeps-its-slot",
-        (("charge.py", "            self._lender.leave_later(self.permit)\n", "            pass\n"),),
+        (("charge.py", "            self._lender.leave_later(self._permit)\n", "            pass\n"),),
         LEAVING,
     ),
     Bug(
@@ -263,8 +263,8 @@ BUGS = (
         (
             (
                 "charge.py",
-                "        bounds = {id(way.target)",
-                "        permit.leave()\n        bounds = {id(way.target)",
+                "        self._permit = permit\n",
+                "        self._permit = permit\n        permit.leave()\n",
             ),
         ),
         SLOTS,
@@ -279,8 +279,8 @@ BUGS = (
         (
             (
                 "admission/wallet.py",
-                "            if allowance.free < needs[place] or allowance.awaited:\n",
-                "            if allowance.free <= 0 or allowance.awaited:\n",
+                "            if one.free < needs[one.place] or one.awaited:\n",
+                "            if one.free <= 0 or one.awaited:\n",
             ),
         ),
         SIZES,

@@ -63,7 +63,7 @@ LAYERS: dict[str, int] = {
     "keeper": 6,
     "carrying": 6,
     "bank_desk": 6,
-    "bank_line": 6,
+    "bank_line": 4,
     "bank_wish": 6,
     "reception": 6,
     "usage_command": 6,

@@ -1,19 +1,20 @@
-"""One door's line into the bank, and which doors live at all."""
+"""Both ends of a door's line to the bank, and which doors live at all."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol, cast
 
 import msgspec
 
-from unigate.admission.bank_words import Frames, FromBank, FromDoor, encode_word, read_from_door
+from unigate.admission.bank_words import Frames, FromBank, FromDoor, encode_word, read_from_bank, read_from_door
 from unigate.journal import take_lock
 
-__all__ = ["BankLine", "Teller", "living_in"]
+__all__ = ["BankLine", "DoorLine", "Teller", "living_in"]
 
 log = logging.getLogger("unigate.keeper")
 
@@ -31,7 +32,7 @@ class Teller(Protocol):
 
 
 class BankLine(asyncio.Protocol):
-    """One door's socket; `life` is empty until the door has said hello."""
+    """The bank's end, to one door; `life` is empty until the door has said hello."""
 
     def __init__(self, teller: Teller) -> None:
         self._teller = teller
@@ -56,6 +57,38 @@ class BankLine(asyncio.Protocol):
 
     def say(self, word: FromBank) -> None:
         """Sends one word, unless the door has gone."""
+        if self._transport is not None:
+            self._transport.write(encode_word(word))
+
+    def close(self) -> None:
+        """Hangs up."""
+        if self._transport is not None:
+            self._transport.close()
+
+
+class DoorLine(asyncio.Protocol):
+    """The door's end; `lost` is done once the line is gone."""
+
+    def __init__(self, hear: Callable[[FromBank], None]) -> None:
+        self._hear = hear
+        self._frames = Frames()
+        self._transport: asyncio.Transport | None = None
+        self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        for payload in self._frames.feed(data):
+            self._hear(read_from_bank(payload))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        if not self.lost.done():
+            self.lost.set_result(None)
+
+    def say(self, word: FromDoor) -> None:
+        """Sends one word, unless the bank has gone."""
         if self._transport is not None:
             self._transport.write(encode_word(word))
 

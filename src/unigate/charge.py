@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from unigate.accounting.cost import cost_of, sane
 from unigate.accounting.estimate import Bound, is_free
 from unigate.accounting.likely import estimated_input
 from unigate.admission.headers import limit_lines
-from unigate.admission.needs import terms_of
-from unigate.admission.wallet import Permit
+from unigate.admission.needs import Terms, terms_of
+from unigate.admission.wallet import Permit, Purse
 from unigate.call import Call
 from unigate.clock import Wall
 from unigate.errors import Kind
@@ -30,36 +28,42 @@ _CUT = frozenset(
 )
 
 
-class Sum(NamedTuple):
+class Sum:
     """What a call came to: believable usage, nano-dollars or None where nobody knows, and what was noteworthy."""
 
-    usage: Usage
-    nano: int | None
-    flags: tuple[str, ...]
+    __slots__ = ("flags", "nano", "usage")
+
+    def __init__(self, usage: Usage, nano: int | None, flags: tuple[str, ...] = ()) -> None:
+        self.usage = usage
+        self.nano = nano
+        self.flags = flags
 
 
 class Charge:
     """What one call holds, for as long as it runs."""
 
-    __slots__ = ("_bounds", "_lender", "permit")
+    __slots__ = ("_claim", "_lender", "_permit", "budgets", "held")
 
-    def __init__(self, lender: Lender, permit: Permit, bounds: dict[int, Bound]) -> None:
+    def __init__(self, lender: Lender, permit: Permit, purse: Purse, terms: Terms) -> None:
         self._lender = lender
-        self.permit = permit
-        self._bounds = bounds
+        self._permit = permit
+        self._claim = terms.claim
+        # The nano-dollars it holds, None if no limit of money asks, and the limits of money it holds them of.
+        self.held = terms.need.nano if purse.budget is not None else None
+        self.budgets = purse.budgets
 
-    def bound(self, target: Target) -> Bound | None:
+    def bound(self, target: Target) -> Bound:
         """What bounds the call at a target."""
-        return self._bounds.get(id(target))
+        return self._claim.bound(target.price)
 
     def settle(self, sum: Sum, *, is_clean: bool) -> None:
         """Gives back what was not taken; a slot a moment later where an exchange was broken off."""
         usage = sum.usage
-        self.permit.settle(sum.nano or 0, (usage.input_tokens or 0) + (usage.output_tokens or 0))
+        self._permit.settle(sum.nano or 0, (usage.input_tokens or 0) + (usage.output_tokens or 0))
         if is_clean:
-            self.permit.leave()
+            self._permit.leave()
         else:
-            self._lender.leave_later(self.permit)
+            self._lender.leave_later(self._permit)
 
 
 class Cashier:
@@ -70,34 +74,41 @@ class Cashier:
         self._clock = clock
         self._ceiling = ceiling
 
-    async def hold(self, call: Call, ways: tuple[Way, ...]) -> tuple[Charge, tuple[Way, ...]]:
-        """The charge of a call, and the ways it may go. Raises Refusal."""
+    def purse(self, call: Call) -> Purse | None:
+        """The limits of a call's caller; None if it has none."""
         quotas = call.caller.standing.quotas
-        purse = self._lender.wallet.purse(quotas, call.started_ns)
-        terms = terms_of(call, purse, ways, self._ceiling)
-        permit = self._lender.wallet.take_from(purse, terms.need)
-        if not isinstance(permit, Permit):
-            if not self._lender.is_dated:
-                await self._lender.until_dated(quotas[0])
-                call.started_ns = self._clock()
-            permit = await self._lender.permit(quotas, terms.need, call.started_ns)
-        bounds = {id(way.target): bound for way, bound in zip(terms.ways, terms.bounds, strict=True)}
-        return Charge(self._lender, permit, bounds), terms.ways
+        return self._lender.wallet.purse(quotas, call.started_ns) if quotas else None
 
-    def lines(self, call: Call) -> bytes:
+    def terms(self, call: Call, purse: Purse, ways: tuple[Way, ...]) -> Terms:
+        """What a call has to hold, and the ways it may go. Raises Refusal (403) if no way's cost is known."""
+        return terms_of(call, purse, ways, self._ceiling)
+
+    def hold(self, purse: Purse, terms: Terms) -> Charge | None:
+        """The charge of a call, from what is at hand; None if that is too little."""
+        permit = self._lender.wallet.take_from(purse, terms.need)
+        return Charge(self._lender, permit, purse, terms) if permit is not None else None
+
+    async def wait(self, call: Call, purse: Purse, terms: Terms) -> Charge:
+        """The same after asking the bank, when it is the call's turn. Raises Refusal."""
+        if not self._lender.is_dated:
+            await self._lender.until_dated(purse.quotas[0])
+            call.started_ns = self._clock()
+        permit = await self._lender.permit(purse.quotas, terms.need, call.started_ns)
+        return Charge(self._lender, permit, purse, terms)
+
+    def lines(self, call: Call, purse: Purse) -> bytes:
         """What a limited caller is told of its limits with every answer, as header lines."""
-        purse = self._lender.wallet.purse(call.caller.standing.quotas, call.started_ns)
         return limit_lines(purse, call.operation, self._clock)
 
 
 def reckon(call: Call, target: Target, usage: Usage | None, end: str, bound: Bound | None) -> Sum:
     """What a call came to at a target; `usage` is None if nothing of an answer came, or nothing was sent at all."""
     if is_free(call.operation):
-        return Sum(usage or Usage(), 0, ())
+        return Sum(usage or Usage(), 0)
     has_begun = usage is not None and bool(usage.output_tokens)
     is_cut = end in _CUT or (end != "ok" and has_begun)
     if end != "ok" and not is_cut:
-        return Sum(usage or Usage(), 0, ())  # refused before a word of it came, and nobody bills that
+        return Sum(usage or Usage(), 0)  # refused before a word of it came, and nobody bills that
     if usage is None:
         usage = Usage(output_tokens=0, estimated=True)
     likely = estimated_input(call.body, call.size) if is_cut else None

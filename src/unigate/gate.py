@@ -172,7 +172,7 @@ class Ledger:
             end = "client_left"
         sum = self._reckon(end if was_sent else "unsent")
         if self.capturing is not None:
-            sum = sum._replace(flags=(*self.capturing.put_away(), *sum.flags))
+            sum = Sum(sum.usage, sum.nano, (*self.capturing.put_away(), *sum.flags))
         # Where nothing was begun, the room that is kept for running calls is not ours.
         write = self._scribe.append if self._is_begun else self._scribe.begin
         try:
@@ -191,28 +191,28 @@ class Ledger:
                 self.settle(500, "broken", "internal_error")
         finally:
             if self.charge is not None:
-                self.charge.settle(Sum(Usage(), self._held, ()), is_clean=False)
+                self.charge.settle(Sum(Usage(), self._held), is_clean=False)
         return is_broken
 
     @property
     def _held(self) -> int | None:
         """The nano-dollars that are held for the call."""
-        return self.charge.permit.held_nano if self.charge is not None else None
+        return self.charge.held if self.charge is not None else None
 
     @property
     def _budgets(self) -> tuple[tuple[str, str], ...]:
         """The limits of money that this is held of."""
-        return self.charge.permit.budgets if self.charge is not None else ()
+        return self.charge.budgets if self.charge is not None else ()
 
     def _reckon(self, end: str) -> Sum:
         if self._target is None:
-            return Sum(Usage(), None, ())
+            return Sum(Usage(), None)
         usage = self._crossing.usage if self._crossing and self._call.answered else None
         bound = self.charge.bound(self._target) if self.charge is not None else None
         sum = reckon(self._call, self._target, usage, end, bound)
         if sum.nano is None and self._held is not None:
             # A budget is never left uncharged: what nobody can reckon costs what was held for it.
-            return sum._replace(nano=self._held, flags=(*sum.flags, "charged_as_held"))
+            return Sum(sum.usage, self._held, (*sum.flags, "charged_as_held"))
         return sum
 
     def _record(self, status: int, end: str, error: str | None, sum: Sum) -> Record:

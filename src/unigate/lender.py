@@ -7,14 +7,12 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import cast
 
 from unigate.admission.allowance import Allowance, Key
 from unigate.admission.bank_words import (
     Asked,
     Back,
     Draw,
-    Frames,
     FromBank,
     FromDoor,
     Grant,
@@ -26,12 +24,11 @@ from unigate.admission.bank_words import (
     Tick,
     Verdict,
     Want,
-    encode_word,
-    read_from_bank,
 )
 from unigate.admission.refusals import refusal_for, refuse_known, unavailable
-from unigate.admission.wallet import Need, Part, Permit, Wallet
+from unigate.admission.wallet import Need, Part, Permit, Shortage, Wallet
 from unigate.admission.windows import MONEY
+from unigate.bank_line import DoorLine
 from unigate.clock import StoreClock
 from unigate.tenancy import Quota, QuotaKind
 
@@ -44,6 +41,8 @@ _WITH_RECALL = 1.5
 _NO_LINE = 1.0
 _RECONNECT = 0.1
 _SWEEP = 2.0
+_AT_ONCE = 500
+_BREATH = 0.05
 _IDLE = 10
 _FORGOTTEN = 70
 _LASTING = 10
@@ -73,7 +72,7 @@ class Lender:
         self._life = life
         self._clock = clock
         self._changed = changed
-        self._line: _Line | None = None
+        self._line: DoorLine | None = None
         self._number = 0
         # The calls whose draw is under way, and those of the next one.
         self._asking: list[_Waiter] = []
@@ -102,7 +101,7 @@ class Lender:
     async def permit(self, quotas: tuple[Quota, ...], need: Need, at_ns: int) -> Permit:
         """Everything a call needs of its limits. Raises Refusal: which of them says no, and why."""
         taken = self.wallet.take(quotas, need, at_ns)
-        if isinstance(taken, Permit):
+        if not isinstance(taken, Shortage):
             return taken
         for part in taken.parts:
             refuse_known(part, need, at_ns, self.wallet.second)
@@ -140,9 +139,9 @@ class Lender:
         sweeping = loop.create_task(self._sweep_often())
         try:
             while True:
-                line: _Line | None = None
+                line: DoorLine | None = None
                 try:
-                    _, line = await loop.create_unix_connection(lambda: _Line(self._hear), str(self._path))
+                    _, line = await loop.create_unix_connection(lambda: DoorLine(self._hear), str(self._path))
                 except OSError:
                     pass  # the keeper is not there yet
                 if line is not None:
@@ -164,7 +163,7 @@ class Lender:
         self._stop_timer()
         self._ask()
 
-    def _greet(self, line: _Line) -> None:
+    def _greet(self, line: DoorLine) -> None:
         self._line = line
         second = self.wallet.second
         if second >= self.wallet.rates_until:
@@ -236,7 +235,8 @@ class Lender:
         quotas: dict[Key, Quota] = {}
         short: set[Key] = set()
         for waiter in waiters:
-            for allowance, _, quota in self.wallet.parts(waiter.quotas, waiter.at_ns):
+            for part in self.wallet.parts(waiter.quotas, waiter.at_ns):
+                allowance, quota = part.allowance, part.quota
                 need = waiter.need.of(quota.kind)
                 needs.setdefault(allowance.key, []).append(need)
                 sums[allowance.key] = sums.get(allowance.key, 0) + need
@@ -255,7 +255,7 @@ class Lender:
         for grant in word.grants:
             key = (grant.scope, grant.kind, grant.window)
             allowance = self.wallet.allowance(key)
-            allowance.grant(grant.amount, second)
+            allowance.grant(grant.amount)
             allowance.left = grant.left
             allowance.gone = grant.gone
             if grant.kind == QuotaKind.REQUESTS and grant.verdict is Verdict.RESERVED:
@@ -273,16 +273,16 @@ class Lender:
         if waiter.future.done():
             return True
         taken = self.wallet.take_awaited(waiter.quotas, waiter.need, waiter.at_ns)
-        if isinstance(taken, Permit):
+        if not isinstance(taken, Shortage):
             waiter.future.set_result(taken)
             return True
-        for allowance, _, quota in taken.parts:
-            grant = told.get(allowance.key)
+        for part in taken.parts:
+            grant = told.get(part.allowance.key)
             if grant is None or grant.verdict is Verdict.GRANTED:
                 continue
-            need = waiter.need.of(quota.kind)
+            need = waiter.need.of(part.quota.kind)
             verdict = Verdict.SPENT if need > grant.limit - grant.gone else grant.verdict
-            waiter.future.set_exception(refusal_for(quota, need, verdict, grant.wait, waiter.at_ns))
+            waiter.future.set_exception(refusal_for(part.quota, need, verdict, grant.wait, waiter.at_ns))
             return True
         self._await(waiter, taken.parts)
         return False
@@ -339,13 +339,13 @@ class Lender:
         for key in word.keys:
             allowance = self.wallet.allowances.get(key)
             if allowance is not None:
-                allowance.thaw(second)
+                allowance.turn(second)
                 cooling = allowance.cooling.schedule(second) if allowance.cooling is not None else ()
                 backs.append(Back(*key, allowance.give_back(), False, cooling))
         self._say(Returned(word.number, tuple(backs)))
 
     def _is_lowered(self, allowance: Allowance) -> None:
-        allowance.thaw(self.wallet.second)
+        allowance.turn(self.wallet.second)
         self._say(Returned(0, (Back(*allowance.key, allowance.give_back()),)))
 
     def _give_all_back(self) -> None:
@@ -353,25 +353,29 @@ class Lender:
         second = self.wallet.second
         backs: list[Back] = []
         for allowance in self.wallet.allowances.values():
-            allowance.thaw(second)
+            allowance.turn(second)
             if allowance.free:
                 backs.append(Back(*allowance.key, allowance.give_back()))
         self._say(Returned(0, tuple(backs)))
 
     async def _sweep_often(self) -> None:
+        """Looks at all limits in turn, a few at a time, since there may be very many."""
         while True:
             await asyncio.sleep(_SWEEP)
-            if self._line is not None:
-                self._sweep(self.wallet.second)
+            some = tuple(self.wallet.allowances.values())
+            for at in range(0, len(some), _AT_ONCE):
+                if self._line is not None:
+                    self._sweep(some[at : at + _AT_ONCE], self.wallet.second)
+                await asyncio.sleep(_BREATH)
 
-    def _sweep(self, second: int) -> None:
+    def _sweep(self, some: tuple[Allowance, ...], second: int) -> None:
         """Gives back what has not been used for a while, and forgets limits that nothing is left of."""
         backs: list[Back] = []
-        for allowance in tuple(self.wallet.allowances.values()):
+        for allowance in some:
             idle = second - allowance.used_at
             if idle < _IDLE or allowance.awaited:
                 continue
-            allowance.thaw(second)
+            allowance.turn(second)
             if allowance.free:
                 backs.append(Back(*allowance.key, allowance.give_back()))
             elif allowance.is_idle and idle >= _FORGOTTEN:
@@ -379,35 +383,3 @@ class Lender:
                 self.wallet.drop(allowance)
         if backs:
             self._say(Returned(0, tuple(backs)))
-
-
-class _Line(asyncio.Protocol):
-    """The socket to the bank."""
-
-    def __init__(self, hear: Callable[[FromBank], None]) -> None:
-        self._hear = hear
-        self._frames = Frames()
-        self._transport: asyncio.Transport | None = None
-        self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)
-
-    def data_received(self, data: bytes) -> None:
-        for payload in self._frames.feed(data):
-            self._hear(read_from_bank(payload))
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._transport = None
-        if not self.lost.done():
-            self.lost.set_result(None)
-
-    def say(self, word: FromDoor) -> None:
-        """Sends one word."""
-        if self._transport is not None:
-            self._transport.write(encode_word(word))
-
-    def close(self) -> None:
-        """Hangs up."""
-        if self._transport is not None:
-            self._transport.close()

@@ -67,18 +67,20 @@ class Pipeline:
         """Answers one call, whatever happens to it, and leaves its record."""
         catalog = self._snapshot().catalog
         ledger = Ledger(call, self._books, demo=catalog.demo is not None)
-        is_limited = bool(call.caller.standing.quotas)
+        purse = self._cashier.purse(call)
         try:
             try:
                 self._gate.admit(call, dialect, path_model)
                 if call.streamed and dialect.comments:
                     reply.beat(self._heartbeat)
                 ways = catalog.ways(call.model, dialect, has_tools=call.wants_tools, random=self._random)
-                if is_limited and ways:
-                    ledger.charge, ways = await self._cashier.hold(call, ways)
+                if purse is not None and ways:
+                    terms = self._cashier.terms(call, purse, ways)
+                    ways = terms.ways
+                    ledger.charge = self._cashier.hold(purse, terms) or await self._cashier.wait(call, purse, terms)
             finally:
-                if is_limited:  # with every answer, a refusal too
-                    reply.extra += self._cashier.lines(call)
+                if purse is not None:  # with every answer, a refusal too
+                    reply.extra += self._cashier.lines(call, purse)
             if ways:
                 await self._try_each(call, dialect, ways, reply, ledger)
             else:

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from unigate.accounting.estimate import Bound, bound_of, is_free, reason_unpriced, worst_case
+from unigate.accounting.estimate import Bound, claim_of, is_free, reason_unpriced, worst_case
 from unigate.accounting.likely import estimated_input
 from unigate.dialects.table import DIALECTS
 from unigate.mock.ask import Request
@@ -28,7 +28,12 @@ FRAME = 1024
 
 def bound(dialect: str, price: Price | None = PRICE, **fields: object) -> tuple[Bound, int]:
     content = json.dumps(fields).encode()
-    return bound_of(dialect, decode_body(content), len(content), price), len(content)
+    return claim_of(dialect, decode_body(content), len(content)).bound(price), len(content)
+
+
+def counts(found: Bound) -> tuple[int | None, int | None]:
+    assert not found.has_hosted_tools and not found.has_surcharge
+    return found.input_tokens, found.output_tokens
 
 
 def chat(price: Price | None = PRICE, **fields: object) -> tuple[Bound, int]:
@@ -41,7 +46,7 @@ def chat(price: Price | None = PRICE, **fields: object) -> tuple[Bound, int]:
 def test_text_has_no_more_tokens_than_bytes() -> None:
     found, size = chat(max_tokens=10)
 
-    assert found == Bound(size, 10)
+    assert counts(found) == (size, 10)
 
 
 def test_the_window_is_the_most_that_goes_in() -> None:
@@ -80,20 +85,20 @@ def test_what_is_not_in_the_bytes_is_bounded_by_the_window_alone(dialect: str, f
 def test_an_escaped_letter_hides_nothing() -> None:
     content = rb'{"messages":[{"content":[{"type":"image\u005furl","image\u005furl":{"url":"https://x/y"}}]}]}'
 
-    assert bound_of("openai.chat", decode_body(content), len(content), PRICE).input_tokens == 100_000
+    assert claim_of("openai.chat", decode_body(content), len(content)).bound(PRICE).input_tokens == 100_000
 
 
 def test_text_about_pictures_is_text() -> None:
     words = 'the field "image_url", <b>, é and "file" \x00'
     found, size = chat(messages=[{"role": "user", "content": words}], max_tokens=1)
 
-    assert found == Bound(size, 1)
+    assert counts(found) == (size, 1)
 
 
 def test_tools_and_formats_bring_words_of_their_own() -> None:
     found, size = chat(tools=[FUNCTION], max_tokens=1)
 
-    assert found == Bound(size + FRAME, 1)
+    assert counts(found) == (size + FRAME, 1)
 
 
 # --- the output
@@ -149,13 +154,13 @@ def test_a_model_without_a_maximum_can_fill_its_window_and_without_one_anything(
 
 @pytest.mark.parametrize("dialect", ["coze.chat", "dify.chat", "openai.rerank", "openai.images.generations"])
 def test_some_operations_are_bounded_by_nothing(dialect: str) -> None:
-    assert bound(dialect, model="m")[0] == Bound(None, None)
-    assert bound_of("openai.audio.transcriptions", None, 1000, PRICE) == Bound(None, None)
+    assert counts(bound(dialect, model="m")[0]) == (None, None)
+    assert counts(claim_of("openai.audio.transcriptions", None, 1000).bound(PRICE)) == (None, None)
 
 
 def test_counting_tokens_is_free() -> None:
     assert [name for name in DIALECTS if is_free(name)] == ["anthropic.count_tokens", "gemini.count_tokens"]
-    assert bound("anthropic.count_tokens", messages=HI)[0] == Bound(0, 0)
+    assert counts(bound("anthropic.count_tokens", messages=HI)[0]) == (0, 0)
 
 
 # --- what no count of tokens tells
@@ -307,7 +312,7 @@ def test_an_ordinary_request_is_bounded_in_microseconds() -> None:
     for _ in range(50):
         begun = time.perf_counter()
         for _ in range(100):
-            bound_of("openai.chat", body, len(content), PRICE)
+            claim_of("openai.chat", body, len(content)).bound(PRICE)
         best = min(best, (time.perf_counter() - begun) / 100)
 
     assert best < 20e-6

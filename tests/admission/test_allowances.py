@@ -61,7 +61,7 @@ class Money(RuleBasedStateMachine):
         assert (grant.verdict == "granted") == (need <= left), "a need that fits is met, one that does not is not"
         self.leases[place] += grant.amount
         self.highest[self.day] = max(self.highest.get(self.day, 0), self.limit)
-        allowance.grant(grant.amount, 0)
+        allowance.grant(grant.amount)
 
     @rule(door=DOORS, need=AMOUNT)
     def take(self, door: int, need: int) -> None:
@@ -128,7 +128,7 @@ class Money(RuleBasedStateMachine):
                 day = _day_of(allowance.key[2])
                 waiting = sum(cost for one, cost in door.journal if one == day)
                 assert self.leases[number, day] == allowance.free + allowance.held + waiting
-                assert allowance.drawn == allowance.free + allowance.held + allowance.spent
+                assert allowance.held == sum(need.nano for _, need, at in door.running if at == day)
                 assert all(type(amount) is int for amount in (allowance.free, allowance.held, allowance.drawn))
 
     @invariant()
@@ -164,7 +164,7 @@ class Rates(RuleBasedStateMachine):
         self.leases[door] -= want.returned
         grant = share(want, self.limit - sum(self.leases), 0, partly=True)
         self.leases[door] += grant.amount
-        allowance.grant(grant.amount, 0)
+        allowance.grant(grant.amount)
 
     @rule(door=DOORS)
     def take(self, door: int) -> None:

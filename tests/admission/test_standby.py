@@ -122,18 +122,18 @@ class Gateway:
 
     def take(self, most: int, *, is_asleep: bool) -> int:
         """Lets as many calls in as it may, up to so many; while the keeper sleeps, only what is at hand."""
-        self.allowance.thaw(self.store.second)
+        self.allowance.turn(self.store.second)
         if not self.standby.is_usable or self.store.second - self.heard >= LASTING:
             self.allowance.void(self.store.second)
         if self.allowance.free < most and not is_asleep:
             want = Want(*KEY, LIMIT, self.allowance.give_back(), (1,) * most, 0)
             [outcome] = self.office.work([Job(self.life, wants=(want,), is_last=True)], 0.1)
-            self.allowance.grant(outcome.grants[0].amount, self.store.second)
+            self.allowance.grant(outcome.grants[0].amount)
             if self.office.regime != self.regime:
                 self.allowance.give_back()  # the line was closed before the answer, and hello says what is left
         taken = max(min(most, self.allowance.free), 0)
-        for _ in range(taken):
-            self.allowance.lend(1, self.store.second)
+        self.allowance.free -= taken
+        self.allowance.spent += taken
         return taken
 
 

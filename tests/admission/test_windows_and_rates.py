@@ -53,7 +53,7 @@ def test_a_call_stays_in_the_window_it_began_in() -> None:
     quotas = (Quota("k", QuotaKind.USD_DAY, 10, "key 'k'"),)
     midnight = instant("2027-01-01T00:00:00")
     before, after = wallet.parts(quotas, midnight - 1)[0].allowance, wallet.parts(quotas, midnight)[0].allowance
-    before.grant(10, 0)
+    before.grant(10)
     permit = wallet.take(quotas, Need(10, 0), midnight - 1)
     assert isinstance(permit, Permit)
     assert isinstance(wallet.take(quotas, Need(1, 0), midnight), Shortage)
@@ -91,8 +91,8 @@ def test_a_door_that_was_silent_for_too_long_uses_nothing_it_had() -> None:
     wallet.rates_until = 50
     quotas = (Quota("k", QuotaKind.SLOTS, 10, "key 'k'"), Quota("k", QuotaKind.USD_TOTAL, 10, "key 'k'"))
     slots, money = (part.allowance for part in wallet.parts(quotas, 0))
-    slots.grant(5, 0)
-    money.grant(5, 0)
+    slots.grant(5)
+    money.grant(5)
     now[0] = 51 * SECOND
     assert isinstance(wallet.take(quotas, Need(1, 0), 0), Shortage)
     assert (slots.free, money.free) == (0, 5)
@@ -105,13 +105,13 @@ def test_a_client_reads_of_the_tightest_limit_in_its_own_words() -> None:
     wallet = Wallet(lambda: 0, lambda _: None)
     wallet.rates_until = 1000
     for part in wallet.parts(LIMITS, 0):
-        part.allowance.grant(10, 0)
+        part.allowance.grant(10)
     assert isinstance(wallet.take(LIMITS, Need(0, 0), 0), Permit)
     purse = wallet.purse(LIMITS, 0)
     assert limit_lines(purse, "openai.chat", lambda: 0) == (
         b"x-ratelimit-limit-requests: 60\r\nx-ratelimit-remaining-requests: 9\r\nx-ratelimit-reset-requests: 1m2s\r\n"
     )
-    purse.requests[0].allowance.left = 5
+    purse.requests[0].left = 5
     assert limit_lines(purse, "anthropic.messages", lambda: 0) == (
         b"anthropic-ratelimit-requests-limit: 20\r\nanthropic-ratelimit-requests-remaining: 9\r\n"
         b"anthropic-ratelimit-requests-reset: 1970-01-01T00:01:02Z\r\n"

@@ -75,7 +75,7 @@ def sane(
     that do not fit into their whole never make a call cheaper. Where nobody told the input, `likely_input` stands in.
     """
     fed, made = usage.input_tokens, usage.output_tokens
-    if bound is None and likely_input is None and _is_plain(usage, fed, made):
+    if _is_plain(usage, fed, made) and _is_within(bound, fed, made, likely_input):
         return usage, _PLAUSIBLE
     most_fed, most_made = _most(bound, price)
     if usage.rejected or not _is_plausible(fed, most_fed) or not _is_plausible(made, most_made):
@@ -120,6 +120,15 @@ def _is_plain(usage: Usage, fed: int | None, made: int | None) -> bool:
     if usage.cache_write_tokens or usage.cache_write_hour_tokens:
         return False
     return not (usage.audio_input_tokens or usage.audio_output_tokens) and (fed or 0) >= 0 and (made or 0) >= 0
+
+
+def _is_within(bound: Bound | None, fed: int | None, made: int | None, likely_input: int | None) -> bool:
+    """Whether there is nothing to add to two counts, and nothing to note about them."""
+    if bound is None:
+        return likely_input is None or fed is not None
+    if fed is None or made is None:
+        return False
+    return not _exceeds(fed, bound.input_tokens) and not _exceeds(made, bound.output_tokens)
 
 
 def _is_plausible(count: int | None, most: int) -> bool:

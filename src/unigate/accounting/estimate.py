@@ -14,80 +14,136 @@ import msgspec
 from unigate.price import Price, Rates
 from unigate.wire.body import Body
 
-__all__ = ["Bound", "bound_of", "is_free", "reason_unpriced", "worst_case"]
+__all__ = ["Bound", "Claim", "claim_of", "is_free", "reason_unpriced", "worst_case"]
 
 _MILLION = 1_000_000
 
 
-class Bound(msgspec.Struct, frozen=True, gc=False):
-    """The most that a call can consume; None is `nothing bounds it`."""
+class Bound:
+    """The most that a call can consume at one target; None is `nothing bounds it`."""
 
-    input_tokens: int | None
-    output_tokens: int | None
-    # Its tools run at the provider, for fees that no count of tokens tells.
-    has_hosted_tools: bool = False
-    # It asks for a dearer service than the one that prices are known for, or for an answer that is told elsewhere.
-    has_surcharge: bool = False
+    __slots__ = ("has_hosted_tools", "has_surcharge", "input_tokens", "output_tokens")
+
+    def __init__(
+        self,
+        input_tokens: int | None,
+        output_tokens: int | None,
+        has_hosted_tools: bool = False,
+        has_surcharge: bool = False,
+    ) -> None:
+        self.input_tokens = input_tokens
+        self.output_tokens = output_tokens
+        # Its tools run at the provider, for fees that no count of tokens tells.
+        self.has_hosted_tools = has_hosted_tools
+        # It asks for a dearer service than the one that prices are known for, or for an answer that is told elsewhere.
+        self.has_surcharge = has_surcharge
 
 
-class _Form(msgspec.Struct, frozen=True, kw_only=True):
+class Claim:
+    """The most that a call can consume, as far as its request alone tells, wherever it goes."""
+
+    __slots__ = ("answers", "fed", "has_hosted_tools", "has_surcharge", "is_final", "made")
+
+    def __init__(self, fed: int | None, made: int | None, answers: int = 1, *, is_final: bool = False) -> None:
+        self.fed = fed
+        # How long each answer may be, and how many may come.
+        self.made = made
+        self.answers = answers
+        # Whether a model's window bounds nothing here.
+        self.is_final = is_final
+        self.has_hosted_tools = False
+        self.has_surcharge = False
+
+    def bound(self, price: Price | None) -> Bound:
+        """What bounds the call at a model of this price."""
+        fed, made = self.fed, self.made
+        if price is not None and not self.is_final:
+            context = price.context
+            if fed is None or (context is not None and context < fed):
+                fed = context
+            if made is None:
+                made = price.most_output or context
+        if made is not None:
+            made *= self.answers
+        return Bound(fed, made, self.has_hosted_tools, self.has_surcharge)
+
+
+class _Form:
     """Where requests of a dialect say what bounds them."""
 
-    # The fields whose content the model reads; the others are searched for nothing.
-    content: tuple[str, ...] = ("messages",)
-    # Strings in them that stand for more than their bytes.
-    marks: tuple[bytes, ...] = ()
-    limits: tuple[str, ...] = ()
-    choices: tuple[str, ...] = ()
-    # The fields below which limits and choices stand; none: at the top.
-    nests: tuple[str, ...] = ()
-    # A field of prompts that are answered one by one.
-    prompts: str = ""
-    # Nothing is written, so that only the input counts, which may be many inputs of a context window each.
-    is_silent: bool = False
+    __slots__ = ("choices", "content", "is_silent", "limits", "marks", "nests", "prompts")
+
+    def __init__(  # one parameter for each place
+        self,
+        marks: re.Pattern[bytes] | None = None,
+        *,
+        content: tuple[str, ...] = ("messages",),
+        limits: tuple[str, ...] = (),
+        choices: tuple[str, ...] = (),
+        nests: tuple[str, ...] = (),
+        prompts: str = "",
+        is_silent: bool = False,
+    ) -> None:
+        # The fields whose content the model reads; the others are searched for nothing.
+        self.content = content
+        # Strings in them that stand for more than their bytes. One pattern is searched for faster than each of them.
+        self.marks = marks
+        self.limits = limits
+        self.choices = choices
+        # The fields below which limits and choices stand; none: at the top.
+        self.nests = nests
+        # A field of prompts that are answered one by one.
+        self.prompts = prompts
+        # Nothing is written, so that only the input counts, which may be many inputs of a context window each.
+        self.is_silent = is_silent
 
 
-_OPENAI_MARKS = (b'"image_url"', b'"file"', b'"video_url"', b'"audio"')
+_DATA = re.compile(rb'"(?:inlineData|inline_data|fileData|file_data)"')
+_PICTURE = re.compile(rb'"image_url"')
 _OLLAMA = _Form(
+    re.compile(rb'"images"'),
     content=("messages", "prompt", "system", "images"),
-    marks=(b'"images"',),
     limits=("num_predict",),
     nests=("options",),
 )
 _GENERATE = _Form(
+    _DATA,
     content=("contents", "systemInstruction", "system_instruction"),
-    marks=(b'"inlineData"', b'"inline_data"', b'"fileData"', b'"file_data"'),
     limits=("maxOutputTokens", "max_output_tokens"),
     choices=("candidateCount", "candidate_count"),
     nests=("generationConfig", "generation_config"),
 )
-_EMBED = _Form(content=("content", "requests"), marks=_GENERATE.marks, is_silent=True)
-_INPUT = _Form(content=("input",), marks=(b'"image_url"',), is_silent=True)
+_EMBED = _Form(_DATA, content=("content", "requests"), is_silent=True)
+_INPUT = _Form(_PICTURE, content=("input",), is_silent=True)
 
 _FORMS: Mapping[str, _Form] = {
-    "openai.chat": _Form(marks=_OPENAI_MARKS, limits=("max_completion_tokens", "max_tokens"), choices=("n",)),
+    "openai.chat": _Form(
+        re.compile(rb'"(?:image_url|file|video_url|audio)"'),
+        limits=("max_completion_tokens", "max_tokens"),
+        choices=("n",),
+    ),
     "openai.completions": _Form(
         content=(), limits=("max_tokens", "max_completion_tokens"), choices=("n", "best_of"), prompts="prompt"
     ),
     "openai.responses": _Form(
+        re.compile(rb'"(?:input_image|input_file|item_reference|file_id|image_url|file_url)"'),
         content=("input",),
-        marks=(b'"input_image"', b'"input_file"', b'"item_reference"', b'"file_id"', b'"image_url"', b'"file_url"'),
         limits=("max_output_tokens",),
     ),
     "anthropic.messages": _Form(
+        re.compile(rb'"(?:image|document|file|container_upload)"'),
         content=("messages", "system"),
-        marks=(b'"image"', b'"document"', b'"file"', b'"container_upload"'),
         limits=("max_tokens",),
     ),
     "gemini.generate": _GENERATE,
     "gemini.generate.array": _GENERATE,
     "bedrock.converse": _Form(
+        re.compile(rb'"(?:image|document|video|audio|s3Location)"'),
         content=("messages", "system"),
-        marks=(b'"image"', b'"document"', b'"video"', b'"audio"', b'"s3Location"'),
         limits=("maxTokens",),
         nests=("inferenceConfig",),
     ),
-    "cohere.chat": _Form(marks=(b'"image_url"', b'"image"'), limits=("max_tokens",)),
+    "cohere.chat": _Form(re.compile(rb'"(?:image_url|image)"'), limits=("max_tokens",)),
     "ollama.chat": _OLLAMA,
     "ollama.generate": _OLLAMA,
     "openai.embeddings": _INPUT,
@@ -96,7 +152,7 @@ _FORMS: Mapping[str, _Form] = {
     "ollama.embeddings": _Form(content=(), is_silent=True),
     "gemini.embed": _EMBED,
     "gemini.batch_embed": _EMBED,
-    "cohere.embed": _Form(content=("inputs",), marks=(b'"image_url"', b'"data:'), is_silent=True),
+    "cohere.embed": _Form(re.compile(rb'"(?:image_url"|data:)'), content=("inputs",), is_silent=True),
 }
 _FREE = frozenset({"anthropic.count_tokens", "gemini.count_tokens"})
 
@@ -130,7 +186,8 @@ _TIERS: Mapping[str, frozenset[bytes]] = {
     # The usage is told to whoever asks later.
     "background": frozenset(),
 }
-_NOTABLE = _OUTSIDE | _HOSTED | _LOOSE | _FRAMED | _TIERS.keys() | {"prompt", "n", "best_of"}
+_NOTABLE = frozenset({*_OUTSIDE, *_HOSTED, *_LOOSE, *_FRAMED, *_TIERS, "prompt", "n", "best_of"})
+_NONE: frozenset[str] = frozenset()
 _NOTHING = frozenset({b"null", b"[]", b"{}", b'""', b"false"})
 # A letter that is written as an escape could hide any of the marks.
 _HIDDEN = re.compile(rb"\\u00[4-7]")
@@ -143,7 +200,6 @@ _tools = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _prompts = msgspec.json.Decoder(list[msgspec.Raw])
 _FAILURES = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-_UNBOUND = Bound(None, None)
 
 
 def is_free(dialect: str) -> bool:
@@ -151,31 +207,27 @@ def is_free(dialect: str) -> bool:
     return dialect in _FREE
 
 
-def bound_of(dialect: str, body: Body | None, size: int, price: Price | None) -> Bound:
-    """What a call of so many bytes can consume at a model of this price."""
+def claim_of(dialect: str, body: Body | None, size: int) -> Claim:
+    """What a request of so many bytes can consume."""
     form = _FORMS.get(dialect)
     if form is None or body is None:
-        return Bound(0, 0) if dialect in _FREE else _UNBOUND
-    context = price.context if price is not None else None
-    is_outside = is_loose = has_hosted = has_surcharge = False
-    inputs: int | None = size
-    is_plain = _NOTABLE.isdisjoint(body)
-    if not is_plain:
-        found = {name for name in _NOTABLE.intersection(body) if bytes(body[name]) not in _NOTHING}
-        is_outside = not found.isdisjoint(_OUTSIDE) or ("prompt" in found and bytes(body["prompt"])[:1] == b"{")
-        is_loose = not found.isdisjoint(_LOOSE)
-        inputs = size if found.isdisjoint(_FRAMED) else size + _FRAME
-        has_hosted = not found.isdisjoint(_HOSTED) or _has_hosted_tools(body)
-        has_surcharge = any(bytes(body[name]) not in plain for name, plain in _TIERS.items() if name in found)
-    is_outside = is_outside or _refers(form, body)
+        return Claim(0, 0, is_final=True) if dialect in _FREE else Claim(None, None, is_final=True)
+    found = _NONE
+    if not _NOTABLE.isdisjoint(body):
+        found = frozenset(name for name in _NOTABLE.intersection(body) if bytes(body[name]) not in _NOTHING)
+    size = size if found.isdisjoint(_FRAMED) else size + _FRAME
+    fed = size if not _refers(form, body, found) else None
     if form.is_silent:
-        return Bound(None if is_outside else inputs, 0, has_hosted, has_surcharge)
-    if is_outside or (context is not None and context < inputs):
-        inputs = context
-    limit = None if is_loose else _largest(form.limits, form, body)
-    if is_plain and limit is not None and not form.nests:
-        return Bound(inputs, limit)
-    return Bound(inputs, _outputs(form, body, limit, price), has_hosted, has_surcharge)
+        claim = Claim(fed, 0, is_final=True)
+    else:
+        places = _places(form, body) if form.nests else [body]
+        made = _largest(form.limits, places) if found.isdisjoint(_LOOSE) else None
+        many = (_largest(form.choices, places) or 1) * _prompts_in(form, body) if found or form.nests else 1
+        claim = Claim(fed, made, many)
+    if found:
+        claim.has_hosted_tools = not found.isdisjoint(_HOSTED) or _has_hosted_tools(body)
+        claim.has_surcharge = any(bytes(body[name]) not in plain for name, plain in _TIERS.items() if name in found)
+    return claim
 
 
 def worst_case(price: Price, bound: Bound) -> int | None:
@@ -213,28 +265,30 @@ def _dearest(rates: Rates) -> tuple[int, int]:
     return fed, max(rates.output, rates.audio_output or 0, rates.reasoning or 0)
 
 
-def _refers(form: _Form, body: Body) -> bool:
-    """Whether the content stands for more than its bytes."""
+def _refers(form: _Form, body: Body, found: frozenset[str]) -> bool:
+    """Whether the request stands for more than its bytes."""
+    if found and (not found.isdisjoint(_OUTSIDE) or ("prompt" in found and bytes(body["prompt"])[:1] == b"{")):
+        return True
     for name in form.content:
         raw = body.get(name)
         if raw is None:
             continue
         content = bytes(raw)
-        for mark in form.marks:
-            # Twice as fast as `in`, which tries whether the mark is a number first.
-            if content.find(mark) >= 0:
-                return True
-        if content.find(b"\\u00") >= 0 and _HIDDEN.search(content):
+        if form.marks is not None and form.marks.search(content):
+            return True
+        # A single byte is looked for ten times as fast as four.
+        if content.find(b"\\") >= 0 and _HIDDEN.search(content):
             return True
     return False
 
 
-def _largest(names: tuple[str, ...], form: _Form, body: Body) -> int | None:
+def _largest(names: tuple[str, ...], places: list[Body]) -> int | None:
     """The largest of the numbers that a request gives by these names; None if it gives none, or one that is none."""
     largest = 0
-    for fields in _places(form, body) if form.nests else (body,):
+    for fields in places:
         for name in names:
-            if (raw := fields.get(name)) is None:
+            raw = fields.get(name)
+            if raw is None:
                 continue
             number = _number(raw)
             if number is None:
@@ -263,20 +317,10 @@ def _number(raw: msgspec.Raw) -> int | None:
     return number if number > 0 else None
 
 
-def _outputs(form: _Form, body: Body, limit: int | None, price: Price | None) -> int | None:
-    one = limit
-    if one is None and price is not None:
-        one = price.most_output or price.context
-    if one is None:
-        return None
-    if form.choices:
-        one *= _largest(form.choices, form, body) or 1
-    return one * _prompts_in(form, body) if form.prompts else one
-
-
 def _prompts_in(form: _Form, body: Body) -> int:
     """How many prompts a field holds: a list of tokens is one, a list of anything else as many as it is long."""
-    raw = bytes(body.get(form.prompts, b""))
+    prompt = body.get(form.prompts) if form.prompts else None
+    raw = bytes(prompt) if prompt is not None else b""
     if raw[:1] != b"[":
         return 1
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from unigate.admission.rates import Cooling
+from unigate.admission.rates import SPAN, Cooling
 from unigate.tenancy import QuotaKind
 
 __all__ = ["Allowance", "Key"]
@@ -10,32 +10,33 @@ __all__ = ["Allowance", "Key"]
 Key = tuple[str, str, str]
 """Scope, kind and window of a limit."""
 
-# A member's name is looked up ten times as slowly as a module's, and every call asks of every limit.
-_REQUESTS = QuotaKind.REQUESTS
-_COOLS = (_REQUESTS, QuotaKind.TOKENS)
+_COOLS = (QuotaKind.REQUESTS, QuotaKind.TOKENS)
+_PLACES = {QuotaKind.TOKENS: 1, QuotaKind.REQUESTS: 2, QuotaKind.SLOTS: 3}
 
 
 class Allowance:
     """Amounts of one limit at this door, as integers. Always: drawn = free + held + cooling + spent.
 
-    `drawn` is what was leased less what was given back; `spent` is gone for ever, as money is.
+    `drawn` is what was leased less what was given back. `spent` money is gone for ever; of a rate it is what was used
+    in `second`, and cools from the next one on.
     """
 
     __slots__ = (
         "awaited",
         "cooling",
         "drawn",
-        "drawn_at",
         "free",
         "gone",
-        "held",
         "key",
         "kind",
         "left",
         "limit",
+        "low",
+        "place",
         "refused_until",
+        "second",
         "spent",
-        "taken",
+        "stock",
         "used_at",
         "wanted",
     )
@@ -43,67 +44,79 @@ class Allowance:
     def __init__(self, key: Key, second: int) -> None:
         self.key = key
         self.kind = QuotaKind(key[1])
-        self.free = self.held = self.spent = self.drawn = 0
+        # Where its amount stands in a call's need: 0 money, 1 tokens, 2 requests, 3 slots.
+        self.place = _PLACES.get(self.kind, 0)
+        self.free = self.spent = self.drawn = 0
         self.cooling = Cooling() if self.kind in _COOLS else None
         # How many calls wait for some of it; those that come later must not pass them.
         self.awaited = 0
-        # What was taken for good since it was drawn last, and when that was: how large the next slice should be.
-        self.taken = 0
-        self.drawn_at = self.used_at = second
+        # What would be free had no call taken any since it was drawn last: how large the next slice should be.
+        self.stock = 0
+        # With so little free, it is time for the next slice; and whether that is on its way.
+        self.low = 0
         self.wanted = False
+        self.second = self.used_at = second
         self.limit = 0
         # What the bank told last: how much of it is left for anyone, and how much is gone for good.
         self.left = self.gone = 0
         # Of a limit of this size nothing can be had before this second.
         self.refused_until: tuple[int, int] = (0, 0)
 
-    def lend(self, amount: int, second: int) -> None:
-        """Lends to a call; the caller has seen that there is enough. A request is used up as it is admitted."""
-        self.free -= amount
-        self.taken += amount
-        self.used_at = second
-        if self.kind is _REQUESTS:
-            assert self.cooling is not None
-            self.cooling.use(amount, second)
-        else:
-            self.held += amount
+    @property
+    def held(self) -> int:
+        """What running calls hold."""
+        cooling = self.cooling.total if self.cooling is not None else 0
+        return self.drawn - self.free - self.spent - cooling
 
-    def settle(self, held: int, real: int, second: int) -> None:
-        """Takes back what a call held, less what it really took; more than it held leaves less for the next."""
-        self.held -= held
-        self.free += held - real
-        self.taken -= held - real
-        if self.cooling is not None:
-            self.cooling.use(real, second)
-        else:
-            self.spent += real
+    @property
+    def taken(self) -> int:
+        """What calls took since it was drawn last, less what they gave back."""
+        return self.stock - self.free
 
-    def thaw(self, second: int) -> None:
-        """Frees what has counted long enough."""
+    @property
+    def whole_at(self) -> int:
+        """The second at which all that counts now is free again; 0 if nothing does."""
+        if self.cooling is None:
+            return 0
+        return self.second + 1 + SPAN if self.spent else self.cooling.empty_at
+
+    def turn(self, second: int) -> None:
+        """Another second has begun: what was used in the last one cools, and what has counted long enough is free."""
         if self.cooling is not None:
-            self.free += self.cooling.thaw(second)
+            if self.spent:
+                self.cooling.use(self.spent, self.second)
+                self.spent = 0
+            self._move(self.cooling.thaw(second))
+        self.second = second
 
     def void(self, second: int) -> None:
         """Loses what is free: the bank has lent it to others by now."""
-        self.thaw(second)
+        self.turn(second)
         self.give_back()
 
-    def grant(self, amount: int, second: int) -> None:
+    def grant(self, amount: int) -> None:
         """Adds a slice."""
-        self.free += amount
         self.drawn += amount
-        self.taken = 0
-        self.drawn_at = second
+        self.stock = self.free
+        self._move(amount)
         self.wanted = False
 
     def give_back(self) -> int:
         """Takes out what is free, for the bank; less than nothing where calls took more than they held."""
         amount = self.free
-        self.free = 0
+        self._move(-amount)
         self.drawn -= amount
         return amount
+
+    def _move(self, amount: int) -> None:
+        """So much more is free, and no call gave it."""
+        self.free += amount
+        self.stock += amount
+        # Taken since the last slice, twice as much as is left of it.
+        self.low = self.stock // 3
 
     @property
     def is_idle(self) -> bool:
         """Whether nothing of it is here or in use."""
-        return not (self.free or self.held or self.awaited) and (self.cooling is None or not self.cooling.total)
+        is_cold = self.cooling is None or not (self.spent or self.cooling.total)
+        return is_cold and not (self.free or self.held or self.awaited)

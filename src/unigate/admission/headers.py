@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from unigate.admission.wallet import Part, Purse
+from unigate.admission.allowance import Allowance
+from unigate.admission.wallet import Purse
 from unigate.clock import Wall
 
 __all__ = ["limit_lines"]
@@ -32,31 +33,30 @@ _DURATIONS = tuple(b"%ds" % n if n < 60 else b"%dm%ds" % divmod(n, 60) for n in 
 
 def limit_lines(purse: Purse, operation: str, clock: Wall) -> bytes:
     """The header lines for a caller's limits by the minute; of several of a kind the one with the least left."""
-    is_theirs = operation.startswith(_ANTHROPIC)
-    lines = b""
-    for parts, usual, theirs in (
-        (purse.requests, _USUAL_REQUESTS, _THEIR_REQUESTS),
-        (purse.tokens, _USUAL_TOKENS, _THEIR_TOKENS),
-    ):
-        if not parts:
-            continue
-        part = parts[0] if len(parts) == 1 else min(parts, key=_left)
-        cooling = part.allowance.cooling
-        wait = max(cooling.empty_at - purse.second, 0) if cooling is not None else 0
-        if is_theirs:
-            lines += theirs % (part.quota.limit, _left(part), _instant(clock() // _SECOND + wait))
-        else:
-            lines += usual % (part.quota.limit, _left(part), _DURATIONS[min(wait, 63)])
-    return lines
+    if operation.startswith(_ANTHROPIC):
+        return _lines(purse, purse.requests, _THEIR_REQUESTS, clock) + _lines(purse, purse.tokens, _THEIR_TOKENS, clock)
+    return _lines(purse, purse.requests, _USUAL_REQUESTS, None) + _lines(purse, purse.tokens, _USUAL_TOKENS, None)
 
 
-def _left(part: Part) -> int:
+def _lines(purse: Purse, some: tuple[Allowance, ...], form: bytes, clock: Wall | None) -> bytes:
+    """The lines for the limits of one kind; the instant when all is there again by a clock, without one the wait."""
+    if not some:
+        return b""
+    least = some[0]
+    left = _left(least)
+    for one in some:
+        if _left(one) < left:
+            least, left = one, _left(one)
+    wait = max(least.whole_at - purse.second, 0)
+    return form % (least.limit, left, _instant(clock() // _SECOND + wait) if clock else _DURATIONS[min(wait, 63)])
+
+
+def _left(one: Allowance) -> int:
     """What is left for the caller, as far as this door knows."""
-    allowance, limit = part.allowance, part.quota.limit
-    if not allowance.drawn:
-        return limit
-    left = allowance.left + allowance.free
-    return 0 if left < 0 else min(left, limit)
+    if not one.drawn:
+        return one.limit
+    left = one.left + one.free
+    return 0 if left < 0 else min(left, one.limit)
 
 
 def _instant(second: int) -> bytes:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-from unigate.accounting.estimate import Bound, bound_of, is_free, reason_unpriced, worst_case
+from unigate.accounting.estimate import Bound, Claim, claim_of, is_free, reason_unpriced, worst_case
 from unigate.admission.refusals import unpriced
 from unigate.admission.wallet import Need, Purse
 from unigate.call import Call
@@ -16,12 +14,15 @@ __all__ = ["Terms", "terms_of"]
 _USUAL_OUTPUT = 16_384
 
 
-class Terms(NamedTuple):
-    """What is held for a call, and the ways that may be gone for it, each with what bounds the call there."""
+class Terms:
+    """What is held for a call, the ways that may be gone for it, and what it claims wherever it goes."""
 
-    need: Need
-    ways: tuple[Way, ...]
-    bounds: tuple[Bound, ...]
+    __slots__ = ("claim", "need", "ways")
+
+    def __init__(self, need: Need, ways: tuple[Way, ...], claim: Claim) -> None:
+        self.need = need
+        self.ways = ways
+        self.claim = claim
 
 
 def terms_of(call: Call, purse: Purse, ways: tuple[Way, ...], ceiling: int | None) -> Terms:
@@ -32,35 +33,30 @@ def terms_of(call: Call, purse: Purse, ways: tuple[Way, ...], ceiling: int | Non
     budget, limit = purse.budget, purse.token_limit
     if budget is not None and is_free(call.operation):
         budget = None
+    claim = claim_of(call.operation, call.body, call.size)
     kept: list[Way] = []
-    bounds: list[Bound] = []
     nano = tokens = 0
     for way in ways:
         price = way.target.price
-        bound = bound_of(call.operation, call.body, call.size, price)
+        bound = claim.bound(price)
         if budget is not None:
             cost = worst_case(price, bound) if price is not None else None
             if cost is None and (cost := ceiling) is None:
                 continue  # a call of a budget goes no way whose cost nobody knows
             nano = max(nano, cost)
         if limit is not None:
-            tokens = max(tokens, _tokens(call, bound, limit))
+            tokens = max(tokens, _tokens(call.size, claim, bound, limit))
         kept.append(way)
-        bounds.append(bound)
     if not kept and budget is not None:
         price = ways[0].target.price
-        reason = reason_unpriced(price, bound_of(call.operation, call.body, call.size, price))
-        raise unpriced(call.model, reason, budget.shown)
-    return Terms(Need(nano, tokens), tuple(kept), tuple(bounds))
+        raise unpriced(call.model, reason_unpriced(price, claim.bound(price)), budget.shown)
+    return Terms(Need(nano, tokens), tuple(kept), claim)
 
 
-def _tokens(call: Call, bound: Bound, limit: int) -> int:
+def _tokens(size: int, claim: Claim, bound: Bound, limit: int) -> int:
     """What is held of a limit of tokens; an answer nobody limited is held as far as the limit goes."""
-    fed = call.size if bound.input_tokens is None else bound.input_tokens
-    if bound.output_tokens is not None:
-        most = fed + bound.output_tokens
-        if most <= limit:
-            return most
-        asked = bound_of(call.operation, call.body, call.size, None).output_tokens
-        return most if asked is not None else max(fed, limit)
-    return max(fed, min(fed + _USUAL_OUTPUT, limit))
+    fed = size if bound.input_tokens is None else bound.input_tokens
+    if bound.output_tokens is None:
+        return max(fed, min(fed + _USUAL_OUTPUT, limit))
+    most = fed + bound.output_tokens
+    return most if most <= limit or claim.made is not None else max(fed, limit)

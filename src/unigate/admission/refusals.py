@@ -38,7 +38,7 @@ def refusal_for(quota: Quota, need: int, verdict: Verdict, wait: int, at_ns: int
 
 def refuse_known(part: Part, need: Need, at_ns: int, second: int) -> None:
     """Raises the Refusal that needs no asking: what is spent stays spent, and a minute's uses stay for a minute."""
-    allowance, _, quota = part
+    allowance, quota = part.allowance, part.quota
     amount = need.of(quota.kind)
     if amount > quota.limit - allowance.gone:
         raise refusal_for(quota, amount, Verdict.SPENT, 0, at_ns)

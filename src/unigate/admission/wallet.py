@@ -3,49 +3,56 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
-
-import msgspec
 
 from unigate.admission.allowance import Allowance, Key
-from unigate.admission.windows import Span, span_of
+from unigate.admission.windows import MONEY, Span, span_of
 from unigate.tenancy import Quota, QuotaKind
 
 __all__ = ["Need", "Part", "Permit", "Purse", "Shortage", "Wallet"]
 
 _SECOND = 1_000_000_000
-_PLACES = {QuotaKind.REQUESTS: 2, QuotaKind.TOKENS: 1, QuotaKind.SLOTS: 3}
 
 
-class Need(msgspec.Struct, frozen=True, gc=False):
+class Need:
     """The most that one call can take: nano-dollars and tokens; it is one request and one slot besides."""
 
-    nano: int
-    tokens: int
+    __slots__ = ("nano", "tokens")
+
+    def __init__(self, nano: int, tokens: int) -> None:
+        self.nano = nano
+        self.tokens = tokens
 
     def of(self, kind: QuotaKind) -> int:
         """How much of one kind."""
-        return (self.nano, self.tokens, 1, 1)[_PLACES.get(kind, 0)]
+        if kind in MONEY:
+            return self.nano
+        return self.tokens if kind is QuotaKind.TOKENS else 1
 
 
-class Part(NamedTuple):
-    """One of the limits a call is judged by, and the place of its amount in a need."""
+class Part:
+    """One of the limits a call is judged by, and what is there of it."""
 
-    allowance: Allowance
-    place: int
-    quota: Quota
+    __slots__ = ("allowance", "quota")
+
+    def __init__(self, allowance: Allowance, quota: Quota) -> None:
+        self.allowance = allowance
+        self.quota = quota
 
 
-class Shortage(msgspec.Struct, frozen=True):
+class Shortage:
     """Which limits this door has too little of for one call."""
 
-    parts: tuple[Part, ...]
+    __slots__ = ("parts",)
+
+    def __init__(self, parts: tuple[Part, ...]) -> None:
+        self.parts = parts
 
 
 class Purse:
     """All limits of one standing, for the windows that hold now, sorted by what is done with them."""
 
     __slots__ = (
+        "allowances",
         "budget",
         "budgets",
         "ends_ns",
@@ -64,15 +71,17 @@ class Purse:
     def __init__(self, quotas: tuple[Quota, ...], parts: tuple[Part, ...], span: Span) -> None:
         self.quotas = quotas
         self.parts = parts
-        self.held = tuple((part.allowance, part.place) for part in parts if part.place < 2)
+        self.allowances = tuple(part.allowance for part in parts)
         # The first of several limits of money, and the smallest of tokens.
-        self.budget = next((part.quota for part in parts if part.place == 0), None)
-        self.budgets = tuple((part.quota.scope, part.quota.kind.value) for part in parts if part.place == 0)
-        self.token_limit = min((part.quota.limit for part in parts if part.place == 1), default=None)
-        self.tokens = tuple(part for part in parts if part.place == 1)
-        self.requests = tuple(part for part in parts if part.place == 2)
-        self.slots = tuple(part.allowance for part in parts if part.place == 3)
-        self.rates = tuple(part.allowance for part in parts if part.place)
+        self.budget = next((part.quota for part in parts if part.allowance.place == 0), None)
+        self.budgets = tuple((one.key[0], one.key[1]) for one in self.allowances if one.place == 0)
+        self.token_limit = min((one.limit for one in self.allowances if one.place == 1), default=None)
+        # What a call holds until it is known how much of it it took.
+        self.held = tuple(one for one in self.allowances if one.place < 2)
+        self.rates = tuple(one for one in self.allowances if one.place)
+        self.tokens = tuple(one for one in self.allowances if one.place == 1)
+        self.requests = tuple(one for one in self.allowances if one.place == 2)
+        self.slots = tuple(one for one in self.allowances if one.place == 3)
         self.starts_ns = span.starts_ns
         self.ends_ns = span.ends_ns
         self.second = -1
@@ -81,46 +90,35 @@ class Purse:
 class Permit:
     """What one call holds of all its limits; it is settled once, however often that is said."""
 
-    __slots__ = ("_is_settled", "_nano", "_purse", "_tokens", "_wallet", "has_left")
+    __slots__ = ("_is_settled", "_needs", "_purse", "_wallet", "has_left")
 
-    def __init__(self, wallet: Wallet, purse: Purse, nano: int, tokens: int) -> None:
+    def __init__(self, wallet: Wallet, purse: Purse, needs: tuple[int, int, int, int]) -> None:
         self._wallet = wallet
         self._purse = purse
-        self._nano = nano
-        self._tokens = tokens
+        self._needs = needs
         self._is_settled = False
         self.has_left = not purse.slots
 
-    @property
-    def held_nano(self) -> int | None:
-        """The nano-dollars it holds; None if no limit of money asks."""
-        return self._nano if self._purse.budget is not None else None
-
-    @property
-    def budgets(self) -> tuple[tuple[str, str], ...]:
-        """The limits of money it holds of: scope and kind."""
-        return self._purse.budgets
-
     def settle(self, nano: int, tokens: int) -> None:
-        """Says what the call took; its slots stay until it leaves."""
+        """Says what the call took; its slots stay until it leaves. More than it held leaves less for the next."""
         if self._is_settled:
             return
         self._is_settled = True
+        needs, took = self._needs, (nano, tokens)
         second = self._wallet.second
-        for allowance, place in self._purse.held:
-            if place:
-                allowance.settle(self._tokens, tokens, second)
-            else:
-                allowance.settle(self._nano, nano, second)
+        for one in self._purse.held:
+            if one.second != second:
+                one.turn(second)
+            real = took[one.place]
+            one.free += needs[one.place] - real
+            one.spent += real
 
     def leave(self) -> None:
         """Gives its slots back: the provider has noticed that the call is over."""
-        if self.has_left:
-            return
-        self.has_left = True
-        second = self._wallet.second
-        for allowance in self._purse.slots:
-            allowance.settle(1, 0, second)
+        if not self.has_left:
+            self.has_left = True
+            for one in self._purse.slots:
+                one.free += 1
 
 
 class Wallet:
@@ -148,22 +146,24 @@ class Wallet:
 
     def take(self, quotas: tuple[Quota, ...], need: Need, at_ns: int) -> Permit | Shortage:
         """Everything a call needs, or nothing and what there is too little of."""
-        return self.take_from(self.purse(quotas, at_ns), need)
+        purse = self.purse(quotas, at_ns)
+        return self.take_from(purse, need) or Shortage(
+            tuple(part for part in purse.parts if part.allowance.awaited or _lacks(part, need))
+        )
 
-    def take_from(self, purse: Purse, need: Need) -> Permit | Shortage:
-        """The same from a purse that was just opened."""
+    def take_from(self, purse: Purse, need: Need) -> Permit | None:
+        """Everything a call needs from a purse that was just opened; None if there is too little of anything."""
         needs = (need.nano, need.tokens, 1, 1)
-        for allowance, place, _ in purse.parts:
-            if allowance.free < needs[place] or allowance.awaited:
-                return Shortage(tuple(p for p in purse.parts if p[0].free < needs[p[1]] or p[0].awaited))
-        return self._lend(purse, needs, purse.second)
+        for one in purse.allowances:
+            if one.free < needs[one.place] or one.awaited:
+                return None
+        return self._lend(purse, needs)
 
     def take_awaited(self, quotas: tuple[Quota, ...], need: Need, at_ns: int) -> Permit | Shortage:
         """The same for a call whose turn it is, whoever else waits."""
         purse = self.purse(quotas, at_ns)
-        needs = (need.nano, need.tokens, 1, 1)
-        short = tuple(part for part in purse.parts if part.allowance.free < needs[part.place])
-        return Shortage(short) if short else self._lend(purse, needs, purse.second)
+        short = tuple(part for part in purse.parts if _lacks(part, need))
+        return Shortage(short) if short else self._lend(purse, (need.nano, need.tokens, 1, 1))
 
     def parts(self, quotas: tuple[Quota, ...], at_ns: int) -> tuple[Part, ...]:
         """The limits in the windows of this moment, with what is there of each."""
@@ -171,17 +171,12 @@ class Wallet:
 
     def purse(self, quotas: tuple[Quota, ...], at_ns: int) -> Purse:
         """The same, sorted."""
-        second = self.second
         purse = self._purses.get(id(quotas))  # the purse holds the quotas, so their identity stays taken
         if purse is None or not purse.starts_ns <= at_ns < purse.ends_ns:
             purse = self._open(quotas, at_ns)
+        second = self.second
         if purse.second != second:
-            purse.second = second
-            for allowance in purse.rates:
-                if second < self.rates_until:
-                    allowance.thaw(second)
-                else:
-                    allowance.void(second)
+            self._turn(purse, second)
         return purse
 
     def allowance(self, key: Key) -> Allowance:
@@ -200,14 +195,27 @@ class Wallet:
         del self.allowances[allowance.key]
         self._purses.clear()
 
-    def _lend(self, purse: Purse, needs: tuple[int, int, int, int], second: int) -> Permit:
-        for allowance, place, _ in purse.parts:
-            allowance.lend(needs[place], second)
-            # Taken since the last slice, twice as much as is left of it: time for another.
-            if not allowance.wanted and allowance.free * 2 <= allowance.taken:
-                allowance.wanted = True
-                self._low(allowance)
-        return Permit(self, purse, needs[0], needs[1])
+    def _turn(self, purse: Purse, second: int) -> None:
+        """The first call of a second finds free what has counted long enough; each of a silent door finds nothing."""
+        for one in purse.allowances:
+            one.used_at = second
+        if second < self.rates_until:
+            purse.second = second
+            for one in purse.rates:
+                one.turn(second)
+        else:
+            for one in purse.rates:
+                one.void(second)
+
+    def _lend(self, purse: Purse, needs: tuple[int, int, int, int]) -> Permit:
+        for one in purse.allowances:
+            one.free -= needs[one.place]
+            if one.free <= one.low and not one.wanted:
+                one.wanted = True
+                self._low(one)
+        for one in purse.requests:  # a request is used up as it is admitted
+            one.spent += 1
+        return Permit(self, purse, needs)
 
     def _open(self, quotas: tuple[Quota, ...], at_ns: int) -> Purse:
         span = span_of(at_ns)
@@ -220,4 +228,8 @@ class Wallet:
         if quota.limit < allowance.limit and self._lowered is not None:
             self._lowered(allowance)
         allowance.limit = quota.limit
-        return Part(allowance, _PLACES.get(quota.kind, 0), quota)
+        return Part(allowance, quota)
+
+
+def _lacks(part: Part, need: Need) -> bool:
+    return part.allowance.free < need.of(part.quota.kind)
