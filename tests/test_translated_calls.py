@@ -285,3 +285,13 @@ def test_a_client_that_leaves_ends_the_call_upstream(mixed: Gateway) -> None:
             return
         time.sleep(0.05)
     raise AssertionError("The upstream never saw the call end.")
+
+
+def test_a_response_that_fails_on_its_way_bears_the_id_of_its_call(mixed: Gateway) -> None:
+    body = {"model": "chat/script:tokens=8,cut=events:4", "input": "hi", "stream": True}
+
+    told = post(mixed, "/v1/responses", body)
+
+    failed = json.loads(told.body.rpartition(b"data: ")[2])
+    assert failed["type"] == "response.failed"
+    assert failed["response"]["id"] == f"resp_{told.headers['x-request-id']}"

@@ -67,6 +67,8 @@ class Told:
     retry_after: str | None = None
     should_retry: bool | None = None
     headers: tuple[tuple[str, str], ...] = field(default=())
+    # Of the call, for formats whose errors name what has failed.
+    call_id: str = ""
 
 
 class Refusal(UnigateError):

@@ -248,7 +248,8 @@ def test_calls_told_side_by_side_keep_their_places() -> None:
 
 
 def test_an_error_is_told_in_both_of_its_forms() -> None:
-    content = error_event(Told(status=429, code="upstream_rate_limited", message="Later.", type="rate_limit_error"))
+    limited = Told(status=429, code="upstream_rate_limited", message="Later.", type="rate_limit_error", call_id="req_7")
+    content = error_event(limited)
     error, failed = told(content)
     assert (error["message"], error["code"]) == ("Later.", "upstream_rate_limited")
     assert error["error"] == {
@@ -258,6 +259,7 @@ def test_an_error_is_told_in_both_of_its_forms() -> None:
         "param": None,
     }
     assert isinstance(failed["response"], dict)
+    assert failed["response"]["id"] == "resp_req_7"
     assert failed["response"]["error"] == {"code": "rate_limit_exceeded", "message": "Later."}
 
 

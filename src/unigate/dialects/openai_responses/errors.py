@@ -74,7 +74,7 @@ def error_event(told: Told) -> bytes:
     # The type of an event is its own; only inside the error does the word stand for the error's.
     error: _Json = {**detail, "type": "error", "sequence_number": 0, "error": detail}
     response: _Json = {
-        "id": "resp_failed",
+        "id": f"resp_{told.call_id}",
         "object": "response",
         "created_at": 0,
         "status": "failed",
