@@ -169,7 +169,7 @@ def _without_key(told: Told, target: Target) -> Told:
 
 def _end(call: Call, dialect: Dialect, reply: Reply, ledger: Ledger, how: tuple[Told, str]) -> None:
     """Records a call that went wrong, then tells its client in whatever form is still possible."""
-    told, end = how
+    told, end = replace(how[0], call_id=call.id), how[1]
     if ledger.is_settled or ledger.is_draining:
         return  # the answer was complete, only its last bytes did not get out; or nobody waits for it any more
     if ledger.capturing is not None and not reply.is_gone:
