@@ -182,7 +182,10 @@ class Lender:
     def _hear(self, word: FromBank) -> None:
         match word:
             case Granted():
-                self._take(word)
+                if self._is_too_late(word) and self._line is not None:
+                    self._line.close()  # who hears nothing asks again
+                else:
+                    self._take(word)
             case Asked():
                 if word.number == self._asking_number:
                     self._expect(_WITH_RECALL)
@@ -197,6 +200,12 @@ class Lender:
                 if word.version != self._version:
                     self._version = word.version
                     self._changed(word.version)
+
+    def _is_too_late(self, word: Granted) -> bool:
+        """Whether others may have by now what is lent here: this process slept, and wakes up to old words."""
+        if self.wallet.second < self.wallet.rates_until:
+            return False
+        return any(grant.amount and grant.kind not in MONEY for grant in word.grants)
 
     def _go_on(self, are_rates_usable: bool) -> None:
         """What is held of rates holds on; after too long a silence it has to be told anew first."""
