@@ -85,9 +85,12 @@ class CaptureSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RetentionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How long calls are kept in the database; what was spent is kept for ever."""
+    """How long calls and changes are kept in the database; what was spent is kept for ever."""
 
     days: Annotated[int, Meta(ge=1, le=36500, description="Days after which a call's rows are removed.")] = 90
+    history_days: Annotated[
+        int, Meta(ge=1, le=36500, description="Days after which lines of the audit log and versions are removed.")
+    ] = 730
     max_gb: Annotated[
         Annotated[float, Meta(ge=0.05)] | None,
         Meta(description="Size, in GiB, at which the oldest calls are removed earlier."),

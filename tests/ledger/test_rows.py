@@ -22,6 +22,8 @@ from unigate.storage.checking import check_books
 from unigate.storage.database import Database
 from unigate.storage.exporting import exported_lines
 from unigate.storage.forgetting import forget_gateway, known_gateways
+from unigate.storage.history import Change, audit_page, forget_history, oldest_version, version_page
+from unigate.storage.history import record as record_change
 from unigate.storage.ledger import Batch, Ledger
 from unigate.storage.opening import open_database
 from unigate.storage.retention import Retention
@@ -319,6 +321,26 @@ def test_old_calls_go_and_what_was_spent_stays(books: Database) -> None:
     assert [one.id for one in page_of_calls(books, CallFilter()).calls] == ["req_00000003"]
     assert [one.calls for one in spent_by(books, "key_1") if one.window == "total"] == [3]
     assert check_books(books, "gw-1", Path("nowhere")).is_clean
+
+
+def test_old_changes_go_but_the_newest_and_what_was_removed_is_no_version_to_go_back_to(books: Database) -> None:
+    now = books.now_ns()
+    with books.transaction() as run:
+        for age in (9, 8, 7, 1):
+            change = Change("added", "key", f"key_{age}", None, {"name": f"n{age}"})
+            record_change(run, "operator", [change], now - age * 24 * HOUR)
+    retention = Retention(books, RetentionSettings(history_days=2))
+    retention.turn()
+    retention.turn()
+
+    with books.reading() as run:
+        assert [one.target for one in audit_page(run, 2**62, 10, None)] == ["key_1"]
+        assert [one.number for one in version_page(run, 2**62, 10)] == [4]
+        assert oldest_version(run) == 3
+    with books.transaction() as run:
+        assert not forget_history(run, now + HOUR, 10)
+        assert [one.number for one in version_page(run, 2**62, 10)] == [4]  # the newest stays, however old
+        assert oldest_version(run) == 3
 
 
 def test_the_oldest_calls_go_when_the_database_is_too_large(books: Database) -> None:

@@ -15,7 +15,9 @@ __all__ = [
     "VersionLine",
     "audit_page",
     "facts_of",
+    "forget_history",
     "newest_version",
+    "oldest_version",
     "record",
     "version_page",
     "versions_after",
@@ -35,6 +37,22 @@ _AUDIT_OF = (
 )
 _VERSIONS = "SELECT number, at_ns, who, content FROM versions WHERE number < ? ORDER BY number DESC LIMIT ?"
 _VERSIONS_AFTER = "SELECT number, at_ns, who, content FROM versions WHERE number > ? ORDER BY number DESC"
+_OLD = {
+    name: f"SELECT MAX(number), COUNT(*) FROM (SELECT number, at_ns FROM {name} ORDER BY number LIMIT ?) AS oldest"
+    " WHERE at_ns < ?"
+    for name in ("audit", "versions")
+}
+# The newest stays, so that numbers go on and never begin again.
+_FORGET = {
+    name: f"DELETE FROM {name} WHERE number <= ? AND number < (SELECT MAX(number) FROM {name})"
+    for name in ("audit", "versions")
+}
+_OLDEST = "SELECT MIN(number) - 1 FROM versions"
+_FORGOTTEN = "SELECT value FROM meta WHERE name = 'forgotten_version'"
+_SET_FORGOTTEN = (
+    "INSERT INTO meta (name, value) VALUES ('forgotten_version', ?)"
+    " ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+)
 
 # Never written down a second time: they are as good as the key for whoever can guess, and of no use to anybody else.
 _HASHES = ("hash", "old_hash")
@@ -86,6 +104,25 @@ def newest_version(run: Rows) -> int:
     """The number of the newest version."""
     rows = run(_VERSION)
     return int(str(rows[0][0])) if rows else 0
+
+
+def oldest_version(run: Rows) -> int:
+    """The number of the oldest version that can be gone back to."""
+    rows = run(_FORGOTTEN)
+    return int(str(rows[0][0])) if rows else 0
+
+
+def forget_history(run: Rows, before_ns: int, most: int) -> bool:
+    """Removes up to so many of the oldest lines of the audit log, and of the versions; whether there may be more."""
+    is_full = False
+    for name, old in _OLD.items():
+        last, count = run(old, (most, before_ns))[0]
+        if last is not None:
+            run(_FORGET[name], (int(str(last)),))
+            is_full = is_full or int(str(count)) == most
+            if name == "versions":
+                run(_SET_FORGOTTEN, (str(run(_OLDEST)[0][0]),))
+    return is_full
 
 
 def record(run: Rows, who: str, changes: Sequence[Change], now_ns: int) -> int:

@@ -1,9 +1,10 @@
-"""Retention: removes the oldest calls in small batches; what was spent, and the hours' sums, stay for ever."""
+"""Retention: removes the oldest calls and changes in small batches; what was spent, and its sums, stay for ever."""
 
 from __future__ import annotations
 
 from unigate.config import RetentionSettings
 from unigate.storage.database import Database, Rows
+from unigate.storage.history import forget_history
 
 __all__ = ["Retention"]
 
@@ -46,11 +47,12 @@ class Retention:
                 removed = self._remove(run, _EVER, min(self._excess, _AT_ONCE))
             else:
                 removed = self._remove(run, run.now_ns() - self._settings.days * _DAY_NS, _AT_ONCE)
+            has_more = forget_history(run, run.now_ns() - self._settings.history_days * _DAY_NS, _AT_ONCE)
         if self._excess:
             self._excess = max(self._excess - removed, 0) if removed else 0
             if not self._excess:
                 self._note_trimmed()
-        return _BREATH if self._excess or removed == _AT_ONCE else _LOOK_S
+        return _BREATH if self._excess or has_more or removed == _AT_ONCE else _LOOK_S
 
     def _too_many(self) -> int:
         """How many calls must go for the size's sake."""

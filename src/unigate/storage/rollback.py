@@ -10,7 +10,7 @@ from unigate.admission.admins import Admin
 from unigate.errors import Refusal
 from unigate.snapshot import GroupEntry, KeyEntry
 from unigate.storage.change import Desk, Work, taken
-from unigate.storage.history import Change, newest_version, versions_after
+from unigate.storage.history import Change, newest_version, oldest_version, versions_after
 from unigate.storage.keys import (
     all_organisations,
     all_projects,
@@ -37,7 +37,7 @@ def restore(desk: Desk, by: Admin, number: int) -> int:
     """
     with desk.change(by) as work:
         newest = newest_version(work.run)
-        if number > newest:
+        if not oldest_version(work.run) <= number <= newest:
             raise Refusal(404, "no_such_id", f"There is no version with the number {number}.")
         newer = versions_after(work.run, number)
         # The newest come first, so what stays is what the oldest of them replaced.
