@@ -8,7 +8,7 @@ from unigate.accounting.likely import estimated_input
 from unigate.admission.headers import limit_lines
 from unigate.admission.needs import Terms, terms_of
 from unigate.admission.wallet import Permit, Purse
-from unigate.call import Call
+from unigate.call import Call, Caller
 from unigate.clock import Wall
 from unigate.errors import Kind
 from unigate.lender import Lender
@@ -99,6 +99,14 @@ class Cashier:
     def lines(self, call: Call, purse: Purse) -> bytes:
         """What a limited caller is told of its limits with every answer, as header lines."""
         return limit_lines(purse, call.operation, self._clock)
+
+    def told(self, caller: Caller, is_theirs: bool) -> bytes:
+        """The same for who asks without a call; `is_theirs` is by the names that Anthropic's clients read."""
+        quotas = caller.standing.quotas
+        if not quotas:
+            return b""
+        purse = self._lender.wallet.purse(quotas, self._clock())
+        return limit_lines(purse, "anthropic.models" if is_theirs else "models", self._clock)
 
 
 def reckon(call: Call, target: Target, usage: Usage | None, end: str, bound: Bound | None) -> Sum:

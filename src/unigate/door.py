@@ -72,6 +72,7 @@ class Door:
             KeeperRelay(str(data / "keeper.sock")).handle,
             origins=server.cors_origins,
             wall=self._clock,
+            limits=cashier.told,
             proxies=server.trusted_proxies,
         )
         limits = Limits(

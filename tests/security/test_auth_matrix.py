@@ -131,7 +131,7 @@ def own_table() -> dict[str, tuple[str, ...]]:
 
     def nobody() -> None: ...
 
-    api = ClientApi(nobody, None, None, None, origins=(), wall=wall)  # type: ignore[arg-type]
+    api = ClientApi(nobody, None, None, None, origins=(), wall=wall, limits=lambda *_: b"")  # type: ignore[arg-type]
     return {path.decode(): tuple(one.decode() for one in route.methods) for path, route in api._routes.items()}
 
 

@@ -16,7 +16,7 @@ from unigate.call import Call, Caller
 from unigate.clock import Wall
 from unigate.dialects.table import DIALECTS
 from unigate.errors import Refusal, StorageError, Told
-from unigate.http.models_api import ModelsApi
+from unigate.http.models_api import Limits, ModelsApi
 from unigate.http.paths import Place, listed_places, place_of
 from unigate.http.request import Handler, Request, Route
 from unigate.journal import Journal
@@ -52,6 +52,7 @@ class ClientApi:
         *,
         origins: tuple[str, ...],
         wall: Wall,
+        limits: Limits,
         proxies: tuple[str, ...] = (),
     ) -> None:
         self._snapshot = snapshot
@@ -64,7 +65,7 @@ class ClientApi:
         # Whether the database was heard of lately, so that an unknown key is truly unknown.
         self.is_current = True
         self._keeper = keeper
-        self._models = ModelsApi(snapshot)
+        self._models = ModelsApi(snapshot, limits)
         self._routes = self._listed()
 
     def _listed(self) -> Mapping[bytes, Route]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import msgspec
 
+from unigate.call import Caller
 from unigate.dialects.ollama_chat import shelf
 from unigate.errors import Refusal
 from unigate.http import model_lists
@@ -16,9 +17,13 @@ from unigate.routing.catalog import Model
 from unigate.snapshot import Snapshot
 from unigate.wire.body import decode_body, text_of
 
-__all__ = ["ModelsApi"]
+__all__ = ["Limits", "ModelsApi"]
 
 _JSON = b"content-type: application/json\r\n"
+
+
+Limits = Callable[[Caller, bool], bytes]
+"""What a caller is told of its limits, as header lines; whether by the names that Anthropic's clients read."""
 
 
 class _Shape(msgspec.Struct, frozen=True):
@@ -40,32 +45,33 @@ _BY_HEADER: Mapping[bytes, _Shape] = {
 class ModelsApi:
     """Lists the models that a caller may use, and describes them one by one."""
 
-    def __init__(self, snapshot: Callable[[], Snapshot]) -> None:
+    def __init__(self, snapshot: Callable[[], Snapshot], limits: Limits) -> None:
         self._snapshot = snapshot
+        self._limits = limits
 
     async def listed(self, request: Request, reply: Reply) -> None:
         """GET /models, as the clients of OpenAI's, Anthropic's or Google's format read it."""
-        reply.whole(200, _JSON, _shape_for(request).listed(self._allowed(request)))
+        self._tell(request, reply, _shape_for(request).listed(self._allowed(request)))
 
     async def one(self, request: Request, reply: Reply) -> None:
         """GET /models/{name}, for the same three."""
-        reply.whole(200, _JSON, _shape_for(request).one(self._found(request, _named(request))))
+        self._tell(request, reply, _shape_for(request).one(self._found(request, _named(request))))
 
     async def gemini_listed(self, request: Request, reply: Reply) -> None:
         """GET /v1beta/models."""
-        reply.whole(200, _JSON, model_lists.gemini_list(self._allowed(request)))
+        self._tell(request, reply, model_lists.gemini_list(self._allowed(request)))
 
     async def gemini_one(self, request: Request, reply: Reply) -> None:
         """GET /v1beta/models/{name}."""
-        reply.whole(200, _JSON, model_lists.gemini_model(self._found(request, _named(request))))
+        self._tell(request, reply, model_lists.gemini_model(self._found(request, _named(request))))
 
     async def ollama_listed(self, request: Request, reply: Reply) -> None:
         """GET /api/tags."""
-        reply.whole(200, _JSON, shelf.tags_body(model.id for model in self._allowed(request)))
+        self._tell(request, reply, shelf.tags_body(model.id for model in self._allowed(request)))
 
     async def ollama_running(self, request: Request, reply: Reply) -> None:
         """GET /api/ps."""
-        reply.whole(200, _JSON, shelf.running_body())
+        self._tell(request, reply, shelf.running_body())
 
     async def ollama_one(self, request: Request, reply: Reply) -> None:
         """POST /api/show. Raises Refusal (400) if no model is named."""
@@ -73,11 +79,15 @@ class ModelsApi:
         name = text_of(body, "model") or text_of(body, "name")
         if not name:
             raise Refusal(400, "missing_model", 'No model was named; add "model".', param="model")
-        reply.whole(200, _JSON, shelf.show_body(self._found(request, name).id))
+        self._tell(request, reply, shelf.show_body(self._found(request, name).id))
 
     async def ollama_version(self, request: Request, reply: Reply) -> None:
         """GET /api/version."""
-        reply.whole(200, _JSON, shelf.version_body())
+        self._tell(request, reply, shelf.version_body())
+
+    def _tell(self, request: Request, reply: Reply, content: bytes) -> None:
+        lines = self._limits(request.caller, b"anthropic-version" in request.headers) if request.caller else b""
+        reply.whole(200, _JSON + lines, content)
 
     def _allowed(self, request: Request) -> Iterator[Model]:
         allowed = request.caller.models if request.caller else None
