@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -19,12 +20,25 @@ from unigate.tenancy import Limits
 FILE = GroupEntry("proj_file:web", "web", limits=Limits(usd_day=20 * 10**9))
 
 
-@pytest.fixture
-def admins(tmp_path: Path) -> Iterator[Admins]:
+@contextmanager
+def administered(folder: Path) -> Iterator[Admins]:
     """A keeper whose configuration file names one project."""
     told = msgspec.structs.replace(settings(), projects=(FILE,))
-    with start_keeper(tmp_path, told) as keeper:
+    with start_keeper(folder, told) as keeper:
         yield Admins(keeper)
+
+
+@pytest.fixture
+def admins(tmp_path: Path) -> Iterator[Admins]:
+    with administered(tmp_path) as admins:
+        yield admins
+
+
+@pytest.fixture(scope="module")
+def untouched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Admins]:
+    """One for tests that change nothing."""
+    with administered(tmp_path_factory.mktemp("untouched")) as admins:
+        yield admins
 
 
 def test_a_key_has_the_terms_it_was_made_with(admins: Admins) -> None:
@@ -124,13 +138,13 @@ def test_what_is_in_use_is_not_ended(admins: Admins) -> None:
         ({"models": ["x" * 501]}, "models.0"),
     ],
 )
-def test_terms_that_make_no_sense_are_refused_by_name(admins: Admins, body: dict[str, object], param: str) -> None:
-    status, content = admins.ask("POST", "/keys", {"name": "a", **body})
+def test_terms_that_make_no_sense_are_refused_by_name(untouched: Admins, body: dict[str, object], param: str) -> None:
+    status, content = untouched.ask("POST", "/keys", {"name": "a", **body})
     error = content["error"]
 
     assert isinstance(error, dict)
     assert (status, error["code"], error["param"]) == (400, "invalid_value", param)
-    assert admins.keeper.stored().keys == ()
+    assert untouched.keeper.stored().keys == ()
 
 
 # --- who changed what, and going back

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -30,10 +31,10 @@ CHINESE = {"LANG": "zh_CN.UTF-8"}
 Capture = pytest.CaptureFixture[str]
 
 
-@pytest.fixture
-def keeper(tmp_path: Path) -> Iterator[Running]:
+@contextmanager
+def running(folder: Path) -> Iterator[Running]:
     """A running gateway's keeper, with two calls of today: one that succeeded after a fault, one that was refused."""
-    with start_keeper(tmp_path, settings()) as keeper:
+    with start_keeper(folder, settings()) as keeper:
         lock = take_lock(keeper.data / "lock")
         assert lock is not None
         keys_command.create(Place(keeper.data), KeyWanted(name="团队 a"), ENGLISH)
@@ -57,6 +58,19 @@ def keeper(tmp_path: Path) -> Iterator[Running]:
         yield keeper
         journal.close()
         os.close(lock)
+
+
+@pytest.fixture
+def keeper(tmp_path: Path) -> Iterator[Running]:
+    with running(tmp_path) as keeper:
+        yield keeper
+
+
+@pytest.fixture(scope="module")
+def untouched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """One for tests that change nothing."""
+    with running(tmp_path_factory.mktemp("untouched")) as keeper:
+        yield keeper
 
 
 def test_projects_are_made_listed_and_ended(keeper: Running, capsys: Capture) -> None:
@@ -97,11 +111,11 @@ def test_a_key_is_rotated_by_its_name(keeper: Running, capsys: Capture) -> None:
     assert (after.id, after.old_hash) == (before.id, before.hash)
 
 
-def test_usage_is_told_by_what_is_asked_for_with_a_sum(keeper: Running, capsys: Capture) -> None:
-    until_carried(keeper, capsys)
-    codes = [usage_command.usage(Place(keeper.data), ["key", "model"], 7, ENGLISH)]
+def test_usage_is_told_by_what_is_asked_for_with_a_sum(untouched: Running, capsys: Capture) -> None:
+    until_carried(untouched, capsys)
+    codes = [usage_command.usage(Place(untouched.data), ["key", "model"], 7, ENGLISH)]
     lines = capsys.readouterr().out.splitlines()
-    codes.append(usage_command.usage(Place(keeper.data), ["day"], 1, CHINESE))
+    codes.append(usage_command.usage(Place(untouched.data), ["day"], 1, CHINESE))
     chinese = capsys.readouterr().out.splitlines()
 
     assert codes == [0, 0]
@@ -114,13 +128,13 @@ def test_usage_is_told_by_what_is_asked_for_with_a_sum(keeper: Running, capsys: 
     assert chinese[0].split() == ["日期", "调用", "输入", "输出", "花费"]
 
 
-def test_calls_are_listed_the_newest_last_and_filtered(keeper: Running, capsys: Capture) -> None:
-    until_carried(keeper, capsys)
-    codes = [calls_command.several(Place(keeper.data), CallsWanted(), ENGLISH)]
+def test_calls_are_listed_the_newest_last_and_filtered(untouched: Running, capsys: Capture) -> None:
+    until_carried(untouched, capsys)
+    codes = [calls_command.several(Place(untouched.data), CallsWanted(), ENGLISH)]
     every = capsys.readouterr().out.splitlines()
-    codes.append(calls_command.several(Place(keeper.data), CallsWanted(key="团队 a", errors=True), ENGLISH))
+    codes.append(calls_command.several(Place(untouched.data), CallsWanted(key="团队 a", errors=True), ENGLISH))
     wrong = capsys.readouterr().out.splitlines()
-    codes.append(calls_command.several(Place(keeper.data), CallsWanted(key="nobody"), CHINESE))
+    codes.append(calls_command.several(Place(untouched.data), CallsWanted(key="nobody"), CHINESE))
     none = capsys.readouterr().out
 
     assert codes == [0, 0, 0]
@@ -149,9 +163,9 @@ def test_calls_are_listed_the_newest_last_and_filtered(keeper: Running, capsys: 
     assert none == "没有这样的调用。\n"
 
 
-def test_a_call_is_shown_whole(keeper: Running, capsys: Capture) -> None:
-    until_carried(keeper, capsys)
-    codes = [calls_command.one(Place(keeper.data), id, False, ENGLISH) for id in ("req_00000001", "req_none")]
+def test_a_call_is_shown_whole(untouched: Running, capsys: Capture) -> None:
+    until_carried(untouched, capsys)
+    codes = [calls_command.one(Place(untouched.data), id, False, ENGLISH) for id in ("req_00000001", "req_none")]
     said = capsys.readouterr()
     told = dict(line.split(None, 1) for line in said.out.splitlines())
 
@@ -241,8 +255,8 @@ def test_colours_are_for_terminals_alone() -> None:
 
 
 @pytest.mark.parametrize("command", ["calls", "export"])
-def test_whoever_reads_only_the_first_line_hears_of_no_trouble(keeper: Running, command: str) -> None:
-    until(lambda: keeper.stored().keys)
-    line = f"{sys.executable} -m unigate {command} --data {keeper.data} | true"
+def test_whoever_reads_only_the_first_line_hears_of_no_trouble(untouched: Running, command: str) -> None:
+    until(lambda: untouched.stored().keys)
+    line = f"{sys.executable} -m unigate {command} --data {untouched.data} | true"
     done = subprocess.run(["bash", "-o", "pipefail", "-c", line], capture_output=True, text=True, timeout=60)
     assert (done.returncode, "Traceback" in done.stderr, "Broken pipe" in done.stderr) == (0, False, False)
