@@ -36,7 +36,7 @@ agents: install-dev ## Let the vendors' own agents do a task through the gateway
 	$(BIN)/python -m pytest tests/agents
 
 matrix: install-dev ## Judge every pair of formats by the vendors' libraries, and publish docs/matrix.md
-	$(BIN)/python -m pytest tests/sdks -n 3
+	$(BIN)/python -m pytest tests/sdks -n 4 --dist worksteal
 	$(BIN)/python scripts/matrix.py
 
 check: install-dev ## Format, lint, strict types, architecture
