@@ -82,7 +82,8 @@ def cuttable(folder: Path, moments: set[int], rng: random.Random) -> Iterator[li
             image = folder / f"cut-{count}"
             image.mkdir()
             main = folder / "unigate.db"
-            disk.after_a_cut([main, main.with_name("unigate.db-wal")], image, rng)
+            beside = [main.with_name(f"unigate.db-{kind}") for kind in ("journal", "wal")]
+            disk.after_a_cut([main, *beside], image, rng)
             images.append((image, confirmed(folder)))
 
     disk = CuttableDisk("cuttable", before)
