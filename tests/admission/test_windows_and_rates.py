@@ -98,6 +98,20 @@ def test_a_door_that_was_silent_for_too_long_uses_nothing_it_had() -> None:
     assert (slots.free, money.free) == (0, 5)
 
 
+def test_what_comes_back_to_a_silent_door_is_not_lent_again_either() -> None:
+    now = [0]
+    wallet = Wallet(lambda: now[0], lambda _: None)
+    wallet.rates_until = 50
+    quotas = (Quota("k", QuotaKind.SLOTS, 10, "key 'k'"),)
+    wallet.parts(quotas, 0)[0].allowance.grant(1)
+    permit = wallet.take(quotas, Need(0, 0), 0)
+    assert isinstance(permit, Permit)
+    now[0] = 51 * SECOND
+    assert isinstance(wallet.take(quotas, Need(0, 0), 0), Shortage)
+    permit.leave()
+    assert isinstance(wallet.take(quotas, Need(0, 0), 0), Shortage)
+
+
 LIMITS = (Quota("k", QuotaKind.REQUESTS, 60, "key 'k'"), Quota("p", QuotaKind.REQUESTS, 20, "project 'p'"))
 
 

@@ -92,7 +92,7 @@ class Permit:
 
     __slots__ = ("_is_settled", "_needs", "_purse", "_wallet", "has_left")
 
-    def __init__(self, wallet: Wallet, purse: Purse, needs: tuple[int, int, int, int]) -> None:
+    def __init__(self, wallet: Wallet, purse: Purse, needs: tuple[int, ...]) -> None:
         self._wallet = wallet
         self._purse = purse
         self._needs = needs
@@ -104,7 +104,8 @@ class Permit:
         if self._is_settled:
             return
         self._is_settled = True
-        needs, took = self._needs, (nano, tokens)
+        needs = self._needs
+        took: tuple[int, ...] = (nano, tokens)
         second = self._wallet.second
         for one in self._purse.held:
             if one.second != second:
@@ -153,7 +154,7 @@ class Wallet:
 
     def take_from(self, purse: Purse, need: Need) -> Permit | None:
         """Everything a call needs from a purse that was just opened; None if there is too little of anything."""
-        needs = (need.nano, need.tokens, 1, 1)
+        needs: tuple[int, ...] = (need.nano, need.tokens, 1, 1)
         for one in purse.allowances:
             if one.free < needs[one.place] or one.awaited:
                 return None
@@ -207,7 +208,7 @@ class Wallet:
             for one in purse.rates:
                 one.void(second)
 
-    def _lend(self, purse: Purse, needs: tuple[int, int, int, int]) -> Permit:
+    def _lend(self, purse: Purse, needs: tuple[int, ...]) -> Permit:
         for one in purse.allowances:
             one.free -= needs[one.place]
             if one.free <= one.low and not one.wanted:
