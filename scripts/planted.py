@@ -96,14 +96,14 @@ BUGS = (
     Bug(
         "counters-have-a-transaction-of-their-own",
         (
-            ("storage/ledger.py", "        _many(run, ADD_SPEND, sums.spend())\n", ""),
+            ("storage/ledger.py", "        _add(run, ADD_SPEND, sums.spend())\n", ""),
             (
                 "storage/ledger.py",
                 """            _many(run, _DROP_PLACE, ((mine, life) for life in batch.gone))
 """,
                 """            _many(run, _DROP_PLACE, ((mine, life) for life in batch.gone))
         with self._database.transaction() as run:
-            _many(run, ADD_SPEND, sums_of(batch.records).spend())
+            _add(run, ADD_SPEND, sums_of(batch.records).spend())
         with self._database.transaction() as run:
 """,
             ),
@@ -213,8 +213,8 @@ BUGS = (
         (
             (
                 "storage/call_rows.py",
-                "_windows(record.at_ns // 1_000_000_000)",
-                "_windows((record.at_ns + record.total_us * 1000) // 1_000_000_000)",
+                "        record.at_ns // _HOUR_NS * _HOUR_NS,\n",
+                "        (record.at_ns + record.total_us * 1000) // _HOUR_NS * _HOUR_NS,\n",
             ),
         ),
         WINDOWS,
