@@ -46,10 +46,11 @@ _CONDITIONS = {
     "before_ns": "at_ns < ?",
 }
 _INDEXED = frozenset(("key", "project", "organisation", "model", "provider", "status", "end"))
-_ENDS = (
-    "SELECT oldest.at_ns, newest.at_ns FROM (SELECT at_ns FROM calls ORDER BY at_ns, id LIMIT 1) AS oldest, "
-    "(SELECT at_ns FROM calls ORDER BY at_ns DESC, id DESC LIMIT 1) AS newest"
-)
+_ENDS = {
+    name: f"SELECT (SELECT at_ns FROM calls WHERE {_CONDITIONS[name]} ORDER BY at_ns LIMIT 1), "
+    f"(SELECT at_ns FROM calls WHERE {_CONDITIONS[name]} ORDER BY at_ns DESC LIMIT 1)"
+    for name in sorted(_INDEXED)
+}
 _ONE = f"SELECT {COLUMNS} FROM calls WHERE id = ?"
 _ATTEMPTS = 'SELECT number, provider, target, "end", us FROM failed_attempts WHERE call = ? ORDER BY number'
 _BODIES = "SELECT kind, content, size, redacted FROM bodies WHERE call = ? ORDER BY kind"
@@ -188,14 +189,16 @@ def _look(run: Rows, given: _Given, most: int) -> Sequence[Row]:
 def _look_back(run: Rows, given: _Given, most: int, patience_s: float) -> tuple[list[Row], int | None]:
     """Looks at longer and longer spans of the past; the calls found, and the moment before which it did not look.
 
-    An index has calls by one fact: where two common facts never meet, it would be read from end to end.
+    An index has calls by one fact: where two common facts never meet, it would be read from end to end. What each has
+    first and last bounds the search, so a fact that no call has ends it at once.
     """
-    ends = run(_ENDS)
-    if not ends:
+    ends = [run(_ENDS[name], (*value, *value))[0] for name, value in given.items() if name in _ENDS]
+    if any(oldest is None for oldest, _ in ends):
         return [], None
-    oldest, newest = (int(str(one)) for one in ends[0])
-    floor = max(oldest, _number(given.get("since_ns")))
-    until = min((newest + 1, *(_number(given[name]) + 1 for name in ("until_ns", "after") if name in given)))
+    floor = max(_number(given.get("since_ns")), *(int(str(oldest)) for oldest, _ in ends))
+    bounds = [int(str(newest)) for _, newest in ends]
+    bounds += [_number(given[name]) for name in ("until_ns", "after") if name in given]
+    until = min(bounds) + 1
     found: list[Row] = []
     span, give_up_at = _FIRST_SPAN_NS, time.monotonic() + patience_s
     while len(found) < most and until > floor:

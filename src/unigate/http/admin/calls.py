@@ -120,9 +120,9 @@ class CallsApi:
         routes.add("GET", "/calls/{id}", self.get_call, Right.READ, "Look at a call · 查看调用")
 
     def list_calls(self, by: By, asked: Annotated[CallQuery, Query()]) -> Page[CallShown]:
-        """Calls, the newest first, by any of their facts.
+        """Calls, the newest first, by any of their facts. Where they are rare, a page may hold fewer and `next` go on.
 
-        查询调用，最新的在前，可按任意字段筛选。
+        查询调用，最新的在前，可按任意字段筛选。符合条件的很少时，一页可能不满，由 `next` 继续。
         """
         wanted = CallFilter(
             key=asked.key_id,
