@@ -29,6 +29,8 @@ WEATHER = {
         "parameters": {"type": "object", "properties": {"location": {"type": "string"}}, "required": ["location"]},
     },
 }
+PIXEL = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
+PICTURE = {"type": "image_url", "image_url": {"url": PIXEL}}
 
 
 def ask(url: str, key: str, path: str, body: dict[str, object]) -> tuple[dict[str, str], bytes]:
@@ -169,6 +171,19 @@ def test_an_offered_tool_is_called_and_the_demo_says_that_it_is_one(demo: Gatewa
     assert headers["x-unigate-demo"] == "true"
     assert message["tool_calls"][0]["function"] == {"name": "get_weather", "arguments": '{"location":"Beijing"}'}
     assert "demo" in message["content"]
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        ("/chat/completions", {"messages": [{"role": "user", "content": [PICTURE]}]}),
+        ("/responses", {"input": [{"role": "user", "content": [{"type": "input_image", "image_url": PIXEL}]}]}),
+    ],
+)
+def test_a_picture_is_answered_though_the_local_model_cannot_see(demo: Gateway, path: str, shown: dict) -> None:
+    headers, _ = ask(demo.url, demo.client_key, path, {"model": "gpt-4o-mini", **shown})
+
+    assert (headers["x-unigate-demo"], headers["x-unigate-provider"]) == ("true", "script")
 
 
 def children_of(pid: int) -> list[int]:

@@ -73,7 +73,8 @@ class Pipeline:
                 self._gate.admit(call, dialect, path_model)
                 if call.streamed and dialect.comments:
                     reply.beat(self._heartbeat)
-                ways = catalog.ways(call.model, dialect, has_tools=call.wants_tools, random=self._random)
+                is_rich = call.wants_tools or catalog.is_beyond_demo(call.body)
+                ways = catalog.ways(call.model, dialect, has_tools=is_rich, random=self._random)
                 if purse is not None and ways:
                     terms = self._cashier.terms(call, purse, ways)
                     ways = terms.ways

@@ -14,8 +14,16 @@ from unigate.price import Price
 from unigate.routing.policies import POLICIES
 from unigate.routing.table import nearest
 from unigate.target import Provider, Target
+from unigate.wire import sse
+from unigate.wire.body import Body
 
 _MOST_REMEMBERED = 4096
+# How a turn names what is no text, in any client's format, and where the turns are.
+_MEDIA = (
+    *(b'"image"', b'"images"', b'"image_url"', b'"input_image"', b'"input_audio"', b'"input_file"', b'"file"'),
+    *(b'"document"', b'"inlineData"', b'"inline_data"', b'"fileData"', b'"file_data"'),
+)
+_TURNS = ("messages", "input", "contents")
 _WHERE = "GET /v1/models lists the names."
 
 __all__ = ["Catalog", "Demo", "Model", "PriceOf", "Route", "Way"]
@@ -120,6 +128,12 @@ class Catalog:
                 self._fixed.clear()
             self._fixed[(name, dialect.name)] = able
         return able
+
+    def is_beyond_demo(self, body: Body | None) -> bool:
+        """Whether a request shows the demo's model what it cannot read: a picture, a sound, a file."""
+        if self.demo is None or body is None:
+            return False
+        return any(sse.has_any(bytes(body[name]), _MEDIA) for name in _TURNS if name in body)
 
     def _lone_target(self, name: str) -> Target:
         first, slash, rest = name.partition("/")
