@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-from functools import lru_cache
-from urllib.parse import quote
-
 from unigate.call import Call
-from unigate.capture import Watched
+from unigate.capture import Capturing, Watched
 from unigate.dialects.converted import Crossing, convert
 from unigate.dialects.crossing import Straight
 from unigate.dialects.dialect import Dialect
 from unigate.dialects.translated import Translated
-from unigate.gate import Ledger
-from unigate.routing.catalog import Way
+from unigate.routing.catalog import Way, in_header
 from unigate.upstream.connection import Connection
 from unigate.upstream.signed import Exchange
 
@@ -21,50 +16,39 @@ __all__ = ["Attempt"]
 
 
 class Attempt:
-    """The parts of one attempt; `fresh` means that no kept connection may carry it."""
+    """One attempt at a call, on its way to one target; `fresh` means that no kept connection may carry it."""
 
-    __slots__ = ("_ledger", "call", "crossing", "dialect", "fresh", "target")
+    __slots__ = ("call", "crossing", "exchange", "fresh", "upstream_request_id", "way")
 
-    def __init__(self, call: Call, asked: Dialect, way: Way, ledger: Ledger, *, fresh: bool) -> None:
+    def __init__(self, call: Call, asked: Dialect, way: Way, capturing: Capturing | None, *, fresh: bool) -> None:
         self.call = call
-        self.dialect = way.dialect
-        self.target = way.target
+        self.way = way
         self.fresh = fresh
         crossing = _crossing(call, asked, way)
-        self.crossing = crossing if ledger.capturing is None else Watched(crossing, ledger.capturing)
-        self._ledger = ledger
+        self.crossing = crossing if capturing is None else Watched(crossing, capturing)
+        # The way to its upstream, once that is gone.
+        self.exchange: Exchange | None = None
+        self.upstream_request_id = b""
 
     @property
-    def operation(self) -> tuple[str, str]:
+    def words(self) -> tuple[str, str]:
         """What the upstream is asked for: the dialect's word for it, and the path below the address."""
-        dialect = self.dialect
-        if dialect.stream_operation and self.crossing.streams:
-            return f"{dialect.name}.stream", dialect.stream_operation
-        return dialect.name, dialect.operation
+        return self.way.stream_words if self.crossing.streams else self.way.words
 
     def head(self, answer: Connection) -> bytes:
         """The answer's header lines: the allow-listed ones of the upstream, and ours."""
         headers = answer.headers
-        request_id = headers.get(b"x-request-id") or headers.get(b"request-id") or b""
-        self._ledger.upstream_request_id = request_id
+        lines = self.way.lines
+        request_id = headers.get(b"x-request-id") or headers.get(b"request-id")
+        if request_id:
+            self.upstream_request_id = request_id
+            lines += b"x-unigate-upstream-request-id: %b\r\n" % request_id
         dropped = self.crossing.dropped
-        return b"content-type: %b\r\n%b%b%b%bx-unigate-overhead-ms: %d.%03d\r\n" % (
-            self.crossing.content_type(headers.get(b"content-type", b"application/octet-stream")),
-            _names(self.target.model, self.target.provider.name),
-            b"x-unigate-upstream-request-id: %b\r\n" % request_id if request_id else b"",
-            b"x-unigate-dropped: %b\r\n" % ", ".join(map(_shown, dropped)).encode() if dropped else b"",
-            b"x-unigate-demo: true\r\n" if self._ledger.is_demo else b"",
-            *divmod(self.call.overhead_us, 1000),
-        )
-
-    def through(self, exchange: Exchange) -> Exchange:
-        """The exchange that this attempt goes through."""
-        self._ledger.exchange = exchange
-        return exchange
-
-    def settle(self, status: int) -> asyncio.Future[None] | None:
-        """Writes down that the answer came to its end; what to wait for, if anything. Raises StorageError."""
-        return self._ledger.settle(status, "ok")
+        if dropped:
+            lines += b"x-unigate-dropped: %b\r\n" % ", ".join(map(in_header, dropped)).encode()
+        content_type = self.crossing.content_type(headers.get(b"content-type", b"application/octet-stream"))
+        overhead = b"%d.%03d" % divmod(self.call.overhead_us, 1000)
+        return b"content-type: %b\r\n%bx-unigate-overhead-ms: %b\r\n" % (content_type, lines, overhead)
 
 
 def _crossing(call: Call, asked: Dialect, way: Way) -> Crossing:
@@ -76,14 +60,3 @@ def _crossing(call: Call, asked: Dialect, way: Way) -> Crossing:
         return converted
     assert asked.client is not None and spoken.provider is not None, "a way leads only where it can be gone"
     return Translated(asked.client, spoken, spoken.provider, streamed=call.streamed, names_model=way.names_model)
-
-
-@lru_cache(maxsize=4096)
-def _names(model: str, provider: str) -> bytes:
-    """Who answers, as header lines; what a header cannot hold is percent-encoded."""
-    return f"x-unigate-model: {_shown(model)}\r\nx-unigate-provider: {provider}\r\n".encode()
-
-
-def _shown(name: str) -> str:
-    """A name as a header can hold it."""
-    return name if name.isascii() and name.isprintable() else quote(name, safe="[]. ")

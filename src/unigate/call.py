@@ -93,16 +93,17 @@ class Call:
         self.content = b""
         # Bytes of the request's body.
         self.size = 0
-        self.content_type = headers.get(b"content-type", b"")
+        # What the upstream is told of it.
+        self.content_type = b"application/json"
         self.body: Body | None = None
         self.model = ""
         self.streamed = False
         self.wants_usage = False
         self.wants_tools = False
 
-    def ask_again(self, now: int) -> None:
+    def ask_again(self, waited: int) -> None:
         """Another attempt begins; what the one before it took was waiting."""
-        self.waited += now - self.asked
+        self.waited += waited
         self.asked = self.answered = 0
 
     def answer(self, now: int) -> None:

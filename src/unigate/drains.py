@@ -33,7 +33,7 @@ class Drains:
             await asyncio.shield(task)
         except asyncio.CancelledError:
             has_room = len(self._running) < self._most
-            if task.done() or not (reply.is_gone and has_room and ledger.exchange and ledger.exchange.was_sent):
+            if task.done() or not (reply.is_gone and has_room and ledger.was_sent):
                 task.cancel()
                 raise
             ledger.is_draining = True

@@ -8,15 +8,13 @@ import time
 import msgspec
 
 from unigate.accounting.record import FailedAttempt, Intent, Record, encode_entry
+from unigate.attempt import Attempt
 from unigate.call import Call
-from unigate.capture import Books, Watched
+from unigate.capture import Books
 from unigate.charge import Charge, Sum, reckon
-from unigate.dialects.converted import Crossing
 from unigate.dialects.dialect import Dialect
 from unigate.errors import Refusal, StorageError
-from unigate.target import Target
 from unigate.tenancy import Capture
-from unigate.upstream.signed import Exchange
 from unigate.usage import Usage
 from unigate.wire import multipart
 from unigate.wire.body import decode_body, flag_of, text_of
@@ -72,7 +70,7 @@ def _asks_for_usage(options: msgspec.Raw) -> bool:
 
 
 def _model_in_form(call: Call, path_model: str | None) -> str:
-    boundary = multipart.boundary_of(call.content_type)
+    boundary = multipart.boundary_of(call.headers.get(b"content-type", b""))
     if boundary is None:
         raise Refusal(400, "invalid_form", "This operation takes a multipart/form-data body with a boundary.")
     # Written anew, so that the upstream cannot find another boundary in it than the one that was judged by.
@@ -89,62 +87,61 @@ class Ledger:
     """Writes down one call: an intent before each attempt, one record at the end whatever happens."""
 
     __slots__ = (
-        "_attempts",
+        "_attempt",
+        "_budgets",
         "_call",
-        "_crossing",
+        "_failed",
+        "_held",
         "_is_begun",
+        "_is_demo",
         "_scribe",
-        "_sent_ns",
-        "_target",
         "capturing",
         "charge",
-        "exchange",
-        "is_demo",
         "is_draining",
         "is_settled",
-        "upstream_request_id",
     )
 
     def __init__(self, call: Call, books: Books, *, demo: bool) -> None:
         self._call = call
         self._scribe = books.journal
         self.capturing = books.shelf.capturing(call)
-        self._attempts: list[FailedAttempt] = []
-        self._target: Target | None = None
-        self._crossing: Crossing | Watched | None = None
-        self._sent_ns = 0
+        self._attempt: Attempt | None = None
+        self._failed: list[FailedAttempt] = []
         self._is_begun = False
-        # What is held for the call; None if nothing limits its caller.
+        self._is_demo = demo
+        # What the call holds; None if nothing limits its caller. In nano-dollars, and of which limits of money:
         self.charge: Charge | None = None
-        # The attempt's way to its upstream.
-        self.exchange: Exchange | None = None
-        self.is_demo = demo
+        self._held: int | None = None
+        self._budgets: tuple[tuple[str, str], ...] = ()
         # Whether its client has left, and the answer is read to its end all the same.
         self.is_draining = False
         self.is_settled = False
-        self.upstream_request_id = b""
 
-    def intend(self, target: Target, crossing: Crossing | Watched) -> asyncio.Future[None] | None:
+    def hold(self, charge: Charge) -> None:
+        """From now on the call holds something of its caller's limits."""
+        self.charge = charge
+        self._held, self._budgets = charge.held, charge.budgets
+
+    def intend(self, attempt: Attempt) -> asyncio.Future[None] | None:
         """Notes that an attempt is about to be sent. Raises Refusal (503) if it cannot be written down."""
-        call = self._call
-        self._target = target
-        self._crossing = crossing
-        self.exchange = None
-        self._sent_ns = time.perf_counter_ns()
-        if self._attempts:
-            call.ask_again(self._sent_ns)
+        call, way = self._call, attempt.way
+        self._attempt = attempt
+        if self._failed:
+            call.ask_again(self._failed[-1].us * 1000)
+        caller = call.caller
+        standing = caller.standing
         intent = Intent(
             call.id,
-            len(self._attempts) + 1,
+            len(self._failed) + 1,
             call.started_ns,  # the window it is charged to, should nobody learn how it went
             call.operation,
-            call.caller.key_id,
-            call.caller.name,
+            caller.key_id,
+            caller.name,
             call.model,
-            target.provider.name,
-            target.model,
-            call.caller.standing.project,
-            call.caller.standing.organisation,
+            way.provider,
+            way.model,
+            standing.project,
+            standing.organisation,
             self._held,
             self._budgets,
         )
@@ -155,28 +152,35 @@ class Ledger:
         self._is_begun = True
         return written
 
+    @property
+    def was_sent(self) -> bool:
+        """Whether any byte of the latest attempt can have reached its upstream."""
+        exchange = self._attempt.exchange if self._attempt is not None else None
+        return exchange is not None and exchange.was_sent
+
     def attempt_failed(self, end: str) -> None:
         """Notes how the attempt failed: the kind of fault."""
-        if self._target is not None:
-            took_us = (time.perf_counter_ns() - self._sent_ns) // 1000
-            self._attempts.append(FailedAttempt(self._target.provider.name, self._target.model, end, took_us))
+        asked, attempt = self._call.asked, self._attempt
+        if attempt is not None:
+            took_us = (time.perf_counter_ns() - asked) // 1000 if asked else 0
+            self._failed.append(FailedAttempt(attempt.way.provider, attempt.way.model, end, took_us))
 
     def settle(self, status: int, end: str, error: str | None = None) -> asyncio.Future[None] | None:
         """Writes the call's record, once; the client has not seen the end yet. Raises StorageError."""
         if self.is_settled:
             return None
         self.is_settled = True
-        was_sent = self.exchange is not None and self.exchange.was_sent
+        was_sent = self.was_sent
         is_clean = end == "ok" or not was_sent
         if self.is_draining and end == "ok":
             end = "client_left"
         sum = self._reckon(end if was_sent else "unsent")
         if self.capturing is not None:
             sum = Sum(sum.usage, sum.nano, (*self.capturing.put_away(), *sum.flags))
-        # Where nothing was begun, the room that is kept for running calls is not ours.
-        write = self._scribe.append if self._is_begun else self._scribe.begin
         try:
-            return write(encode_entry(self._record(status, end, error, sum)))
+            entry = encode_entry(self._record(status, end, error, sum))
+            # Where nothing was begun, the room that is kept for running calls is not ours.
+            return self._scribe.append(entry) if self._is_begun else self._scribe.begin(entry)
         finally:
             if self.charge is not None:
                 self.charge.settle(sum, is_clean=is_clean)
@@ -194,33 +198,27 @@ class Ledger:
                 self.charge.settle(Sum(Usage(), self._held), is_clean=False)
         return is_broken
 
-    @property
-    def _held(self) -> int | None:
-        """The nano-dollars that are held for the call."""
-        return self.charge.held if self.charge is not None else None
-
-    @property
-    def _budgets(self) -> tuple[tuple[str, str], ...]:
-        """The limits of money that this is held of."""
-        return self.charge.budgets if self.charge is not None else ()
-
     def _reckon(self, end: str) -> Sum:
-        if self._target is None:
+        attempt, charge = self._attempt, self.charge
+        if attempt is None:
             return Sum(Usage(), None)
-        usage = self._crossing.usage if self._crossing and self._call.answered else None
-        bound = self.charge.bound(self._target) if self.charge is not None else None
-        sum = reckon(self._call, self._target, usage, end, bound)
+        target = attempt.way.target
+        usage = attempt.crossing.usage if self._call.answered else None
+        sum = reckon(self._call, target, usage, end, charge.bound(target) if charge is not None else None)
         if sum.nano is None and self._held is not None:
             # A budget is never left uncharged: what nobody can reckon costs what was held for it.
             return Sum(sum.usage, self._held, (*sum.flags, "charged_as_held"))
         return sum
 
     def _record(self, status: int, end: str, error: str | None, sum: Sum) -> Record:
-        call, target = self._call, self._target
-        now = time.perf_counter_ns()
-        answered, received = call.answered, call.received
-        is_private = call.caller.standing.capture is _NONE
+        call, attempt = self._call, self._attempt
+        caller, received, answered = call.caller, call.received, call.answered
+        way = attempt.way if attempt is not None else None
+        price = way.target.price if way is not None else None
+        standing = caller.standing
+        is_private = standing.capture is _NONE
         client_id = call.headers.get(b"x-request-id") if not is_private else None
+        upstream_id = attempt.upstream_request_id if attempt is not None else b""
         # In the order of the fields: msgspec takes seven times as long to match them by name.
         return Record(
             call.id,
@@ -228,27 +226,27 @@ class Ledger:
             call.operation,
             status,
             end,
-            (now - received) // 1000,
-            call.caller.key_id,
-            call.caller.name,
+            (time.perf_counter_ns() - received) // 1000,
+            caller.key_id,
+            caller.name,
             call.model or None,
             call.streamed,
-            target.provider.name if target else None,
-            target.model if target else None,
+            way.provider if way is not None else None,
+            way.model if way is not None else None,
             (answered - received) // 1000 if answered else None,
             call.overhead_us if answered else None,
             sum.usage,
-            tuple(self._attempts) if self._attempts else (),
+            tuple(self._failed),
             error,
             call.peer if not is_private else None,
             client_id[:200].decode("latin-1") if client_id else None,
-            self.upstream_request_id[:200].decode("latin-1") or None,
-            self.is_demo,
-            self._crossing.dropped if self._crossing and not is_private else (),
-            call.caller.standing.project,
-            call.caller.standing.organisation,
+            upstream_id[:200].decode("latin-1") or None,
+            self._is_demo,
+            attempt.crossing.dropped if attempt is not None and not is_private else (),
+            standing.project,
+            standing.organisation,
             sum.nano,
-            target.price.version if target and target.price else None,
+            price.version if price is not None else None,
             self._held,
             sum.flags,
             self._budgets,

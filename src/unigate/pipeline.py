@@ -78,7 +78,7 @@ class Pipeline:
                 if purse is not None and ways:
                     terms = self._cashier.terms(call, purse, ways)
                     ways = terms.ways
-                    ledger.charge = self._cashier.hold(purse, terms) or await self._cashier.wait(call, purse, terms)
+                    ledger.hold(self._cashier.hold(purse, terms) or await self._cashier.wait(call, purse, terms))
             finally:
                 if purse is not None:  # with every answer, a refusal too
                     reply.extra += self._cashier.lines(call, purse)
@@ -107,29 +107,30 @@ class Pipeline:
     ) -> None:
         """Tries targets in order until one answers. Raises the last Fault, or the Refusal of what none can say."""
         number, fresh = 0, False
-        for attempts_left in reversed(range(_MOST_ATTEMPTS)):
-            attempt = Attempt(call, dialect, ways[number], ledger, fresh=fresh)
-            written = ledger.intend(attempt.target, attempt.crossing)
+        for attempts in range(1, _MOST_ATTEMPTS + 1):
+            attempt = Attempt(call, dialect, ways[number], ledger.capturing, fresh=fresh)
+            target = attempt.way.target
+            written = ledger.intend(attempt)
             if written is not None:
                 await _confirmed_intent(written)
             try:
-                work = relay(call, attempt, self._upstream, reply)
-                await (self.drains.through(work, reply, ledger) if attempt.target.provider.drains else work)
+                work = relay(attempt, ledger, self._upstream, reply)
+                await (self.drains.through(work, reply, ledger) if target.provider.drains else work)
                 return
             except Refusal as refusal:
                 # This target's format has no words for the call; another's may.
                 number += 1
-                if refusal.told.status != 422 or not attempts_left or number >= len(ways):
+                if refusal.told.status != 422 or attempts == _MOST_ATTEMPTS or number >= len(ways):
                     raise
                 ledger.attempt_failed(refusal.told.code)
                 fresh = False
             except Fault as fault:
-                fault.told = _without_key(fault.told, attempt.target)
+                fault.told = _without_key(fault.told, target)
                 ledger.attempt_failed(fault.kind.value)
                 # A kept connection that had died is no fault of the target: it gets one fresh connection.
                 fresh = fault.kind is Kind.STALE and not attempt.fresh
                 number += 0 if fresh else 1
-                is_over = not attempts_left or number >= len(ways)
+                is_over = attempts == _MOST_ATTEMPTS or number >= len(ways)
                 if is_over or reply.committed or reply.is_gone or not fault.reaction.try_next:
                     raise
 

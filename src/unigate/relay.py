@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable
 
 from unigate.attempt import Attempt
-from unigate.call import Call
 from unigate.errors import Fault, Kind
 from unigate.flusher import confirmed
+from unigate.gate import Ledger
 from unigate.reply import Reply
 from unigate.upstream.client import Upstream
 from unigate.upstream.connection import Connection
@@ -19,16 +19,16 @@ __all__ = ["relay"]
 _LARGEST_ERROR = 256 * 1024
 
 
-async def relay(call: Call, attempt: Attempt, upstream: Upstream, reply: Reply) -> None:
+async def relay(attempt: Attempt, ledger: Ledger, upstream: Upstream, reply: Reply) -> None:
     """Carries one call to one target, and its answer back. Raises Fault; the reply tells whether it was committed."""
-    crossing, target = attempt.crossing, attempt.target
+    call, crossing, target = attempt.call, attempt.crossing, attempt.way.target
     content = crossing.outgoing(call, target)
-    content_type = call.content_type if attempt.dialect.model_in == "form" else b"application/json"
+    dialect, operation = attempt.words
     call.asked = time.perf_counter_ns()
-    exchange = upstream.send(
-        target, *attempt.operation, call.headers, content, content_type=content_type, fresh=attempt.fresh
+    attempt.exchange = exchange = upstream.send(
+        target, dialect, operation, call.headers, content, content_type=call.content_type, fresh=attempt.fresh
     )
-    async with attempt.through(exchange) as answer:
+    async with exchange as answer:
         call.answer(time.perf_counter_ns())
         if answer.status >= 400:
             raise crossing.fault(answer.status, answer.headers, await _said(answer))
@@ -46,7 +46,7 @@ async def relay(call: Call, attempt: Attempt, upstream: Upstream, reply: Reply) 
         else:
             await answer.pour(_Passing(crossing.feed, reply).take)
         last = crossing.close()
-        written = attempt.settle(answer.status)  # in the journal before the client can see the end
+        written = ledger.settle(answer.status, "ok")  # in the journal before the client can see the end
         if written is not None:
             await confirmed(written)
         reply.finish(last)

@@ -5,6 +5,8 @@ Entries are arrays, for size: a new field goes to the end and has a default, so 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
 from unigate.usage import Usage
@@ -96,13 +98,10 @@ class Body(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="b"):
 
 Entry = Intent | Record | Body
 
-_encoder = msgspec.msgpack.Encoder()
+encode_entry: Callable[[Entry], bytes] = msgspec.msgpack.Encoder().encode
+"""The bytes of one journal entry."""
+
 _decoder: msgspec.msgpack.Decoder[Entry] = msgspec.msgpack.Decoder(Entry)
-
-
-def encode_entry(entry: Entry) -> bytes:
-    """The bytes of one journal entry."""
-    return _encoder.encode(entry)
 
 
 def decode_entry(payload: bytes) -> Entry:

@@ -61,6 +61,7 @@ class ClientApi:
         self._wall = wall
         self._origins = frozenset(origin.encode() for origin in origins)
         self._proxies = Networks(proxies)
+        self._has_proxies = bool(proxies)
         self.is_ready = True
         # Whether the database was heard of lately, so that an unknown key is truly unknown.
         self.is_current = True
@@ -147,7 +148,7 @@ class ClientApi:
 
     def _check(self, request: Request, caller: Caller) -> None:
         """Makes sure that a key may be used now and from there. Raises Refusal."""
-        if self._proxies:
+        if self._has_proxies:
             request.peer = self._proxies.origin(request.peer, request.headers)
         if caller.guard is not None:
             caller.guard.check(self._wall(), request.peer)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from random import Random
+from urllib.parse import quote
 
 import msgspec
 
@@ -26,18 +27,30 @@ _MEDIA = (
 _TURNS = ("messages", "input", "contents")
 _WHERE = "GET /v1/models lists the names."
 
-__all__ = ["Catalog", "Demo", "Model", "PriceOf", "Route", "Way"]
+__all__ = ["Catalog", "Demo", "Model", "PriceOf", "Route", "Way", "in_header"]
 
 _CHAT = DIALECTS["openai.chat"]
 
 
-class Way(msgspec.Struct, frozen=True):
-    """A target, and the dialect it is spoken to in."""
+class Way:
+    """A target, the dialect it is spoken to in, and what all calls that go there have in common."""
 
-    target: Target
-    dialect: Dialect
-    # Whether the body names the model; where the path alone does, a service may refuse it.
-    names_model: bool = True
+    __slots__ = ("dialect", "lines", "model", "names_model", "provider", "stream_words", "target", "words")
+
+    def __init__(self, target: Target, dialect: Dialect, *, names_model: bool = True, is_demo: bool = False) -> None:
+        self.target = target
+        self.dialect = dialect
+        # Whether the body names the model; where the path alone does, a service may refuse it.
+        self.names_model = names_model
+        self.provider = target.provider.name
+        self.model = target.model
+        # What the upstream is asked for: the dialect's word for it, and the path below the address.
+        self.words = (dialect.name, dialect.operation)
+        stream_path = dialect.stream_operation
+        self.stream_words = (f"{dialect.name}.stream", stream_path) if stream_path else self.words
+        # Who answers, as header lines.
+        lines = f"x-unigate-model: {in_header(self.model)}\r\nx-unigate-provider: {self.provider}\r\n"
+        self.lines = lines.encode() + (b"x-unigate-demo: true\r\n" if is_demo else b"")
 
 
 class Route(msgspec.Struct, frozen=True):
@@ -65,7 +78,7 @@ class Demo(msgspec.Struct, frozen=True):
         """The one way of a demo call; every format that can be translated ends at the same model."""
         spoken = _CHAT if dialect.client is not None else self._kin(dialect)
         local = self.by_dialect.get(spoken.name)
-        return Way(local if local is not None and not has_tools else self._scripted(name), spoken)
+        return Way(local if local is not None and not has_tools else self._scripted(name), spoken, is_demo=True)
 
     def _scripted(self, name: str) -> Target:
         return Target(self.script.provider, name, 1, self.script.price)
@@ -112,8 +125,15 @@ class Catalog:
         if self.demo is not None:
             return (self.demo.way(dialect, has_tools, name),) if dialect.estimate is None else ()
         known = self._fixed.get((name, dialect.name))
-        if known is not None:
-            return known
+        return known if known is not None else self._find(name, dialect, random)
+
+    def is_beyond_demo(self, body: Body | None) -> bool:
+        """Whether a request shows the demo's model what it cannot read: a picture, a sound, a file."""
+        if self.demo is None or body is None:
+            return False
+        return any(sse.has_any(bytes(body[name]), _MEDIA) for name in _TURNS if name in body)
+
+    def _find(self, name: str, dialect: Dialect, random: Random) -> tuple[Way, ...]:
         route = self._routes.get(name)
         found = POLICIES[route.policy](route.targets, random) if route else (self._lone_target(name),)
         spoken = ((target, dialect_for(target.provider, dialect)) for target in found)
@@ -128,12 +148,6 @@ class Catalog:
                 self._fixed.clear()
             self._fixed[(name, dialect.name)] = able
         return able
-
-    def is_beyond_demo(self, body: Body | None) -> bool:
-        """Whether a request shows the demo's model what it cannot read: a picture, a sound, a file."""
-        if self.demo is None or body is None:
-            return False
-        return any(sse.has_any(bytes(body[name]), _MEDIA) for name in _TURNS if name in body)
 
     def _lone_target(self, name: str) -> Target:
         first, slash, rest = name.partition("/")
@@ -194,7 +208,12 @@ class Catalog:
 
 def _way(target: Target, dialect: Dialect) -> Way:
     endpoint = target.provider.endpoint(dialect.name)
-    return Way(target, dialect, endpoint is None or endpoint.model_in_body)
+    return Way(target, dialect, names_model=endpoint is None or endpoint.model_in_body)
+
+
+def in_header(name: str) -> str:
+    """A name as a header can hold it: what it cannot is percent-encoded."""
+    return name if name.isascii() and name.isprintable() else quote(name, safe="[]. ")
 
 
 def _owners(lists: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
