@@ -167,7 +167,7 @@ class Pair:
 
 _ALL = (
     *(Pair(CHAT, spoken) for spoken in (MESSAGES, GENERATE, RESPONSES, OLLAMA, CONVERSE, COHERE)),
-    *(Pair(client, CHAT) for client in (MESSAGES, RESPONSES, GENERATE)),
+    *(Pair(client, CHAT) for client in (MESSAGES, RESPONSES, GENERATE, OLLAMA)),
 )
 PAIRS: Mapping[str, Pair] = {str(pair): pair for pair in _ALL}
 """What is measured of translation: a Chat client against every format, and every client's format against Chat."""
