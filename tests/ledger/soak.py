@@ -126,16 +126,8 @@ def frozen(soak: Soak, seed: int) -> None:
 
 def at_length(test: str, **environment: str) -> None:
     """A test of the suite for as long as the environment says."""
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-x",
-        "-p",
-        "no:cacheprovider",
-        str(ROOT / "tests" / "ledger" / test),
-    ]
+    options = ("-q", "-x", "-p", "no:cacheprovider", "--timeout", "900")
+    command = [sys.executable, "-m", "pytest", *options, str(ROOT / "tests" / "ledger" / test)]
     environment = {**os.environ, **environment}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-3000:]
