@@ -40,15 +40,16 @@ def limit_lines(purse: Purse, operation: str, clock: Wall) -> bytes:
 
 def _lines(purse: Purse, some: tuple[Allowance, ...], form: bytes, clock: Wall | None) -> bytes:
     """The lines for the limits of one kind; the instant when all is there again by a clock, without one the wait."""
-    if not some:
-        return b""
-    least = some[0]
-    left = _left(least)
+    least: Allowance | None = None
+    most = 0
     for one in some:
-        if _left(one) < left:
-            least, left = one, _left(one)
+        left = _left(one)
+        if least is None or left < most:
+            least, most = one, left
+    if least is None:
+        return b""
     wait = max(least.whole_at - purse.second, 0)
-    return form % (least.limit, left, _instant(clock() // _SECOND + wait) if clock else _DURATIONS[min(wait, 63)])
+    return form % (least.limit, most, _instant(clock() // _SECOND + wait) if clock else _DURATIONS[min(wait, 63)])
 
 
 def _left(one: Allowance) -> int:
