@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from unigate.accounting.cost import cost_of, sane
-from unigate.accounting.estimate import Bound, is_free
+from unigate.accounting.estimate import Bound, has_rates_of_its_own, is_free
 from unigate.accounting.likely import estimated_input
 from unigate.admission.headers import limit_lines
 from unigate.admission.needs import Terms, terms_of
@@ -125,4 +125,6 @@ def reckon(call: Call, target: Target, usage: Usage | None, end: str, bound: Bou
     nano = cost_of(target.price, believed) if target.price is not None and not has_fees else None
     if believed.estimated and is_cut:
         flags = (*flags, "estimated")
+    if has_rates_of_its_own(call.body):
+        flags = (*flags, "tier_unpriced")
     return Sum(believed, nano, flags)

@@ -14,7 +14,7 @@ import msgspec
 from unigate.price import Price, Rates
 from unigate.wire.body import Body
 
-__all__ = ["Bound", "Claim", "claim_of", "is_free", "reason_unpriced", "worst_case"]
+__all__ = ["Bound", "Claim", "claim_of", "has_rates_of_its_own", "is_free", "reason_unpriced", "worst_case"]
 
 _MILLION = 1_000_000
 
@@ -186,6 +186,12 @@ _TIERS: Mapping[str, frozenset[bytes]] = {
     # The usage is told to whoever asks later.
     "background": frozenset(),
 }
+# Each with the values that cost neither more nor less than the ordinary service.
+_ORDINARY: Mapping[str, frozenset[bytes]] = {
+    name: (_TIERS[name] - {b'"flex"'}) | {b"null"}
+    for name in ("service_tier", "serviceTier", "speed", "inference_geo", "performanceConfig")
+}
+_SERVICES = frozenset(_ORDINARY)
 _NOTABLE = frozenset({*_OUTSIDE, *_HOSTED, *_LOOSE, *_FRAMED, *_TIERS, "prompt", "n", "best_of"})
 _NONE: frozenset[str] = frozenset()
 _NOTHING = frozenset({b"null", b"[]", b"{}", b'""', b"false"})
@@ -228,6 +234,13 @@ def claim_of(dialect: str, body: Body | None, size: int) -> Claim:
         claim.has_hosted_tools = not found.isdisjoint(_HOSTED) or _has_hosted_tools(body)
         claim.has_surcharge = any(bytes(body[name]) not in plain for name, plain in _TIERS.items() if name in found)
     return claim
+
+
+def has_rates_of_its_own(body: Body | None) -> bool:
+    """Whether a request asks for a tier of service that is not charged as the table of prices says."""
+    if not body or _SERVICES.isdisjoint(body):
+        return False
+    return any(bytes(body[name]).strip() not in _ORDINARY[name] for name in _SERVICES.intersection(body))
 
 
 def worst_case(price: Price, bound: Bound) -> int | None:
