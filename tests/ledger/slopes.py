@@ -28,6 +28,8 @@ WARM = 24
 CONCURRENCY = 50
 # How many connections to the upstream lie ready may differ by so many; over very many calls no leak is so small.
 IDLE = 10
+# What asyncio's pool of threads has at most.
+POOL = min(32, (os.cpu_count() or 1) + 4)
 # Connections that nobody uses are closed by then.
 QUIET_S = 120.0
 # Of a normal distribution, 95 % are within so many deviations.
@@ -119,9 +121,9 @@ def counted(where: Stage) -> dict[str, tuple[int, int]]:
 
 
 def is_as_before(now: dict[str, tuple[int, int]], before: dict[str, tuple[int, int]]) -> bool:
-    """Whether nothing was kept: as many threads, and no more descriptors than some idle connections to the upstream."""
+    """Whether nothing was kept but some idle connections to the upstream, and threads of a pool that fills at need."""
     return all(
-        threads == before[name][1] and abs(descriptors - before[name][0]) <= IDLE
+        0 <= threads - before[name][1] <= POOL and abs(descriptors - before[name][0]) <= IDLE
         for name, (descriptors, threads) in now.items()
     )
 
