@@ -35,13 +35,13 @@ class Gate:
         if dialect.model_in == "form":
             model: str | None = _model_in_form(call, path_model)
         else:
-            call.body = decode_body(call.content)
-            model = path_model or text_of(call.body, "model")
+            call.body = body = decode_body(call.content)
+            model = path_model or text_of(body, "model")
             call.content = b""
-            call.streamed = call.streamed or flag_of(call.body, "stream", dialect.streams_by_default)
-            tools = call.body.get("tools")
+            call.streamed = call.streamed or flag_of(body, "stream", dialect.streams_by_default)
+            tools = body.get("tools")
             call.wants_tools = tools is not None and bytes(tools).strip() not in _EMPTY
-            options = call.body.get("stream_options")
+            options = body.get("stream_options")
             call.wants_usage = options is not None and _asks_for_usage(options)
         if not model:
             reason = 'No model was named; add "model" to the request, such as "model": "gpt-4o-mini".'
@@ -51,12 +51,12 @@ class Gate:
             raise Refusal(400, "invalid_model", reason, param="model")
         call.model = model
         allowed = call.caller.models
-        if allowed is not None and call.model not in allowed:
+        if allowed is not None and model not in allowed:
             names = ", ".join(sorted(allowed)) or "none"
             raise Refusal(
                 403,
                 "model_not_allowed",
-                f"This key may not call '{call.model}'; it may call: {names}.",
+                f"This key may not call '{model}'; it may call: {names}.",
                 type="permission_error",
                 param="model",
             )

@@ -113,6 +113,8 @@ class Catalog:
         self._lists = lists
         self._owners = _owners(lists)
         self._fixed: dict[tuple[str, str], tuple[Way, ...]] = {}
+        # By the target's identity, which stays taken as long as its way is here.
+        self._ways: dict[tuple[int, str], Way] = {}
         # A long list takes a tenth of a second to search for near names, and a client that is set wrong asks again.
         self._strange: dict[str, str] = {}
 
@@ -137,7 +139,7 @@ class Catalog:
         route = self._routes.get(name)
         found = POLICIES[route.policy](route.targets, random) if route else (self._lone_target(name),)
         spoken = ((target, dialect_for(target.provider, dialect)) for target in found)
-        able = tuple(_way(target, one) for target, one in spoken if one is not None)
+        able = tuple(self._way(target, one) for target, one in spoken if one is not None)
         if not able and dialect.estimate is None:
             places = ", ".join(sorted({target.provider.name for target in found}))
             reason = f"Model '{name}' (at {places}) does not offer {dialect.name}."
@@ -148,6 +150,16 @@ class Catalog:
                 self._fixed.clear()
             self._fixed[(name, dialect.name)] = able
         return able
+
+    def _way(self, target: Target, dialect: Dialect) -> Way:
+        way = self._ways.get((id(target), dialect.name))
+        if way is None:
+            if len(self._ways) >= _MOST_REMEMBERED:
+                self._ways.clear()
+            endpoint = target.provider.endpoint(dialect.name)
+            names_model = endpoint is None or endpoint.model_in_body
+            way = self._ways[(id(target), dialect.name)] = Way(target, dialect, names_model=names_model)
+        return way
 
     def _lone_target(self, name: str) -> Target:
         first, slash, rest = name.partition("/")
@@ -204,11 +216,6 @@ class Catalog:
         if any(self._lists.get(provider) for provider in self.providers):
             raise self.unknown(name)
         return Model(name, self._lone_target(name).provider.name)
-
-
-def _way(target: Target, dialect: Dialect) -> Way:
-    endpoint = target.provider.endpoint(dialect.name)
-    return Way(target, dialect, names_model=endpoint is None or endpoint.model_in_body)
 
 
 def in_header(name: str) -> str:
