@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 
+import msgspec
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from unigate.errors import Refusal
-from unigate.wire.body import decode_body, encode_body, flag_of, text_of
+from unigate.wire.body import Body, decode_body, encode_body, few_quotes, flag_of, text_of
 from unigate.wire.multipart import add_field, boundary_of, find_field
 
 ODD = [
@@ -56,6 +59,83 @@ def refused(content: bytes) -> tuple[int, str]:
     with pytest.raises(Refusal) as caught:
         decode_body(content)
     return caught.value.told.status, caught.value.told.code
+
+
+# Long enough to be stepped over, in a body that is large enough for it.
+LONG = b"one long word after another, " * 1200
+WORDS = st.sampled_from([b"", b"a", LONG, LONG, LONG[:4096]])
+ENDS = st.sampled_from(
+    [
+        b"",
+        b"\\\\",
+        b'\\"',
+        b"\\",
+        b"\\\\\\\\",
+        b'\\"x',
+        b'"',
+        b"\n",
+        b"\t",
+        b"\0",
+        b"\xff",
+        b"\\q",
+        b"\\u00e9",
+        b"\x7fgap\x7f0000",
+        b"\x7fgap\x7f!",
+    ]
+)
+STRINGS = st.builds(b'"%b%b"'.__mod__, st.tuples(WORDS, ENDS))
+NAMES = st.sampled_from([b'"a"', b'"a"', b'"model"', b'"mod\\u0065l"', b'"%b"' % LONG, b'"\xff"', b"1", b'"a'])
+
+
+def objects(names: st.SearchStrategy[bytes], values: st.SearchStrategy[bytes]) -> st.SearchStrategy[bytes]:
+    fields = st.builds(b"%b: %b".__mod__, st.tuples(names, values))
+    return st.lists(fields, max_size=5).map(lambda all: b"{%b}" % b" ,".join(all))
+
+
+VALUES = st.recursive(
+    STRINGS | STRINGS | st.sampled_from([b"1", b"-0.5e9", b"null", b" true", b"01", b"{}", b"[]", b"tru", b"\\", b""]),
+    lambda one: st.lists(one, max_size=3).map(lambda all: b"[%b]" % b",".join(all)) | objects(STRINGS, one),
+    max_leaves=6,
+)
+BODIES = objects(NAMES, VALUES)
+
+
+@given(BODIES, st.sampled_from([b"", b" ", b"x", b"}", b'"']))
+@example(b'{"a":"%b","b":"%b","a":1}' % (LONG, LONG[::-1]), b"")
+@example(b'{"a":"%b\\u1","model":"b","c":"x"}' % LONG, b"")
+@example(b'{"a":"\x7fgap\x7f!","b":"%b"}' % LONG, b"")
+def test_a_large_body_is_judged_as_a_small_one(content: bytes, after: bytes) -> None:
+    content += after
+    assert top_of(content) == told_by_the_decoder(content)
+
+
+def top_of(content: bytes) -> dict[str, bytes] | None:
+    try:
+        return {name: bytes(value) for name, value in decode_body(content).items()}
+    except Refusal:
+        return None
+
+
+def told_by_the_decoder(content: bytes) -> dict[str, bytes] | None:
+    try:
+        return {name: bytes(value) for name, value in msgspec.json.decode(content, type=Body).items()}
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+@pytest.mark.parametrize("words", [b"pasted " * 9000, b"aGVsbG8=" * 9000])
+def test_long_plain_strings_are_stepped_over(words: bytes) -> None:
+    # What the upstream alone will judge shows which strings were not read here.
+    content = b'{"model":"m\\"","messages":[{"role":"user","content":"%b\x1b"}],"x":"\\\\","n":1}' % words
+    assert encode_body(decode_body(content)) == content
+    assert refused(content.replace(b"\x1b", b"\n")) == (400, "invalid_json")
+    assert refused(content[:-1]) == (400, "invalid_json")
+
+
+def test_of_many_short_strings_no_quote_is_looked_at() -> None:
+    assert few_quotes(b'{"a":"%b"}' % (b"x" * 90000)) == [1, 3, 5, 90006]
+    assert few_quotes(b'{"a":"x"}') is None
+    assert few_quotes(json.dumps(["word"] * 9000).encode()) is None
 
 
 def test_a_million_keys_are_only_slow() -> None:

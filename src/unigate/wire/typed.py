@@ -16,6 +16,7 @@ T = TypeVar("T")
 _UNKNOWN = re.compile(r"Object contains unknown field `(.*?)`(?: - at `\$(.*)`)?", re.DOTALL)
 _PLACE = re.compile(r"(?: - at `\$(.*)`)?$", re.DOTALL)
 _STEP = re.compile(r"\.([^.\[\]]+)|\[([0-9]+|\.\.\.)\]")
+_FAILURES = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _MOST_KINDS = 20
 
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -42,8 +43,12 @@ class TypedDecoder(Generic[T]):
         """The value, and the fields that were set aside, such as `messages[].weight`. Raises Refusal (400)."""
         try:
             return self._decoder.decode(raw), ()
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except _FAILURES:
+            pass
+        try:
             return self._decode_known(raw)
+        except _FAILURES as error:
+            raise self._refusal(error) from error
 
     def _decode_known(self, raw: msgspec.Raw) -> tuple[T, tuple[str, ...]]:
         unknown: dict[str, None] = {}
@@ -58,8 +63,6 @@ class TypedDecoder(Generic[T]):
                 steps = _steps(found.group(2) or "")
                 unknown[self._said(steps, found.group(1))] = None
                 content = _without(content, steps, found.group(1))
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-                raise self._refusal(error) from error
         raise Refusal(400, "invalid_type", f"'{self._name}' has too many unknown fields.", param=self._name)
 
     def _refusal(self, error: Exception) -> Refusal:
