@@ -157,7 +157,7 @@ BUGS = (
                 "journal.py",
                 "        self._map[self._at : end] = frame\n",
                 """        self._late = [*getattr(self, "_late", ()), (self._at, end, frame)]
-        if len(self._late) > 9:
+        if len(self._late) > 30:
             for first, last, held in self._late:
                 self._map[first:last] = held
             self._late = []
