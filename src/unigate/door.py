@@ -151,8 +151,10 @@ class Door:
         """Reads the snapshot file if it is new; beside the calls that run, for there may be very many keys."""
         stored = await asyncio.to_thread(self._read_stored)
         if stored is not None:
-            now, added = self._clock(), self._snapshot.added
-            self._snapshot = await asyncio.to_thread(build_snapshot, self._birth.settings, stored, now, added)
+            last = self._snapshot
+            self._snapshot = await asyncio.to_thread(
+                build_snapshot, self._birth.settings, stored, self._clock(), last.added, last.keyring
+            )
             self._lender.wallet.forget()
             log.debug("snapshot.swapped version=%d", stored.version)
 

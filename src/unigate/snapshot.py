@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 import msgspec
@@ -40,6 +41,7 @@ __all__ = [
 
 
 _NOTHING_ADDED = Added()
+_NO_KEYS: Keyring = MappingProxyType({})
 
 
 class GroupEntry(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -132,10 +134,12 @@ class Snapshot(msgspec.Struct, frozen=True, weakref=True):
     added: Added = Added()
 
 
-def build_snapshot(settings: Settings, stored: Stored, at_ns: int = 0, before: Added = _NOTHING_ADDED) -> Snapshot:
+def build_snapshot(
+    settings: Settings, stored: Stored, at_ns: int = 0, before: Added = _NOTHING_ADDED, known: Keyring = _NO_KEYS
+) -> Snapshot:
     """The snapshot of a configuration and what the keeper stored last, with the prices of that day in UTC.
 
-    What was opened `before` and did not change is taken from there.
+    What was opened `before`, or is `known`, and did not change is taken from there.
     """
 
     prices = settings.prices.with_sections(stored.sections)
@@ -162,7 +166,7 @@ def build_snapshot(settings: Settings, stored: Stored, at_ns: int = 0, before: A
     groups = {entry.id: entry for entry in (*stored.organisations, *settings.organisations)}
     projects = {entry.id: entry for entry in (*stored.projects, *settings.projects)}
     return Snapshot(
-        _keyring(settings, stored, projects, groups),
+        _keyring((*stored.keys, *settings.keys), projects, groups, known),
         Catalog(providers, routes, lists, settings.demo, price_of),
         stored.version,
         added,
@@ -182,15 +186,19 @@ _NO_HOME = _Home(None, None, None, ())
 
 
 def _keyring(
-    settings: Settings, stored: Stored, projects: Mapping[str, GroupEntry], organisations: Mapping[str, GroupEntry]
+    keys: Sequence[KeyEntry],
+    projects: Mapping[str, GroupEntry],
+    organisations: Mapping[str, GroupEntry],
+    known: Keyring,
 ) -> Keyring:
     homes = {one.id: _home(one, organisations) for one in projects.values()}
     keyring: dict[bytes, Caller] = {}
-    for entry in (*stored.keys, *settings.keys):
+    for entry in keys:
         home = homes.get(entry.project, _NO_HOME) if entry.project is not None else _NO_HOME
         is_guarded = entry.expires_ns is not None or entry.addresses is not None
         guard = KeyGuard(entry.expires_ns, entry.addresses) if is_guarded else None
-        keyring[bytes.fromhex(entry.hash)] = _caller(entry, home, guard)
+        digest = bytes.fromhex(entry.hash)
+        keyring[digest] = _same(_caller(entry, home, guard), known.get(digest))
         if entry.old_hash is not None and entry.old_until_ns is not None:
             ends_ns = min(entry.old_until_ns, entry.expires_ns or entry.old_until_ns)
             guard = KeyGuard(ends_ns, entry.addresses, is_replaced=True)
@@ -222,6 +230,20 @@ def _caller(entry: KeyEntry, home: _Home, guard: KeyGuard | None) -> Caller:
         Standing(home.project, home.organisation, own + home.quotas, entry.capture),
         guard,
     )
+
+
+def _same(caller: Caller, known: Caller | None) -> Caller:
+    """The one that is known if it says the same: there may be very many, and nobody should hold all of them twice."""
+    if known is None or known.guard is not None or caller.guard is not None:
+        return caller
+    is_same = (known.key_id, known.name, known.role, known.models, known.standing) == (
+        caller.key_id,
+        caller.name,
+        caller.role,
+        caller.models,
+        caller.standing,
+    )
+    return known if is_same else caller
 
 
 def _names(models: tuple[str, ...] | None) -> frozenset[str] | None:

@@ -1,18 +1,26 @@
-"""The snapshot file: what the keeper stored, so that a door can start and follow changes without it."""
+"""The snapshot file: what the keeper stored, so that a door can start and follow changes without it.
+
+A line of JSON with all but the keys, and then a line for each key: calls go on between them, however many there are.
+"""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 
 from unigate.errors import StorageError
-from unigate.snapshot import Stored
+from unigate.manners import unhurried
+from unigate.snapshot import KeyEntry, Stored
 
 __all__ = ["SnapshotFile"]
 
 _SILENT = 5.0
+_END = b"end\n"
+
+_key = msgspec.json.Decoder(KeyEntry)
 
 
 class SnapshotFile:
@@ -32,7 +40,8 @@ class SnapshotFile:
             mark = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
             if mark == self._seen:
                 return None
-            stored = msgspec.json.decode(self._path.read_bytes(), type=Stored)
+            with self._path.open("rb") as file:
+                stored = _read(file)
         except FileNotFoundError:
             return None
         except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -66,9 +75,25 @@ class SnapshotFile:
         fresh = self._path.with_suffix(".new")
         try:
             with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-                file.write(msgspec.json.encode(stored))
+                file.write(msgspec.json.encode(msgspec.structs.replace(stored, keys=())) + b"\n")
+                file.writelines(msgspec.json.encode(entry) + b"\n" for entry in unhurried(stored.keys))
+                file.write(_END)
                 file.flush()
                 os.fsync(file.fileno())
             fresh.replace(self._path)
         except OSError as error:
             raise StorageError(f"The snapshot file {self._path} cannot be written: {error}.") from error
+
+
+def _read(file: BinaryIO) -> Stored:
+    """Raises msgspec.DecodeError for what is damaged."""
+    first = file.readline()
+    stored = msgspec.json.decode(first, type=Stored)
+    if not first.endswith(b"\n"):
+        return stored  # as it was written at first: one line, with the keys in it
+    keys: list[KeyEntry] = []
+    for line in unhurried(file):
+        if line == _END:
+            return msgspec.structs.replace(stored, keys=tuple(keys))
+        keys.append(_key.decode(line))
+    raise msgspec.DecodeError("the end is missing")
