@@ -295,3 +295,14 @@ def test_a_response_that_fails_on_its_way_bears_the_id_of_its_call(mixed: Gatewa
     failed = json.loads(told.body.rpartition(b"data: ")[2])
     assert failed["type"] == "response.failed"
     assert failed["response"]["id"] == f"resp_{told.headers['x-request-id']}"
+
+
+def test_a_model_is_loaded_ahead_and_unloaded_at_once_since_there_is_nothing_to_do(mixed: Gateway) -> None:
+    generate = post(mixed, "/api/generate", {"model": "chat/x"})
+    chat_ = post(mixed, "/api/chat", {"model": "claude/x", "messages": [], "keep_alive": 0, "stream": False})
+    unknown = post(mixed, "/api/generate", {"model": "nobody"})
+
+    assert (generate.status, generate.json["done_reason"], generate.json["response"]) == (200, "load", "")
+    assert (chat_.status, chat_.json["done_reason"], chat_.json["message"]["content"]) == (200, "unload", "")
+    assert unknown.status == 404
+    assert log_line(mixed, generate.headers["x-request-id"])["end"] == "ok"

@@ -75,17 +75,18 @@ class Pipeline:
                     reply.beat(self._heartbeat)
                 is_rich = call.wants_tools or catalog.is_beyond_demo(call.body)
                 ways = catalog.ways(call.model, dialect, has_tools=is_rich, random=self._random)
-                if purse is not None and ways:
+                said = _said_here(call, dialect, ways)
+                if purse is not None and said is None:
                     terms = self._cashier.terms(call, purse, ways)
                     ways = terms.ways
                     ledger.hold(self._cashier.hold(purse, terms) or await self._cashier.wait(call, purse, terms))
             finally:
                 if purse is not None:  # with every answer, a refusal too
                     reply.extra += self._cashier.lines(call, purse)
-            if ways:
+            if said is None:
                 await self._try_each(call, dialect, ways, reply, ledger)
             else:
-                await _estimate(call, dialect, reply, ledger)
+                await _say(said, reply, ledger)
         except Refusal as refusal:
             _end(call, dialect, reply, ledger, (refusal.told, "refused"))
         except Fault as fault:
@@ -143,16 +144,28 @@ async def _confirmed_intent(written: asyncio.Future[None]) -> None:
         raise Refusal(503, "storage_full", f"The call was not sent: {error}", type="server_error") from error
 
 
-async def _estimate(call: Call, dialect: Dialect, reply: Reply, ledger: Ledger) -> None:
-    """Answers with the dialect's own estimate. Raises Refusal if the call makes no sense."""
-    assert dialect.estimate is not None and call.body is not None, "only such a dialect is left without a way"
-    content = dialect.estimate(call.body, call.model)
+def _said_here(call: Call, dialect: Dialect, ways: tuple[Way, ...]) -> tuple[bytes, bytes] | None:
+    """Head and body of what no target is asked for: an estimate, or that there was nothing to do; None for others."""
+    if not ways:
+        assert dialect.estimate is not None and call.body is not None, "only such a dialect is left without a way"
+        return b"content-type: application/json\r\nx-unigate-estimated: true\r\n", dialect.estimate(
+            call.body, call.model
+        )
+    if dialect.idle is None or call.body is None or ways[0].dialect is dialect:
+        return None
+    content = dialect.idle(call.body, call.model)
+    return None if content is None else (b"content-type: %b\r\n" % dialect.stream_type, content)
+
+
+async def _say(said: tuple[bytes, bytes], reply: Reply, ledger: Ledger) -> None:
+    """Answers a call that no target was asked for."""
+    head, content = said
     if ledger.capturing is not None:
         ledger.capturing.answer.add(content)
     written = ledger.settle(200, "ok")
     if written is not None:
         await confirmed(written)
-    reply.whole(200, b"content-type: application/json\r\nx-unigate-estimated: true\r\n", content)
+    reply.whole(200, head, content)
 
 
 def _without_key(told: Told, target: Target) -> Told:

@@ -184,6 +184,8 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     name_model: Callable[[Body, str], Body] | None = None
     # Answers (body, model) where no target speaks the dialect: an estimate, marked as one.
     estimate: Callable[[Body, str], bytes] | None = None
+    # Answers (body, model) a request that asks nothing of its model, where its target speaks another dialect.
+    idle: Callable[[Body, str], bytes | None] | None = None
 
     @property
     def serves_clients(self) -> bool:

@@ -11,6 +11,7 @@ from unigate.dialects.ollama_chat.fields import FIELDS, GENERATE_FIELDS
 from unigate.dialects.ollama_chat.meter import LineMeter
 from unigate.dialects.ollama_chat.request_reader import read_ask, read_generate_ask
 from unigate.dialects.ollama_chat.request_writer import write_ask
+from unigate.dialects.ollama_chat.shelf import idle_chat, idle_generate
 from unigate.dialects.openai_errors import read_fault
 from unigate.dialects.vectors.ollama_errors import error_body, error_event
 from unigate.wire.lines import LineCutter
@@ -35,6 +36,7 @@ CHAT = _ollama(
     operation="/api/chat",
     client=ClientSide(fields=FIELDS, read_ask=read_ask, new_writer=chat_writer, stream_type=_STREAM),
     provider=ProviderSide(write_ask=write_ask, new_reader=ChatReader),
+    idle=idle_chat,
 )
 GENERATE = _ollama(
     name="ollama.generate",
@@ -42,4 +44,5 @@ GENERATE = _ollama(
     client=ClientSide(
         fields=GENERATE_FIELDS, read_ask=read_generate_ask, new_writer=generate_writer, stream_type=_STREAM
     ),
+    idle=idle_generate,
 )

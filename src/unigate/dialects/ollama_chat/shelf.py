@@ -1,6 +1,8 @@
 """What Ollama says of its models and of itself, for clients that look before they ask.
 
 https://docs.ollama.com/api/tags, …/api-reference/show-model-details, …/api/version
+
+A request without a prompt only asks to load the model, or to unload it: https://docs.ollama.com/faq, "preload".
 """
 
 from __future__ import annotations
@@ -10,7 +12,9 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-__all__ = ["running_body", "show_body", "tags_body", "version_body"]
+from unigate.wire.body import Body
+
+__all__ = ["idle_chat", "idle_generate", "running_body", "show_body", "tags_body", "version_body"]
 
 # The first version with everything that is spoken here; clients compare it with what they need.
 _VERSION = "0.12.6"
@@ -24,6 +28,8 @@ _DETAILS: Mapping[str, object] = {
     "quantization_level": "",
 }
 _CONTEXT = 131_072
+_EMPTY = frozenset({b"null", b"[]", b'""'})
+_UNLOADS = frozenset({b"0", b'"0"', b'"0s"', b'"0m"'})
 _encode = msgspec.json.Encoder().encode
 
 
@@ -56,6 +62,29 @@ def show_body(name: str) -> bytes:
 def version_body() -> bytes:
     """The version (GET /api/version)."""
     return _encode({"version": _VERSION})
+
+
+def idle_chat(body: Body, model: str) -> bytes | None:
+    """The answer to a chat without messages; None for any other."""
+    if _has(body, "messages"):
+        return None
+    return _encode({**_done(body, model), "message": {"role": "assistant", "content": ""}}) + b"\n"
+
+
+def idle_generate(body: Body, model: str) -> bytes | None:
+    """The answer to a request without a prompt and pictures; None for any other."""
+    if _has(body, "prompt") or _has(body, "images"):
+        return None
+    return _encode({**_done(body, model), "response": ""}) + b"\n"
+
+
+def _has(body: Body, name: str) -> bool:
+    return name in body and bytes(body[name]).strip() not in _EMPTY
+
+
+def _done(body: Body, model: str) -> dict[str, object]:
+    unloads = bytes(body["keep_alive"]).strip() in _UNLOADS if "keep_alive" in body else False
+    return {"model": model, "created_at": _NEVER, "done": True, "done_reason": "unload" if unloads else "load"}
 
 
 def _listed(name: str) -> Mapping[str, object]:
