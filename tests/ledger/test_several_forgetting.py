@@ -71,7 +71,7 @@ FAULTS = (restarts_with_an_older_book, evicts_all_it_has, refuses_whatever_it_wo
 def assert_limit_holds(scene: Scene) -> None:
     """What is left of the minute can be used to its end, and no further."""
     until(lambda: scene.call(BY_MINUTE, 150) and len(scene.served()) >= REQUESTS, "the end of the minute's share", 40.0)
-    assert {one.status for one in scene.call(BY_MINUTE, 30)} == {429}
+    assert {one.status for one in scene.call(BY_MINUTE, 30)} <= {429, 503}
     assert most_in_a_minute(scene.served()) <= REQUESTS
 
 

@@ -105,7 +105,7 @@ def test_whatever_redis_does_the_limit_holds_and_nobody_waits(
             "the end of the minute's share",
             30.0,
         )
-        assert {one.status for one in scene.call(BY_MINUTE, 30)} == {429}
+        assert {one.status for one in scene.call(BY_MINUTE, 30)} <= {429, 503}
         assert most_in_a_minute(scene.served()) <= REQUESTS
         for one in gateways:
             lines = [line for line in one.log().splitlines() if " rates." in line]
