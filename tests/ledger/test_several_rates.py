@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
 
 from harness import Mock, start_mock, until
-from ledger.load import Ask, Told, asks
+from ledger.load import Ask, Told, asks, load
 from ledger.money import limited
 from ledger.servers import Database, Redis
 from ledger.several import codes_of, most_at_once, most_in_a_minute, race, served, three
@@ -97,13 +98,17 @@ def test_the_slots_of_a_gateway_that_is_killed_are_there_again(
 ) -> None:
     with three(tmp_path, mock, database, KEYS, redis.url) as gateways:
         join(gateways)
-        long = calls(4, SLOTS, AT_ONCE, "latency=60000")
+        long = calls(4, 200, AT_ONCE, "latency=60000")
 
         async def hold() -> None:
-            holding = asyncio.create_task(race(gateways[:1], long))
+            gone = asyncio.Event()
+            # Whoever is refused, as others hold slots still, comes again.
+            todo = takewhile(lambda _: not gone.is_set(), long)
+            holding = asyncio.create_task(load(gateways[0].port, todo, concurrency=SLOTS))
             await asyncio.to_thread(until, lambda: len(served(mock, long)) == SLOTS, "the calls", 20.0)
             [refused] = await race(gateways[1:2], calls(5, 1, AT_ONCE))
             assert refused.status in (429, 503)
+            gone.set()
             await asyncio.to_thread(gateways[0].kill, "all")
             await holding
             await asyncio.to_thread(gateways[0].start)
