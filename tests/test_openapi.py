@@ -52,7 +52,7 @@ def document(admin: dict[str, object]) -> dict[str, dict]:
 @pytest.fixture
 def api() -> ClientApi:
     """A door's desk; nothing is asked of it but what it would let in."""
-    return ClientApi(lambda: SNAPSHOT, None, None, None, origins=(), wall=wall, limits=lambda *_: b"")  # type: ignore[arg-type]
+    return ClientApi(lambda: SNAPSHOT, None, None, None, server=ServerSettings(), wall=wall, limits=lambda *_: b"")  # type: ignore[arg-type]
 
 
 def is_served(api: ClientApi, method: str, path: str) -> bool:

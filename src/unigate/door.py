@@ -70,10 +70,9 @@ class Door:
             self._pipeline,
             self._journal,
             KeeperRelay(str(data / "keeper.sock")).handle,
-            origins=server.cors_origins,
+            server=server,
             wall=self._clock,
             limits=cashier.told,
-            proxies=server.trusted_proxies,
         )
         limits = Limits(
             body=server.max_body_mb * 1024 * 1024,

@@ -17,6 +17,7 @@ from attack import ask, say, upstream_calls
 from gateways import Gateway
 from harness import Answer
 from unigate.clock import wall
+from unigate.config import ServerSettings
 from unigate.dialects.table import DIALECTS
 from unigate.http import client_api
 from unigate.http import paths as client_paths
@@ -131,7 +132,7 @@ def own_table() -> dict[str, tuple[str, ...]]:
 
     def nobody() -> None: ...
 
-    api = ClientApi(nobody, None, None, None, origins=(), wall=wall, limits=lambda *_: b"")  # type: ignore[arg-type]
+    api = ClientApi(nobody, None, None, None, server=ServerSettings(), wall=wall, limits=lambda *_: b"")  # type: ignore[arg-type]
     return {path.decode(): tuple(one.decode() for one in route.methods) for path, route in api._routes.items()}
 
 

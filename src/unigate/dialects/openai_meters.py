@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 
-import msgspec
-
+from unigate.dialects.openai_answer import NULL, Answer, read_answer
 from unigate.dialects.openai_errors import read_fault
 from unigate.dialects.openai_usage import read_usage
 from unigate.errors import Fault, Kind
@@ -15,29 +14,18 @@ from unigate.wire import sse
 __all__ = ["ChatMeter", "SilentMeter"]
 
 
-_NULL = msgspec.Raw(b"null")
-
-
-class _Answer(msgspec.Struct):
-    error: msgspec.Raw = _NULL
-    choices: msgspec.Raw = _NULL
-    usage: msgspec.Raw = _NULL
-
-
-_answer = msgspec.json.Decoder(_Answer)
-_UNREADABLE = _Answer()
-_FAILURES = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_UNREADABLE = Answer()
 _NO_TEXT, _NO_DELTA = b'"content":""', b'"delta":{}'
 # A reason that is there may be any word, so an event that has one is like no other.
 _UNLIKE = re.compile(rb'"finish_reason"(?!\s*:\s*null)')
 _MARKS = (b"[DONE]", b'"usage"', b'"error"')
 
 
-def _answer_of(content: bytes) -> _Answer:
-    try:
-        return _answer.decode(content)
-    except _FAILURES as error:
-        raise Fault(Kind.INVALID, "The upstream answered 200 with something that is not a JSON object.") from error
+def _answer_of(content: bytes) -> Answer:
+    answer = read_answer(content)
+    if answer is None:
+        raise Fault(Kind.INVALID, "The upstream answered 200 with something that is not a JSON object.")
+    return answer
 
 
 class ChatMeter:
@@ -119,7 +107,7 @@ class ChatMeter:
             empty = min(_empty_in(event), count)
             self._passed += count
             self._empty += empty
-            if count == 1 and not empty and chunk is not _UNREADABLE and chunk.usage == _NULL and self.fault is None:
+            if count == 1 and not empty and chunk is not _UNREADABLE and chunk.usage == NULL and self.fault is None:
                 self._learn(event)
         return is_kept
 
@@ -127,10 +115,9 @@ class ChatMeter:
         if _UNLIKE.search(event) is None:
             self._alike.learn(event)
 
-    def _chunk(self, data: bytes) -> _Answer:
-        try:
-            chunk = _answer.decode(data)
-        except _FAILURES:
+    def _chunk(self, data: bytes) -> Answer:
+        chunk = read_answer(data)
+        if chunk is None:
             return _UNREADABLE
         if bytes(chunk.error) != b"null":
             # The error is the stream's end; what it was asked for never comes.

@@ -14,6 +14,7 @@ from unigate.admission.addresses import Networks
 from unigate.admission.keys import identify
 from unigate.call import Call, Caller
 from unigate.clock import Wall
+from unigate.config import ServerSettings
 from unigate.dialects.table import DIALECTS
 from unigate.errors import Refusal, StorageError, Told
 from unigate.http.models_api import Limits, ModelsApi
@@ -43,25 +44,24 @@ _METHODS = (b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS")
 class ClientApi:
     """The desk of a door: every path is denied unless it is listed here."""
 
-    def __init__(  # what a door is made of
+    def __init__(
         self,
         snapshot: Callable[[], Snapshot],
         pipeline: Pipeline,
         journal: Journal,
         keeper: Handler,
         *,
-        origins: tuple[str, ...],
+        server: ServerSettings,
         wall: Wall,
         limits: Limits,
-        proxies: tuple[str, ...] = (),
     ) -> None:
         self._snapshot = snapshot
         self._pipeline = pipeline
         self._journal = journal
         self._wall = wall
-        self._origins = frozenset(origin.encode() for origin in origins)
-        self._proxies = Networks(proxies)
-        self._has_proxies = bool(proxies)
+        self._origins = frozenset(origin.encode() for origin in server.cors_origins)
+        self._proxies = Networks(server.trusted_proxies)
+        self._has_proxies = bool(server.trusted_proxies)
         self.is_ready = True
         # Whether the database was heard of lately, so that an unknown key is truly unknown.
         self.is_current = True

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Protocol
 from weakref import ref
-
-import msgspec
 
 from unigate.call import Caller
 from unigate.dialects.dialect import ErrorShape
@@ -87,7 +86,8 @@ class Request:
 Handler = Callable[[Request, Reply], Awaitable[None]]
 
 
-class Route(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Route:
     """What a path offers: methods, the handler, and the role its caller must have (None: anyone)."""
 
     methods: tuple[bytes, ...]

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from random import Random
 from urllib.parse import quote
-
-import msgspec
 
 from unigate.dialects.dialect import Dialect
 from unigate.dialects.table import DIALECTS, dialect_for
@@ -53,7 +52,8 @@ class Way:
         self.lines = lines.encode() + (b"x-unigate-demo: true\r\n" if is_demo else b"")
 
 
-class Route(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Route:
     """A public name and where it leads."""
 
     name: str
@@ -61,14 +61,16 @@ class Route(msgspec.Struct, frozen=True):
     targets: tuple[Target, ...]
 
 
-class Model(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Model:
     """One line of the list of models."""
 
     id: str
     owned_by: str
 
 
-class Demo(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Demo:
     """Who answers when no provider is configured: by dialect, each for any model name; tools go to the script."""
 
     by_dialect: dict[str, Target]
