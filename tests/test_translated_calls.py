@@ -125,6 +125,17 @@ def test_thousands_of_made_up_fields_are_refused_at_once(mixed: Gateway) -> None
     assert (told.status, told.json["error"]["code"]) == (400, "too_many_fields")
 
 
+def test_text_that_is_no_utf8_is_refused_where_it_would_have_to_be_read(mixed: Gateway) -> None:
+    form = {"type": "grammar", "grammar": {"syntax": "lark", "definition": "start: BYTE"}}
+    tools = [{"type": "custom", "custom": {"name": "run", "format": form}}]
+    body = json.dumps({"model": "gem/x", "messages": HI, "tools": tools}).encode().replace(b"BYTE", b"\xff")
+    connection = http.client.HTTPConnection("127.0.0.1", mixed.port, timeout=PATIENCE_S)
+    connection.request("POST", "/v1/chat/completions", body, {"authorization": f"Bearer {CLIENT_KEY}"})
+    told = Told(connection.getresponse())
+
+    assert (told.status, told.json["error"]["code"]) == (400, "invalid_json")
+
+
 def test_flags_for_another_provider_are_listed_as_dropped(mixed: Gateway) -> None:
     body = {"model": "chat/x", "max_tokens": 9, "messages": HI}
 

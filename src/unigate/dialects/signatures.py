@@ -61,7 +61,10 @@ def each_foreign(raw: msgspec.Raw, change: Callable[[msgspec.Raw], msgspec.Raw |
     content = bytes(raw)
     if not holds_foreign(content) or content[:1] not in (b"[", b"{"):
         return raw
-    items = _array.decode(content) if content.startswith(b"[") else [raw]
+    try:
+        items = _array.decode(content) if content.startswith(b"[") else [raw]
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return raw
     changed = [_changed(item, change) for item in items]
     if all(new is old for new, old in zip(changed, items, strict=True)):
         return raw

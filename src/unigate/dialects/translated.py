@@ -16,6 +16,7 @@ from unigate.dialects.losses import Losses
 from unigate.errors import Fault, Kind, Refusal
 from unigate.target import Target
 from unigate.usage import Usage
+from unigate.wire.body import Body
 
 __all__ = ["Translated"]
 
@@ -71,7 +72,13 @@ class Translated:
         if len(call.body) > _MOST_FIELDS:
             reason = f"A request that is translated for its model has at most {_MOST_FIELDS} top-level fields."
             raise Refusal(400, "too_many_fields", reason)
-        ask = self._client.read_ask(call.body, call.model, call.streamed)
+        try:
+            return self._written(call, call.body, target)
+        except UnicodeDecodeError as error:
+            raise Refusal(400, "invalid_json", "The request body is not valid UTF-8.") from error
+
+    def _written(self, call: Call, body: Body, target: Target) -> bytes:
+        ask = self._client.read_ask(body, call.model, call.streamed)
         ask.streamed = self.streams
         asked = _asked(ask, call, target)
         if asked.custom_tools and not self._provider.custom_tools:
