@@ -144,7 +144,7 @@ INSTEAD: tuple[tuple[str, str, str, dict], ...] = (
     # openai-node's `stream()` keeps only the last piece of a field that it does not know: that is what it sends back.
     *(
         ("openai.chat-javascript", same, f"{loop}_loop-stream", {"carried": "scripted"})
-        for same in (DIRECT, "openai.chat")
+        for same in (DIRECT, "openai.chat", "cohere.chat", "ollama.chat")
         for loop in ("thinking", "redacted")
     ),
     # Claude wants its thoughts back word for word before it goes on thinking, and so it does not. Ollama's format has

@@ -126,9 +126,13 @@ def listed(told: Told, wanted: str) -> object:
     return wanted if any(name.endswith(wanted) for name in told.verdict["models"]) else told.verdict["models"]
 
 
+# Formats without a place for signatures: what comes back of thoughts are their words.
+UNSIGNED = {"ollama.chat"}
+
+
 def carried(told: Told, wanted: str) -> str:
     """The thoughts that came back to the upstream, which shows its last request."""
-    sign = CARRIED.get(told.spoken, re.escape(wanted))
+    sign = re.escape(wanted) if told.client.dialect in UNSIGNED else CARRIED.get(told.spoken, re.escape(wanted))
     return wanted if re.search(sign, told.text) or not is_whole(told.verdict) else told.text
 
 
