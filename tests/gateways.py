@@ -102,7 +102,18 @@ def start_gateway(folder: Path, *arguments: str, port: int, environment: Mapping
     end = time.monotonic() + PATIENCE_S
     while "curl http" not in output.read_text("utf-8", "replace") and time.monotonic() < end:
         time.sleep(0.02)  # it answers a moment before it says so
+    while not has_keeper(port) and time.monotonic() < end:
+        time.sleep(0.02)
     return Gateway(process, folder, port, output=output)
+
+
+def has_keeper(port: int) -> bool:
+    """Whether administration answers: calls are carried before it does."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/openapi.json", timeout=2):
+            return True
+    except OSError:
+        return False
 
 
 def wait_for_models(gateway: Gateway) -> None:

@@ -441,7 +441,7 @@ def keeper(tmp_path: Path) -> Iterator[Running]:
 def test_it_is_ready_soon_and_ends_soon(keeper: Running) -> None:
     took = keeper.stop()
 
-    assert keeper.is_ready and keeper.took < 3.0
+    assert keeper.is_ready and keeper.took < 10
     assert keeper.process.returncode == 0 and took < 10
     assert not list(keeper.data.glob("*.sock"))
 

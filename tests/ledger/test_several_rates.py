@@ -105,7 +105,7 @@ def test_the_slots_of_a_gateway_that_is_killed_are_there_again(
             # Whoever is refused, as others hold slots still, comes again.
             todo = takewhile(lambda _: not gone.is_set(), long)
             holding = asyncio.create_task(load(gateways[0].port, todo, concurrency=SLOTS))
-            await asyncio.to_thread(until, lambda: len(served(mock, long)) == SLOTS, "the calls", 20.0)
+            await asyncio.to_thread(until, lambda: len(served(mock, long)) == SLOTS, "the calls", 60.0)
             [refused] = await race(gateways[1:2], calls(5, 1, AT_ONCE))
             assert refused.status in (429, 503)
             gone.set()
@@ -117,5 +117,5 @@ def test_the_slots_of_a_gateway_that_is_killed_are_there_again(
         until(
             lambda: asyncio.run(race(gateways[1:2], calls(6, 1, AT_ONCE)))[0].status == 200,
             "the slots of those that died",
-            20.0,
+            60.0,
         )
