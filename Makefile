@@ -43,6 +43,7 @@ check: install-dev ## Format, lint, strict types, architecture
 	$(BIN)/ruff format --check $(FORMATTED)
 	$(BIN)/ruff check $(FORMATTED)
 	$(BIN)/pyright
+	$(BIN)/python scripts/compiled.py | xargs $(BIN)/mypy
 	$(BIN)/python scripts/provider_docs.py --check
 	$(BIN)/python -m pytest -q tests/test_architecture.py
 

@@ -33,6 +33,14 @@ def test_a_compiled_module_defines_no_struct(tree: ast.Module) -> None:
     assert structs == []
 
 
+def test_a_compiled_modules_dataclasses_have_no_slots_of_their_own(tree: ast.Module) -> None:
+    made = [
+        ast.unparse(one) for node in ast.walk(tree) if isinstance(node, ast.ClassDef) for one in node.decorator_list
+    ]
+
+    assert [one for one in made if "slots=" in one] == []
+
+
 WAITS = (ast.Await, ast.Yield, ast.YieldFrom, ast.AsyncFor, ast.AsyncWith)
 
 

@@ -25,7 +25,7 @@ class Guest(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Limits:
     """What a client may take: bytes and seconds."""
 

@@ -86,7 +86,7 @@ class Request:
 Handler = Callable[[Request, Reply], Awaitable[None]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Route:
     """What a path offers: methods, the handler, and the role its caller must have (None: anyone)."""
 

@@ -87,8 +87,11 @@ class ClientConnection:
         else:
             self._parse(data)
             latest = self._waiting[-1] if self._waiting else self._answering
-            if latest is not None and self._is_between and not self._is_last:
+            if latest is not None and self._stands_between():
                 self._known.learn(data, latest)
+
+    def _stands_between(self) -> bool:
+        return self._is_between and not self._is_last
 
     def _parse(self, data: bytes) -> None:
         while True:

@@ -52,7 +52,7 @@ class Way:
         self.lines = lines.encode() + (b"x-unigate-demo: true\r\n" if is_demo else b"")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Route:
     """A public name and where it leads."""
 
@@ -61,7 +61,7 @@ class Route:
     targets: tuple[Target, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Model:
     """One line of the list of models."""
 
@@ -69,7 +69,7 @@ class Model:
     owned_by: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Demo:
     """Who answers when no provider is configured: by dialect, each for any model name; tools go to the script."""
 

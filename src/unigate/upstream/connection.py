@@ -118,9 +118,8 @@ class Connection:
         if self.status:
             self._heard_at = self._loop.time()
             if self._take is not None and self._slow is None:
-                if self._chunks:
-                    self._hand_over(self._take)
-                if self._slow is None and self._fault is None and not self._is_complete:
+                is_taken = not self._chunks or self._hand_over(self._take)
+                if is_taken and self._fault is None and not self._is_complete:
                     return  # all of it was taken; nobody needs to be woken for it
             if self._buffered > _HIGH_WATER and not self._is_paused and self._transport is not None:
                 self._is_paused = True
@@ -295,12 +294,14 @@ class Connection:
                 await self._more()
         return b"".join(parts)
 
-    def _hand_over(self, take: Take) -> None:
+    def _hand_over(self, take: Take) -> bool:
         try:
-            self._slow = take(self.take_whole())
+            self._slow = slow = take(self.take_whole())
         except Fault as fault:
             self._fault = fault
             self.close()
+            return False
+        return slow is None
 
     def release(self) -> bool:
         """Ends the exchange; True if the connection may carry another one."""
@@ -376,7 +377,6 @@ class Connection:
             waiter.set_result(None)
 
     def _bell(self) -> asyncio.Future[None]:
-        """What rings when there is news."""
         self._waiter = waiter = self._loop.create_future()
         return waiter
 

@@ -18,7 +18,7 @@ _PATIENCE = 0.05
 _HEALTH = b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Origin:
     """Where connections lead: a host and port, or a unix socket; `tls` is the context, or None for plaintext."""
 
@@ -28,7 +28,7 @@ class Origin:
     socket: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Proxy:
     """An HTTP proxy that opens tunnels (RFC 9110, section 9.3.6); `authorization` is its header's value or empty."""
 
