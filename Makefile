@@ -20,7 +20,7 @@ run: install-run ## Start the gateway on http://localhost:8000
 
 test: install-dev ## Run all tests against real processes
 	@$(BIN)/unigate local install
-	$(BIN)/python -m pytest $(or $(ARGS),-n 4 --dist worksteal --ignore tests/agents)
+	$(BIN)/python -m pytest $(or $(ARGS),-n 3 --dist worksteal --ignore tests/agents)
 	@$(if $(ARGS),:,[ ! -d .cache/matrix ] || $(BIN)/python scripts/matrix.py --check)
 
 compiled: install-dev ## Build the wheel, its hot path as machine code, into build/compiled
@@ -55,7 +55,7 @@ format: install-dev ## Format and mend what can be mended
 	$(BIN)/ruff check --fix $(FORMATTED)
 
 test-compiled: compiled ## Run all tests against the compiled wheel
-	PYTHONPATH=$(CURDIR)/build/compiled $(MAKE) --no-print-directory test ARGS="$(or $(ARGS),-n 4 --dist worksteal $(SOURCES_ONLY))"
+	PYTHONPATH=$(CURDIR)/build/compiled $(MAKE) --no-print-directory test ARGS="$(or $(ARGS),-n 3 --dist worksteal $(SOURCES_ONLY))"
 
 bench: compiled ## Measure CPU, latency and memory beside nginx and peers
 	@scripts/bench_tools.sh
