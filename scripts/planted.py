@@ -66,13 +66,13 @@ BUGS = (
         (
             (
                 "gate.py",
-                "            if self.charge is not None:\n                self.charge.settle(sum,",
-                '            if self.charge is not None and end == "ok":\n                self.charge.settle(sum,',
+                "            self._give_back(sum, is_clean=is_clean)",
+                '            _ = end == "ok" and self._give_back(sum, is_clean=is_clean)',
             ),
             (
                 "gate.py",
-                "            if self.charge is not None:\n                self.charge.settle(Sum(",
-                "            if self.charge is None:\n                self.charge.settle(Sum(",
+                "            if self.charge is not None:  # not even its record could be made\n",
+                "            if self.charge is None:\n",
             ),
         ),
         ENDINGS,

@@ -18,6 +18,7 @@ from unigate.usage import Usage
 
 __all__ = ["Cashier", "Charge", "Sum", "reckon"]
 
+_ANTHROPIC = "anthropic."  # how the operations of its format begin
 # The answer, or the way to it, broke in the middle: what was consumed by then is owed, whoever broke it.
 _CUT = frozenset(
     {
@@ -98,7 +99,7 @@ class Cashier:
 
     def lines(self, call: Call, purse: Purse) -> bytes:
         """What a limited caller is told of its limits with every answer, as header lines."""
-        return limit_lines(purse, call.operation, self._clock)
+        return limit_lines(purse, self._clock, is_theirs=call.operation.startswith(_ANTHROPIC))
 
     def told(self, caller: Caller, is_theirs: bool) -> bytes:
         """The same for who asks without a call; `is_theirs` is by the names that Anthropic's clients read."""
@@ -106,7 +107,7 @@ class Cashier:
         if not quotas:
             return b""
         purse = self._lender.wallet.purse(quotas, self._clock())
-        return limit_lines(purse, "anthropic.models" if is_theirs else "models", self._clock)
+        return limit_lines(purse, self._clock, is_theirs=is_theirs)
 
 
 def reckon(call: Call, target: Target, usage: Usage | None, end: str, bound: Bound | None) -> Sum:

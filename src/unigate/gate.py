@@ -109,7 +109,8 @@ class Ledger:
         self._failed: list[FailedAttempt] = []
         self._is_begun = False
         self._is_demo = demo
-        # What the call holds; None if nothing limits its caller. In nano-dollars, and of which limits of money:
+        # What the call holds; None if nothing limits its caller, and once it is given back. In nano-dollars, and of
+        # which limits of money:
         self.charge: Charge | None = None
         self._held: int | None = None
         self._budgets: tuple[tuple[str, str], ...] = ()
@@ -182,8 +183,7 @@ class Ledger:
             # Where nothing was begun, the room that is kept for running calls is not ours.
             return self._scribe.append(entry) if self._is_begun else self._scribe.begin(entry)
         finally:
-            if self.charge is not None:
-                self.charge.settle(sum, is_clean=is_clean)
+            self._give_back(sum, is_clean=is_clean)
 
     def close(self) -> bool:
         """Whether the call ended without a record, as only a defect makes it; it has one now, and holds nothing."""
@@ -194,9 +194,14 @@ class Ledger:
             if is_broken:
                 self.settle(500, "broken", "internal_error")
         finally:
-            if self.charge is not None:
-                self.charge.settle(Sum(Usage(), self._held), is_clean=False)
+            if self.charge is not None:  # not even its record could be made
+                self._give_back(Sum(Usage(), self._held), is_clean=False)
         return is_broken
+
+    def _give_back(self, sum: Sum, *, is_clean: bool) -> None:
+        charge, self.charge = self.charge, None
+        if charge is not None:
+            charge.settle(sum, is_clean=is_clean)
 
     def _reckon(self, end: str) -> Sum:
         attempt, charge = self._attempt, self.charge

@@ -148,13 +148,12 @@ def _said_here(call: Call, dialect: Dialect, ways: tuple[Way, ...]) -> tuple[byt
     """Head and body of what no target is asked for: an estimate, or that there was nothing to do; None for others."""
     if not ways:
         assert dialect.estimate is not None and call.body is not None, "only such a dialect is left without a way"
-        return b"content-type: application/json\r\nx-unigate-estimated: true\r\n", dialect.estimate(
-            call.body, call.model
-        )
+        content = dialect.estimate(call.body, call.model)
+        return b"content-type: application/json\r\nx-unigate-estimated: true\r\n", content
     if dialect.idle is None or call.body is None or ways[0].dialect is dialect:
         return None
-    content = dialect.idle(call.body, call.model)
-    return None if content is None else (b"content-type: %b\r\n" % dialect.stream_type, content)
+    nothing = dialect.idle(call.body, call.model)
+    return None if nothing is None else (b"content-type: %b\r\n" % dialect.stream_type, nothing)
 
 
 async def _say(said: tuple[bytes, bytes], reply: Reply, ledger: Ledger) -> None:

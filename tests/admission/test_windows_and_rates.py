@@ -122,11 +122,11 @@ def test_a_client_reads_of_the_tightest_limit_in_its_own_words() -> None:
         part.allowance.grant(10)
     assert isinstance(wallet.take(LIMITS, Need(0, 0), 0), Permit)
     purse = wallet.purse(LIMITS, 0)
-    assert limit_lines(purse, "openai.chat", lambda: 0) == (
+    assert limit_lines(purse, lambda: 0, is_theirs=False) == (
         b"x-ratelimit-limit-requests: 60\r\nx-ratelimit-remaining-requests: 9\r\nx-ratelimit-reset-requests: 1m2s\r\n"
     )
     purse.requests[0].left = 5
-    assert limit_lines(purse, "anthropic.messages", lambda: 0) == (
+    assert limit_lines(purse, lambda: 0, is_theirs=True) == (
         b"anthropic-ratelimit-requests-limit: 20\r\nanthropic-ratelimit-requests-remaining: 9\r\n"
         b"anthropic-ratelimit-requests-reset: 1970-01-01T00:01:02Z\r\n"
     )

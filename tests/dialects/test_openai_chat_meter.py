@@ -8,9 +8,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from unigate.dialects.alike import Alike
 from unigate.dialects.openai_meters import ChatMeter
 from unigate.errors import Fault
-from unigate.wire.sse import Alike
 
 WORDS = st.sampled_from(["one", " two", "", "\n\n", 'a "word"', "\\", "\\\\", '\\"', "你好", "[DONE]", "null"])
 REASONS = st.sampled_from([None, None, None, None, "stop", "", "null"])

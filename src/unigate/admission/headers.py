@@ -15,7 +15,6 @@ from unigate.clock import Wall
 __all__ = ["limit_lines"]
 
 _SECOND = 1_000_000_000
-_ANTHROPIC = "anthropic."
 _USUAL_REQUESTS = (
     b"x-ratelimit-limit-requests: %d\r\nx-ratelimit-remaining-requests: %d\r\nx-ratelimit-reset-requests: %b\r\n"
 )
@@ -31,9 +30,12 @@ _THEIR_TOKENS = (
 _DURATIONS = tuple(b"%ds" % n if n < 60 else b"%dm%ds" % divmod(n, 60) for n in range(64))
 
 
-def limit_lines(purse: Purse, operation: str, clock: Wall) -> bytes:
-    """The header lines for a caller's limits by the minute; of several of a kind the one with the least left."""
-    if operation.startswith(_ANTHROPIC):
+def limit_lines(purse: Purse, clock: Wall, *, is_theirs: bool) -> bytes:
+    """The header lines for a caller's limits by the minute; of several of a kind the one with the least left.
+
+    `is_theirs` is by the names that Anthropic's clients read, else by OpenAI's.
+    """
+    if is_theirs:
         return _lines(purse, purse.requests, _THEIR_REQUESTS, clock) + _lines(purse, purse.tokens, _THEIR_TOKENS, clock)
     return _lines(purse, purse.requests, _USUAL_REQUESTS, None) + _lines(purse, purse.tokens, _USUAL_TOKENS, None)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from unigate.dialects.alike import Alike
 from unigate.dialects.openai_answer import NULL, Answer, read_answer
 from unigate.dialects.openai_errors import read_fault
 from unigate.dialects.openai_usage import read_usage
@@ -46,7 +47,7 @@ class ChatMeter:
         self._empty = 0
         self.ended = False
         # Events that say something and nothing else: they are passed on, and counted.
-        self._alike = sse.Alike()
+        self._alike = Alike()
 
     @property
     def usage(self) -> Usage:

@@ -13,9 +13,9 @@ from collections.abc import Callable
 
 import msgspec
 
-from unigate.wire.body import few_quotes
+from unigate.wire.body import Body, few_quotes
 
-__all__ = ["each_foreign", "holds_foreign", "is_foreign", "unwrap", "wrap"]
+__all__ = ["each_foreign", "field_without_foreign", "holds_foreign", "is_foreign", "unwrap", "wrap"]
 
 _MARK = b"ug1"  # three bytes, so that every wrapped text begins with the same four letters
 _SHOWN = base64.b64encode(_MARK).decode()
@@ -51,6 +51,15 @@ def holds_foreign(content: bytes) -> bool:
     if quotes is not None:
         return any(content.startswith(_SLOT, at) for at in quotes)
     return content.rfind(_SLOT) >= 0  # from behind it takes half the time
+
+
+def field_without_foreign(body: Body, name: str, change: Callable[[msgspec.Raw], msgspec.Raw | None]) -> Body | None:
+    """The request with the items of one field changed as `each_foreign` does; None if none of them was."""
+    told = body.get(name)
+    if told is None:
+        return None
+    changed = each_foreign(told, change)
+    return {**body, name: changed} if changed is not told else None
 
 
 def each_foreign(raw: msgspec.Raw, change: Callable[[msgspec.Raw], msgspec.Raw | None]) -> msgspec.Raw:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from unigate.dialects.signatures import each_foreign, is_foreign
+from unigate.dialects.signatures import each_foreign, field_without_foreign, is_foreign
 from unigate.target import Target
 from unigate.wire.body import Body
 
@@ -39,11 +39,10 @@ _encode = msgspec.json.Encoder().encode
 
 def without_foreign(body: Body, _target: Target) -> tuple[Body, Sequence[str]]:
     """The request without thoughts that others signed, and what was left out, by name."""
-    told = body.get("messages")
-    messages = told and each_foreign(told, _message)
-    if messages is None or messages is told:
+    edited = field_without_foreign(body, "messages", _message)
+    if edited is None:
         return body, ()
-    edited, names = {**body, "messages": messages}, ["messages[].content[].thinking"]
+    names = ["messages[].content[].thinking"]
     if _must_not_think(edited):
         edited["thinking"] = _DISABLED
         names.append("thinking")

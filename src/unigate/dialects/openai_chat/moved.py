@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from unigate.dialects.signatures import each_foreign, is_foreign
+from unigate.dialects.signatures import each_foreign, field_without_foreign, is_foreign
 from unigate.target import Target
 from unigate.wire.body import Body
 
@@ -27,11 +27,8 @@ _encode = msgspec.json.Encoder().encode
 
 def without_foreign(body: Body, _target: Target) -> tuple[Body, Sequence[str]]:
     """The request without reasoning that others signed, and what was left out, by name."""
-    told = body.get("messages")
-    messages = told and each_foreign(told, _message)
-    if messages is None or messages is told:
-        return body, ()
-    return {**body, "messages": messages}, [f"messages[].{_DETAILS}"]
+    edited = field_without_foreign(body, "messages", _message)
+    return (body, ()) if edited is None else (edited, [f"messages[].{_DETAILS}"])
 
 
 def _message(raw: msgspec.Raw) -> msgspec.Raw:

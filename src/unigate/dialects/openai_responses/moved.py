@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from unigate.dialects.signatures import each_foreign, is_foreign
+from unigate.dialects.signatures import field_without_foreign, is_foreign
 from unigate.target import Target
 from unigate.wire.body import Body
 
@@ -23,11 +23,8 @@ _item = msgspec.json.Decoder(_Item)
 
 def without_foreign(body: Body, _target: Target) -> tuple[Body, Sequence[str]]:
     """The request without reasoning that others sealed, and what was left out, by name."""
-    told = body.get("input")
-    items = told and each_foreign(told, _kept)
-    if items is None or items is told:
-        return body, ()
-    return {**body, "input": items}, ["input[].reasoning"]
+    edited = field_without_foreign(body, "input", _kept)
+    return (body, ()) if edited is None else (edited, ["input[].reasoning"])
 
 
 def _kept(raw: msgspec.Raw) -> msgspec.Raw | None:
