@@ -110,6 +110,9 @@ def test_an_event_is_handed_on_with_its_last_byte() -> None:
         (b"data: a\r\ndata: b\r\n\r\n", b"a\nb"),
         (b"data: a\rdata: b\r\r", b"a\nb"),
         (b"event: x\nid: 1\nretry: 2\ndata: a\n\n", b"a"),
+        (b"event: data: x\ndata: a\n\n", b"a"),
+        (b"event: x\ndata: a\nid: 1\n\n", b"a"),
+        (b"event: x\ndata: a\ndata: b\n\n", b"a\nb"),
         (b": data: a\n\n", b""),
         (b"data\n\n", b""),
         (b"data:\ndata:\n\n", b"\n"),
@@ -118,6 +121,29 @@ def test_an_event_is_handed_on_with_its_last_byte() -> None:
 )
 def test_the_data_of_an_event(event: bytes, told: bytes) -> None:
     assert sse.data_of(event) == told
+
+
+@pytest.mark.parametrize(
+    ("event", "name"),
+    [
+        (b"event: x\ndata: a\n\n", b"x"),
+        (b"event:x\rdata: a\r\r", b"x"),
+        (b"event:xy\ndata: a\n\n", b"xy"),
+        (b"data: event: y\nevent: x\n\n", b"x"),
+        (b"event: x", b"x"),
+        (b"events: x\ndata: a\n\n", b""),
+        (b"data: a\n\n", b""),
+    ],
+)
+def test_the_name_of_an_event(event: bytes, name: bytes) -> None:
+    assert sse.name_of(event) == name
+
+
+def test_each_event_of_a_block_has_its_own_blank_line_and_nothing_is_lost() -> None:
+    for end in (b"\n\n", b"\r\n\r\n", b"\r\r"):
+        wanted = [b"data: a" + end, b"event: x" + end, b": \xff" + end, b"data: the rest"]
+        assert sse.events(b"".join(wanted)) == wanted
+    assert sse.events(b"") == []
 
 
 def test_a_line_of_ten_megabytes_is_a_fault_and_takes_no_more_memory_than_the_cap() -> None:

@@ -6,7 +6,8 @@ Line ends and blank lines follow the WHATWG HTML standard, section 9.2.6: LF, CR
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from itertools import pairwise
 
 from unigate.errors import Fault, Kind
 
@@ -15,6 +16,7 @@ __all__ = ["Cutter", "Events", "data_of", "events", "has_any", "name_of"]
 # A CR at the very end may be half of a CR LF, so it ends a line only once the next byte is known.
 _END = rb"(?:\r\n|\n|\r(?=[^\n]))"
 _BLANK = re.compile(_END + _END)
+_LF = 10
 _BLANK_AT_CLOSE = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r(?!\n))")
 
 
@@ -68,11 +70,11 @@ class Events:
             return []
         if block.count(b"\n\n") == 1 and b"\r" not in block:
             return [block]
-        return list(events(block))
+        return events(block)
 
     def close(self) -> list[bytes]:
         """What no blank line ended, if it is more than white space."""
-        return list(events(self._cutter.close().strip()))
+        return events(self._cutter.close().strip())
 
 
 def _last_end(joined: bytearray, start: int) -> int:
@@ -83,14 +85,17 @@ def _last_end(joined: bytearray, start: int) -> int:
     return end
 
 
-def events(block: bytes) -> Iterator[bytes]:
+def events(block: bytes) -> list[bytes]:
     """Each event of a block of whole events, with its own blank line. A tail without one comes last."""
-    start = 0
-    for match in _BLANK_AT_CLOSE.finditer(block):
-        yield block[start : match.end()]
-        start = match.end()
-    if start < len(block):
-        yield block[start:]
+    if b"\r" not in block:
+        *whole, rest = block.split(b"\n\n")
+        found = [event + b"\n\n" for event in whole]
+    else:
+        ends = [0, *(match.end() for match in _BLANK_AT_CLOSE.finditer(block))]
+        found, rest = [block[start:end] for start, end in pairwise(ends)], block[ends[-1] :]
+    if rest:
+        found.append(rest)
+    return found
 
 
 def has_any(block: bytes, marks: Iterable[bytes]) -> bool:
@@ -101,8 +106,10 @@ def has_any(block: bytes, marks: Iterable[bytes]) -> bool:
 
 def data_of(event: bytes) -> bytes:
     """The data of one event: its `data` lines joined by LF, or empty for a comment."""
-    if event.startswith(b"data: ") and event.endswith(b"\n\n") and event.count(b"\n") == 2 and b"\r" not in event:
-        return event[6:-2]
+    start = event.find(b"data:")
+    is_last = start >= 0 and event.endswith(b"\n\n") and event.find(b"\n", start) == len(event) - 2
+    if is_last and (start == 0 or event[start - 1] == _LF) and b"\r" not in event:
+        return event[start + 5 : -2].removeprefix(b" ")
     lines = event.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
     values = [line[5:].removeprefix(b" ") for line in lines if line.startswith(b"data:")]
     return b"\n".join(values)
@@ -110,6 +117,9 @@ def data_of(event: bytes) -> bytes:
 
 def name_of(event: bytes) -> bytes:
     """The name of one event, from its `event` line, or empty."""
+    end = event.find(b"\n")
+    if event.startswith(b"event:") and end > 0 and b"\r" not in event:
+        return event[6:end].removeprefix(b" ")
     for line in event.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n"):
         if line.startswith(b"event:"):
             return line[6:].removeprefix(b" ")
