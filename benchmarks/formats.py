@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote
@@ -31,6 +32,8 @@ class Format:
     text_at: tuple[str | int, ...]
     mark: str = "data: "
     end: str = ""
+    # Finds the events of a stream that have a piece of its text, where Unigate asks for nothing but streams.
+    pieces: str = ""
     # What a provider's row needs beyond its address and key, where its name does not say it.
     settings: Mapping[str, str] = field(default_factory=dict[str, str])
 
@@ -46,14 +49,18 @@ class Format:
 
     def body(self, model: str, *, size: int, stream: bool) -> bytes:
         """A request of about the wanted size."""
-        asked = self.streamed if stream else {}
+        asked = self.streamed if stream or self.pieces else {}
         room = max(0, size - len(msgspec.json.encode(self.request(model, "") | asked)))
         text = (WORDS * (room // len(WORDS) + 1))[:room]
         return msgspec.json.encode(self.request(model, text) | asked)
 
     def text(self, answer: bytes) -> str:
         """The text of a whole answer. Raises msgspec.DecodeError or LookupError if it has none."""
-        raw = msgspec.Raw(answer)
+        found = re.findall(self.pieces.encode(), answer) if self.pieces else [answer]
+        return "".join(map(self._text, found))
+
+    def _text(self, told: bytes) -> str:
+        raw = msgspec.Raw(told)
         for step in self.text_at:
             if isinstance(step, str):
                 raw = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])[step]
@@ -99,7 +106,17 @@ def _ollama(model: str, text: str) -> Json:
     return {"model": model, "messages": messages, "stream": False, "options": options}
 
 
+def _coze(model: str, text: str) -> Json:
+    said = {"role": "user", "type": "question", "content": f"{SYSTEM}\n\n{text}", "content_type": "text"}
+    return {"bot_id": model, "user_id": "bench", "additional_messages": [said]}
+
+
+def _dify(model: str, text: str) -> Json:
+    return {"inputs": {"model": model}, "query": f"{SYSTEM}\n\n{text}", "user": "bench", "auto_generate_name": False}
+
+
 _STREAM: Json = {"stream": True}
+_STREAMING: Json = {"response_mode": "streaming"}
 _BY_PATH: Json = {}
 _VERB = "/models/{model}:"
 
@@ -151,7 +168,20 @@ OLLAMA = Format(
     mark='"done":',
     end='"done":true',
 )
-FORMATS = (CHAT, RESPONSES, MESSAGES, GENERATE, CONVERSE, COHERE, OLLAMA)
+COZE = Format(
+    *("coze.chat", "", "/v3/chat", "/v3/chat", _coze, _STREAM),
+    text_at=("content",),
+    mark="event:",
+    end="event:done",
+    pieces=r"event:conversation\.message\.delta\ndata:(.+)",
+)
+DIFY = Format(
+    *("dify.chat", "/v1", "/chat-messages", "/chat-messages", _dify, _STREAMING),
+    text_at=("answer",),
+    end='"event":"message_end"',
+    pieces=r'data: (\{"event":"message",.+)',
+)
+FORMATS = (CHAT, RESPONSES, MESSAGES, GENERATE, CONVERSE, COHERE, OLLAMA, COZE, DIFY)
 
 
 @dataclass(frozen=True)
@@ -166,7 +196,7 @@ class Pair:
 
 
 _ALL = (
-    *(Pair(CHAT, spoken) for spoken in (MESSAGES, GENERATE, RESPONSES, OLLAMA, CONVERSE, COHERE)),
+    *(Pair(CHAT, spoken) for spoken in FORMATS[1:]),
     *(Pair(client, CHAT) for client in (MESSAGES, RESPONSES, GENERATE, OLLAMA)),
 )
 PAIRS: Mapping[str, Pair] = {str(pair): pair for pair in _ALL}

@@ -97,6 +97,19 @@ TOKENS = {
     "audio_output": ("output_audio_mtok",),
     "reasoning": ("output_reasoning_mtok",),
 }
+# What the other table calls the same, before the word for a long input and the one for a tier of service.
+THEIR_TOKENS = {
+    "input": "input_cost_per_token",
+    "output": "output_cost_per_token",
+    "cached": "cache_read_input_token_cost",
+    "cache_write": "cache_creation_input_token_cost",
+    "audio_input": "input_cost_per_audio_token",
+    "audio_output": "output_cost_per_audio_token",
+    "reasoning": "output_cost_per_reasoning_token",
+}
+# Its words for tiers, by their names. Each service whose prices have them says in its answers which tier it was.
+THEIR_TIERS = {"flex": "flex", "priority": "priority", "ultrafast": "ultrafast", "batch": "batches"}
+TIERED = ("openai", "azure", "google", "bedrock")
 FEES = ("web_searches_kcount", "storage_searches_kcount", "requests_kcount")
 NO_MATTER = ("cache_audio_read_mtok", "cache_image_read_mtok")
 
@@ -222,6 +235,63 @@ def their_price(row: Row) -> Json | None:
     return {"rates": {"input": 0, "output": 0} | rates}
 
 
+def their_rates(row: Row, base: Json, long: str, tier: str) -> Json | None:
+    """The rates of a tier; None unless each that the ordinary price has is told."""
+    names = {name: f"{THEIR_TOKENS.get(name, name)}{long}_{THEIR_TIERS[tier]}" for name in base}
+    if "reasoning" in base and base["reasoning"] == base["output"]:
+        names["reasoning"] = names["output"]  # where it is not told apart
+    if not all(isinstance(row.get(name), int | float) for name in names.values()):
+        return None
+    return {name: nano(Decimal(repr(row[theirs])) * 10**6) for name, theirs in names.items()}
+
+
+def their_tier(row: Row, price: Json, tier: str) -> Json | None:
+    """A tier's price, if the row's ordinary one is this one."""
+    rates = their_rates(row, price["rates"], "", tier)
+    plain = {name: row.get(THEIR_TOKENS[name]) for name in ("input", "output")}
+    if rates is None or any(nano(Decimal(repr(plain[name] or 0)) * 10**6) != price["rates"][name] for name in plain):
+        return None
+    if "long" not in price:
+        return {"rates": rates}
+    long = their_rates(row, price["long"], f"_above_{(price['long_from'] - 1) // 1000}k_tokens", tier)
+    if long is None and tier != "priority":
+        return None
+    if long is None:
+        # Long inputs are not sold in it: https://openai.com/api-priority-processing/. The dearer counts, should one be.
+        long = {name: max(rates[name], cost) for name, cost in price["long"].items()}
+    return {"rates": rates, "long_from": price["long_from"], "long": long}
+
+
+def multiplied(price: Json, factor: Decimal) -> Json:
+    def all_of(rates: Json) -> Json:
+        return {name: int((cost * factor).to_integral_value(ROUND_CEILING)) for name, cost in rates.items()}
+
+    return price | {name: all_of(price[name]) for name in ("rates", "long") if name in price}
+
+
+def anthropic_tiers(row: Row, price: Json) -> Json:
+    """Anthropic's multiples of all rates, for speed and for a region, which multiply each other.
+
+    https://platform.claude.com/docs/en/build-with-claude/fast-mode#pricing
+    """
+    told = row.get("provider_specific_entry")
+    factors = {name: Decimal(str(told[name])) for name in ("fast", "us") if isinstance(told, dict) and name in told}
+    if len(factors) == 2:
+        factors["fast+us"] = factors["fast"] * factors["us"]
+    return {name: multiplied(price, factor) for name, factor in factors.items()}
+
+
+def with_tiers(section: str, price: Json, row: Row) -> Json:
+    """The price of one name with what its row says of other tiers of service."""
+    tiers: Json = {}
+    if section == "anthropic":
+        tiers = anthropic_tiers(row, price)
+    elif section in TIERED:
+        found = {tier: their_tier(row, price, tier) for tier in THEIR_TIERS}
+        tiers = {tier: one for tier, one in found.items() if one is not None}
+    return price | ({"tiers": tiers} if tiers else {})
+
+
 def agrees(row: Row, price: Json) -> bool:
     theirs, rates = their_price(row), price["rates"]
     if theirs is None:
@@ -259,7 +329,7 @@ def limited(context: int, output: int) -> Json:
     return ({"context": context} if context else {}) | ({"most_output": output} if output else {})
 
 
-def section(provider: types.Provider, rows: dict[str, Row]) -> Sheet:
+def section(word: str, provider: types.Provider, rows: dict[str, Row]) -> Sheet:
     """A provider's models under the names that mean them beyond doubt."""
     sheet = Sheet()
     found: dict[str, list[str]] = {}
@@ -276,7 +346,11 @@ def section(provider: types.Provider, rows: dict[str, Row]) -> Sheet:
         names = sorted(sure | likely)
         told = [limits(rows[name]) for name in names if name in rows]
         context = max([model.context_window or 0, *(one for one, _ in told)])
-        sheet.add(names, prices, context, max([0, *(one for _, one in told)]))
+        most = max([0, *(one for _, one in told)])
+        for name in names:
+            sheet.add(
+                [name], [(day, with_tiers(word, price, rows.get(name, {}))) for day, price in prices], context, most
+            )
     return sheet
 
 
@@ -294,7 +368,7 @@ def main(wheel: str) -> None:
     with zipfile.ZipFile(wheel) as opened:
         rows: dict[str, Row] = json.loads(opened.read(FILE))
     providers = {one.id: one for one in data.providers}
-    sheets = {name: section(providers[ours], others(rows, theirs)) for name, (ours, theirs) in SECTIONS.items()}
+    sheets = {name: section(name, providers[ours], others(rows, theirs)) for name, (ours, theirs) in SECTIONS.items()}
     sheets |= {name: other_section(others(rows, (theirs,))) for name, theirs in OTHERS.items()}
     release = re.sub(r"^litellm-([^-]+)-.*$", r"\1", Path(wheel).name)
     told = {

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -21,6 +23,8 @@ LAYERS: dict[str, int] = {
     "texts": 0,
     "conversation": 0,
     "price": 0,
+    "tier": 0,
+    "price_file": 4,
     "tenancy": 0,
     "parts": 0,
     "wire": 1,
@@ -97,7 +101,7 @@ GUESTS = {
     "redis": {"storage"},
     "fastapi": {"http"},
     "fastapi_offline": {"http"},
-    "uvicorn": {"keeper"},
+    "uvicorn": {"http"},
     "dotenv": {"discovery"},
     "yaml": {"config_nodes"},
     "httptools": {"upstream", "http", "mock"},
@@ -267,3 +271,11 @@ def test_a_door_imports_neither_the_keepers_libraries_nor_yaml() -> None:
                 waiting += [place for place in (file.with_suffix(".py"), file / "__init__.py") if place.exists()]
 
     assert foreign == set()
+
+
+def test_a_start_loads_nothing_that_only_other_configurations_need() -> None:
+    said = "import sys, unigate.serve, unigate.keeper; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", said], capture_output=True, check=True, text=True).stdout.split()
+
+    assert {"apsw", "unigate.storage.opening"} <= set(loaded)
+    assert set(loaded) & {"psycopg", "redis", "fastapi", "pydantic", "uvicorn", "unigate.dialects.table"} == set()

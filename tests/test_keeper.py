@@ -446,6 +446,21 @@ def test_it_is_ready_soon_and_ends_soon(keeper: Running) -> None:
     assert not list(keeper.data.glob("*.sock"))
 
 
+def libraries_of(keeper: Running) -> set[str]:
+    """Of some large libraries, those whose machine code a keeper has in memory."""
+    held = Path(f"/proc/{keeper.process.pid}/maps").read_text("utf-8")
+    return {name for name in ("apsw", "pydantic_core", "httptools", "psycopg", "_yaml") if name in held}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="what a process holds is read from /proc")
+def test_what_only_visitors_need_is_loaded_for_the_first_of_them(keeper: Running) -> None:
+    assert libraries_of(keeper) == {"apsw", "httptools"}
+
+    assert keeper.ask("GET", "/docs")[0] == 200
+
+    assert "pydantic_core" in libraries_of(keeper) and "psycopg" not in libraries_of(keeper)
+
+
 def test_it_ends_with_its_parent_but_not_by_ctrl_c(keeper: Running) -> None:
     keeper.process.send_signal(signal.SIGINT)
     assert keeper.ask("GET", "/openapi.json")[0] == 200

@@ -172,7 +172,7 @@ def test_a_fault_before_the_answer_is_an_error_of_its_own_kind(door: Door, scrip
     answer = door.call(f"mock/script:{script}")
     assert answer.error == (status, code, None)
     assert answer.headers["x-should-retry"] == "false"
-    assert time.monotonic() - begun < 1.0
+    assert time.monotonic() - begun < 3.0  # by the deadline, on a machine with much else to do
     record = door.record(answer)
     assert (ended_as(record), [a.end for a in record.attempts][-1:]) == ((status, code, code), [code])
 

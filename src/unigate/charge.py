@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from unigate.accounting.cost import cost_of, sane
-from unigate.accounting.estimate import Bound, has_rates_of_its_own, is_free
+from unigate.accounting.estimate import Bound, is_free
 from unigate.accounting.likely import estimated_input
 from unigate.admission.headers import limit_lines
 from unigate.admission.needs import Terms, terms_of
@@ -14,6 +14,7 @@ from unigate.errors import Kind
 from unigate.lender import Lender
 from unigate.routing.catalog import Way
 from unigate.target import Target
+from unigate.tier import ANY, asked_tier
 from unigate.usage import Usage
 
 __all__ = ["Cashier", "Charge", "Sum", "reckon"]
@@ -110,8 +111,14 @@ class Cashier:
         return limit_lines(purse, self._clock, is_theirs=is_theirs)
 
 
-def reckon(call: Call, target: Target, usage: Usage | None, end: str, bound: Bound | None) -> Sum:
-    """What a call came to at a target; `usage` is None if nothing of an answer came, or nothing was sent at all."""
+def reckon(
+    call: Call, target: Target, usage: Usage | None, end: str, bound: Bound | None, unsent: tuple[str, ...] = ()
+) -> Sum:
+    """What a call came to at a target; `usage` is None if nothing of an answer came, or nothing was sent at all.
+
+    The tier of service that counts is the one that the answer tells; else the one that was asked for, unless the field
+    is among those that were left `unsent`.
+    """
     if is_free(call.operation):
         return Sum(usage or Usage(), 0)
     has_begun = usage is not None and bool(usage.output_tokens)
@@ -123,9 +130,16 @@ def reckon(call: Call, target: Target, usage: Usage | None, end: str, bound: Bou
     likely = estimated_input(call.body, call.size) if is_cut else None
     believed, flags = sane(usage, bound, target.price, likely)
     has_fees = bound is not None and (bound.has_hosted_tools or bound.has_surcharge)
-    nano = cost_of(target.price, believed) if target.price is not None and not has_fees else None
+    price, tier = target.price, usage.tier
+    if tier is None and call.body:
+        tier = asked_tier(call.body, unsent)
+    is_other = bool(tier) and tier != ANY
+    if is_other and price is not None and tier in price.tiers:
+        price = price.tiers[tier]
+        flags = (*flags, f"tier:{tier}")
+    elif is_other:
+        flags = (*flags, "tier_unpriced")
+    nano = cost_of(price, believed) if price is not None and not has_fees else None
     if believed.estimated and is_cut:
         flags = (*flags, "estimated")
-    if has_rates_of_its_own(call.body):
-        flags = (*flags, "tier_unpriced")
     return Sum(believed, nano, flags)

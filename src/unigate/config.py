@@ -29,6 +29,7 @@ __all__ = [
     "RouteSettings",
     "ServerSettings",
     "TargetSettings",
+    "TierSettings",
 ]
 
 
@@ -216,13 +217,22 @@ class RateSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     reasoning: Annotated[_Rate | None, Meta(description="Tokens out that were thought and not said.")] = None
 
 
-class PriceSettings(RateSettings, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What a model costs, in place of the price table's word."""
+class TierSettings(RateSettings, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a model costs in one tier of service."""
 
     long_from: Annotated[
         _Tokens | None, Meta(description="From this many tokens in, all of a call costs the `long` rates.")
     ] = None
     long: Annotated[RateSettings | None, Meta(description="Rates of a call with a long input.")] = None
+
+
+class PriceSettings(TierSettings, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a model costs, in place of the price table's word."""
+
+    tiers: Annotated[
+        dict[str, TierSettings],
+        Meta(description="Rates in other tiers of service, by name: `flex`, `priority`, `batch`, `fast`, `fast+us`, …"),
+    ] = {}
     per_call: Annotated[_Rate, Meta(description="US dollars for each call.")] = 0.0
     context: Annotated[_Tokens | None, Meta(description="Tokens in, at most.")] = None
     max_output: Annotated[_Tokens | None, Meta(description="Tokens out, at most.")] = None

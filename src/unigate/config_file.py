@@ -3,36 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from importlib import resources
 from pathlib import Path
 
 import msgspec
 
-from unigate.accounting.prices import PriceTable, own_prices, parse_prices
+from unigate.accounting.prices import own_prices
 from unigate.config import Config, RouteSettings
 from unigate.config_checks import loops
 from unigate.config_judge import judge
 from unigate.config_nodes import Fields, Plain, Problems, parse_nodes, plain
 from unigate.config_tenants import key_entry, organisation_entry, project_entry
 from unigate.errors import ConfigError, Problem
+from unigate.price_file import load_prices
 from unigate.routing.table import Table, TableError, build_provider, parse_table
 from unigate.snapshot import RouteEntry, Settings
 from unigate.target import Provider
 
-__all__ = ["json_schema", "load_config", "load_prices", "load_table", "read_config", "resolve"]
+__all__ = ["json_schema", "load_config", "load_table", "read_config", "resolve"]
 
 _REFERENCE = {"type": "string", "pattern": r"^\$\{[A-Za-z_][A-Za-z0-9_]*(:-[^}]*)?\}$"}
 
 
+@cache
 def load_table() -> Table:
     """The provider table that comes with the package."""
     text = resources.files("unigate.routing").joinpath("providers.yaml").read_text("utf-8")
     return parse_table(plain(parse_nodes(text, Problems("providers.yaml"))))
-
-
-def load_prices() -> PriceTable:
-    """The table of prices that comes with the package."""
-    return parse_prices(resources.files("unigate.accounting").joinpath("prices.json").read_bytes())
 
 
 def read_config(path: Path, environment: Mapping[str, str]) -> Config:

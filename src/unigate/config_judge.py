@@ -34,7 +34,6 @@ from unigate.config_nodes import Fields, Items, Leaf, Problems, plain
 from unigate.config_prices import judge_prices
 from unigate.config_shape import check_names, part
 from unigate.config_tenants import judge_keys, judge_organisations, judge_projects
-from unigate.dialects.table import DIALECTS
 from unigate.routing.table import Row, Table, TableError, build_provider, nearest
 from unigate.secret import Secret
 
@@ -165,6 +164,8 @@ def _texts(settings: ProviderSettings) -> Iterator[tuple[str, str | None, Callab
 
 
 def _speaks_fault(speaks: tuple[str, ...], table: Table) -> str | None:
+    from unigate.dialects.table import DIALECTS  # many modules, for a list that few files have
+
     known = sorted({*DIALECTS, *(word for row in table.values() for word in _spoken(row))})
     unknown = [f"'{word}'{nearest(word, known)}" for word in speaks if word not in known]
     if unknown:

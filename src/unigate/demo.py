@@ -10,9 +10,8 @@ import msgspec
 
 from unigate.local import Local
 from unigate.price import Price, Rates
-from unigate.routing.catalog import Demo
 from unigate.secret import Secret
-from unigate.target import Endpoint, Provider, Target, Timeouts
+from unigate.target import Demo, Endpoint, Provider, Target, Timeouts
 
 __all__ = ["DemoChild", "DemoPlan", "is_loopback", "plan_demo"]
 

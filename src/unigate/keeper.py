@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import logging
 import os
@@ -11,27 +10,24 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import uvicorn
 import uvloop
-from starlette.types import ASGIApp
 
 from unigate.admission.standby import Standby
 from unigate.bank_desk import LONGEST, BankDesk
 from unigate.bank_line import living_in
 from unigate.carrying import Carrying
 from unigate.clock import wall
-from unigate.config_file import load_prices
 from unigate.errors import Fault, StorageError, UnigateError
-from unigate.http.admin.access import Access
-from unigate.http.admin.app import OperatorOnly, build_app
 from unigate.journal import take_lock
 from unigate.lifeline import Birth, tell_ready, watch_parent
 from unigate.manners import step_back
+from unigate.price_file import load_prices
 from unigate.reception import Reception
 from unigate.sinks import ProxyLog, Sinks, Terminal
 from unigate.snapshot import Settings
@@ -51,10 +47,12 @@ from unigate.storage.retention import Retention
 from unigate.storage.sql_rates import SqlRates
 from unigate.storage.sqlite import Sqlite
 from unigate.storage.store import Store
-from unigate.storage.valkey import ValkeyRates
 from unigate.target import Provider
 from unigate.upstream.client import Upstream
 from unigate.upstream.models import fetch_models, list_of
+
+if TYPE_CHECKING:
+    from unigate.http.admin.server import AdminServer
 
 __all__ = ["Keeper"]
 
@@ -70,7 +68,6 @@ _PREDECESSOR = 5.0
 _UNSEEN = 62
 _TIDY = 60.0
 _TIDY_WHOLE = 3600.0
-_KEEP_ALIVE = 120  # doors keep an idle connection for 55 s, and this side must not be the first to close it
 
 
 class Keeper:
@@ -110,10 +107,9 @@ class Keeper:
             redactor = redactor_of(told, lambda: registry.stored, lambda: registry.added)
             carrier = Carrier(self._data / "journal", ledger, _sinks(self._settings), redactor)
             carrying = Carrying(carrier, ledger)
-            app = build_app(registry, Access(registry, told, wall), told)
-            servers = (_Server(app, _listen(sockets[0])), _Server(OperatorOnly(app), _listen(sockets[1])))
-            reception = self._reception(database, ledger.gateway, lambda: registry.stored.version)
-            await self._work(servers, registry, carrying, reception, database)
+            with _listen(sockets[0]) as for_doors, _listen(sockets[1]) as for_operator:
+                reception = self._reception(database, ledger.gateway, lambda: registry.stored.version)
+                await self._work((for_doors, for_operator), registry, carrying, reception, database)
         finally:
             for path in sockets:
                 path.unlink(missing_ok=True)
@@ -130,6 +126,8 @@ class Keeper:
         if is_shared or valkey is not None:
             store: RateStore = SqlRates(database, bank, gateway)
             if valkey is not None:
+                from unigate.storage.valkey import ValkeyRates  # its library alone takes 20 MB
+
                 store = ValkeyRates(valkey.reveal(), gateway)
             others = [one.id for one in known_gateways(database) if one.silent_s < _UNSEEN and one.id != gateway]
             rates = RateOffice(store, Standby(others, time.monotonic()))
@@ -151,31 +149,61 @@ class Keeper:
 
     async def _work(
         self,
-        servers: tuple[_Server, ...],
+        listeners: tuple[socket.socket, socket.socket],
         registry: Registry,
         carrying: Carrying,
         reception: Reception,
         database: Database,
     ) -> None:
         async with asyncio.TaskGroup() as tasks:
-            serving = [tasks.create_task(server.live()) for server in servers]
+            administration = tasks.create_task(self._administer(listeners, registry))
             chores = [tasks.create_task(self._publish(registry)), tasks.create_task(self._follow_lists(registry))]
             chores.append(tasks.create_task(reception.live()))
             chores.append(tasks.create_task(self._tidy(database)))
             chores.append(tasks.create_task(self._follow_move(database)))
             tasks.create_task(self._carry(carrying))
-            for server in servers:
-                await server.is_up.wait()
             gc.collect()
             gc.set_threshold(20_000, 20, 20)  # records leave no cycles, and whoever looks for some stops the bank
             gc.freeze()
             tell_ready(self._birth)
             await self._stop.wait()
-            for server in servers:
-                server.should_exit = True
             for chore in chores:
                 chore.cancel()
-            await asyncio.wait(serving)
+            await administration
+
+    async def _administer(self, listeners: tuple[socket.socket, socket.socket], registry: Registry) -> None:
+        """Serves pages and administration; most gateways run for days without, so the first visitor has it loaded."""
+        if not await self._is_visited(listeners):
+            return
+        servers = await asyncio.to_thread(self._open_servers, listeners, registry)
+        gc.freeze()
+        async with asyncio.TaskGroup() as serving:
+            for server in servers:
+                serving.create_task(server.live())
+            await self._stop.wait()
+            for server in servers:
+                server.should_exit = True
+
+    async def _is_visited(self, listeners: tuple[socket.socket, socket.socket]) -> bool:
+        """Waits for the first visitor; False if the end came before any."""
+        loop = asyncio.get_running_loop()
+        visited = asyncio.Event()
+        for listener in listeners:
+            loop.add_reader(listener, visited.set)
+        waiting = [asyncio.create_task(event.wait()) for event in (visited, self._stop)]
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        for task in waiting:
+            task.cancel()
+        for listener in listeners:
+            loop.remove_reader(listener)
+        return visited.is_set()
+
+    def _open_servers(
+        self, listeners: tuple[socket.socket, socket.socket], registry: Registry
+    ) -> Sequence[AdminServer]:
+        from unigate.http.admin.server import open_servers
+
+        return open_servers(*listeners, registry, self._settings)
 
     async def _carry(self, carrying: Carrying) -> None:
         loop = asyncio.get_running_loop()
@@ -274,41 +302,6 @@ class Keeper:
                 await self._stop.wait()
         except TimeoutError:
             pass
-
-
-class _Server(uvicorn.Server):
-    """One app on one listening socket; signals are the keeper's business."""
-
-    def __init__(self, app: ASGIApp, listener: socket.socket) -> None:
-        super().__init__(
-            uvicorn.Config(
-                app,
-                http="httptools",
-                ws="none",
-                lifespan="off",
-                log_config=None,
-                log_level="warning",
-                access_log=False,
-                proxy_headers=False,
-                server_header=False,
-                timeout_keep_alive=_KEEP_ALIVE,
-                timeout_graceful_shutdown=1,
-            )
-        )
-        self._listener = listener
-        self.is_up = asyncio.Event()
-
-    async def live(self) -> None:
-        """Serves until `should_exit` is set."""
-        await self.serve([self._listener])
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.is_up.set()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None]:
-        yield
 
 
 def _is_due(asked: tuple[Provider, float] | None, provider: Provider, now: float) -> bool:

@@ -19,8 +19,6 @@ from unigate.config import ServerSettings
 from unigate.config_file import load_table, read_config, resolve
 from unigate.discovery import read_dotenv
 from unigate.errors import Refusal, UnigateError
-from unigate.http.admin.access import Access
-from unigate.http.admin.app import OperatorOnly, build_app
 from unigate.journal import take_lock
 from unigate.seal_keys import seal_keys
 from unigate.serve import find_config
@@ -147,6 +145,9 @@ class _Local(OperatorLine):
     """The same application, called without a socket."""
 
     def __init__(self, registry: Registry, settings: Settings) -> None:
+        from unigate.http.admin.access import Access  # a running gateway has loaded all this, and then we need not
+        from unigate.http.admin.app import OperatorOnly, build_app
+
         self._app = OperatorOnly(build_app(registry, Access(registry, settings, wall), settings))
 
     def _carry(self, method: str, path: str, query: str, content: bytes) -> tuple[int, bytes]:

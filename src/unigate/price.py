@@ -38,3 +38,5 @@ class Price(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     most_output: int | None = None
     # Which table said so; it is kept with each row.
     version: str = ""
+    # What it costs in other tiers of service, each a whole price of its own but for what a model is whoever pays.
+    tiers: dict[str, Price] = {}

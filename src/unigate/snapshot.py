@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -22,10 +22,12 @@ from unigate.config import (
     ServerSettings,
 )
 from unigate.price import Price
-from unigate.routing.catalog import Catalog, Demo, Route
 from unigate.secret import Secret
-from unigate.target import Provider, Target
+from unigate.target import Demo, Provider, Target
 from unigate.tenancy import Capture, Limits, Quota, Scope, Standing, quotas_of
+
+if TYPE_CHECKING:
+    from unigate.routing.catalog import Catalog
 
 __all__ = [
     "GroupEntry",
@@ -141,6 +143,7 @@ def build_snapshot(
 
     What was opened `before`, or is `known`, and did not change is taken from there.
     """
+    from unigate.routing.catalog import Catalog, Route  # and with it all dialects, which only who takes calls needs
 
     prices = settings.prices.with_sections(stored.sections)
 

@@ -10,7 +10,7 @@ from msgspec import Meta
 from unigate.price import Price
 from unigate.secret import Secret
 
-__all__ = ["Endpoint", "Provider", "Quirks", "Signing", "Target", "Timeouts"]
+__all__ = ["Demo", "Endpoint", "Provider", "Quirks", "Signing", "Target", "Timeouts"]
 
 
 class Timeouts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -108,3 +108,10 @@ class Target(msgspec.Struct, frozen=True):
     weight: int = 1
     # None: unknown, which is never free.
     price: Price | None = None
+
+
+class Demo(msgspec.Struct, frozen=True):
+    """Who answers when no provider is configured: by dialect, each for any model name; tools go to the script."""
+
+    by_dialect: dict[str, Target]
+    script: Target

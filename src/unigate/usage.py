@@ -26,6 +26,8 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     cache_write_hour_tokens: int | None = None
     # Something was told that no count can be.
     rejected: bool = False
+    # The tier of service that the provider says it was; empty is the ordinary one.
+    tier: str | None = None
 
 
 REJECTED = Usage(rejected=True)

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from unigate.accounting.cost import ABSURD, cost_of, sane
 from unigate.accounting.estimate import Bound, worst_case
-from unigate.config_file import load_prices
 from unigate.price import NANO, Price, Rates
+from unigate.price_file import load_prices
 from unigate.usage import Usage
 
 TABLE = [dated.price for section in load_prices().sections.values() for dates in section.prices for dated in dates]

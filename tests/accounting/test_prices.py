@@ -10,11 +10,13 @@ import pytest
 
 from unigate.accounting.prices import Dated, PriceTable, Section, listed, own_prices
 from unigate.config import LogSettings, PriceSettings, ProviderSettings, RateSettings, ServerSettings
-from unigate.config_file import load_prices, load_table
+from unigate.config_file import load_table
 from unigate.demo import plan_demo
 from unigate.dialects.table import DIALECTS
 from unigate.local import Local
 from unigate.price import NANO, Price, Rates
+from unigate.price_file import load_prices
+from unigate.routing.catalog import demo_way
 from unigate.routing.table import build_provider
 from unigate.secret import Secret
 from unigate.snapshot import RouteEntry, Settings, Stored, build_snapshot
@@ -237,7 +239,7 @@ def test_the_only_provider_needs_no_prefix() -> None:
 
 def test_the_demo_costs_nothing() -> None:
     demo = plan_demo(Local(None, None)).demo
-    target: Target = demo.way(CHAT, True, "whatever").target
+    target: Target = demo_way(demo, CHAT, True, "whatever").target
 
     assert target.price == Price(rates=Rates(input=0, output=0), version="demo")
 

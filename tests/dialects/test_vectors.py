@@ -19,9 +19,9 @@ from unigate.dialects.converted import convert
 from unigate.dialects.losses import Weight
 from unigate.dialects.table import DIALECTS, dialect_for
 from unigate.errors import Fault, Kind, Refusal
-from unigate.routing.catalog import Demo
+from unigate.routing.catalog import demo_way
 from unigate.secret import Secret
-from unigate.target import Endpoint, Provider, Target
+from unigate.target import Demo, Endpoint, Provider, Target
 from unigate.usage import REJECTED, Usage
 
 TWO = {"model": "m", "input": ["first", "second"]}
@@ -430,8 +430,8 @@ def test_the_demo_answers_every_client_with_the_local_model(asked: str) -> None:
     local = Target(provider("openai.embeddings"), "small")
     script = Target(provider("openai.chat", "openai.embeddings"), "script")
 
-    way = Demo({"openai.embeddings": local}, script).way(DIALECTS[asked], False, "any")
-    without = Demo({}, script).way(DIALECTS[asked], False, "any")
+    way = demo_way(Demo({"openai.embeddings": local}, script), DIALECTS[asked], False, "any")
+    without = demo_way(Demo({}, script), DIALECTS[asked], False, "any")
 
     assert (way.target, way.dialect.name) == (local, "openai.embeddings")
     assert (without.target, without.dialect.name) == (Target(script.provider, "any"), "openai.embeddings")

@@ -16,8 +16,8 @@ from harness import Wire, until
 from unigate.admission.admins import OPERATOR
 from unigate.clock import wall
 from unigate.config import ServerSettings
-from unigate.config_file import load_prices
 from unigate.dialects.openai_chat.dialect import CHAT
+from unigate.price_file import load_prices
 from unigate.secret import Secret
 from unigate.snapshot import RouteEntry, Settings, Stored, build_snapshot
 from unigate.snapshot_file import SnapshotFile

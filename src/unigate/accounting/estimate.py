@@ -12,9 +12,10 @@ from collections.abc import Mapping
 import msgspec
 
 from unigate.price import Price, Rates
+from unigate.tier import ANY, ORDINARY, SERVICES, asked_tier
 from unigate.wire.body import Body
 
-__all__ = ["Bound", "Claim", "claim_of", "has_rates_of_its_own", "is_free", "reason_unpriced", "worst_case"]
+__all__ = ["Bound", "Claim", "claim_of", "is_free", "reason_unpriced", "worst_case"]
 
 _MILLION = 1_000_000
 
@@ -22,7 +23,7 @@ _MILLION = 1_000_000
 class Bound:
     """The most that a call can consume at one target; None is `nothing bounds it`."""
 
-    __slots__ = ("has_hosted_tools", "has_surcharge", "input_tokens", "output_tokens")
+    __slots__ = ("has_hosted_tools", "has_surcharge", "input_tokens", "output_tokens", "tier")
 
     def __init__(
         self,
@@ -30,19 +31,22 @@ class Bound:
         output_tokens: int | None,
         has_hosted_tools: bool = False,
         has_surcharge: bool = False,
+        tier: str = ORDINARY,
     ) -> None:
         self.input_tokens = input_tokens
         self.output_tokens = output_tokens
         # Its tools run at the provider, for fees that no count of tokens tells.
         self.has_hosted_tools = has_hosted_tools
-        # It asks for a dearer service than the one that prices are known for, or for an answer that is told elsewhere.
+        # It asks for a dearer service than those that prices are known for, or for an answer that is told elsewhere.
         self.has_surcharge = has_surcharge
+        # The tier of service, of those that prices are known for, that it may be served in instead of the ordinary one.
+        self.tier = tier
 
 
 class Claim:
     """The most that a call can consume, as far as its request alone tells, wherever it goes."""
 
-    __slots__ = ("answers", "fed", "has_hosted_tools", "has_surcharge", "is_final", "made")
+    __slots__ = ("answers", "fed", "has_hosted_tools", "has_surcharge", "is_final", "made", "tier")
 
     def __init__(self, fed: int | None, made: int | None, answers: int = 1, *, is_final: bool = False) -> None:
         self.fed = fed
@@ -53,6 +57,8 @@ class Claim:
         self.is_final = is_final
         self.has_hosted_tools = False
         self.has_surcharge = False
+        # The tier of service that is asked for.
+        self.tier = ORDINARY
 
     def bound(self, price: Price | None) -> Bound:
         """What bounds the call at a model of this price."""
@@ -65,7 +71,12 @@ class Claim:
                 made = price.most_output or context
         if made is not None:
             made *= self.answers
-        return Bound(fed, made, self.has_hosted_tools, self.has_surcharge)
+        if not self.tier:
+            return Bound(fed, made, self.has_hosted_tools, self.has_surcharge)
+        tier = _DEAREST_OF_ANY if self.tier == ANY else self.tier
+        if price is None or tier not in price.tiers:
+            return Bound(fed, made, self.has_hosted_tools, self.has_surcharge or self.tier not in _NEVER_DEARER)
+        return Bound(fed, made, self.has_hosted_tools, self.has_surcharge, tier)
 
 
 class _Form:
@@ -174,25 +185,13 @@ _LOOSE = frozenset({"prediction", "additionalModelRequestFields", "thinking_budg
 # https://platform.claude.com/docs/en/agents-and-tools/tool-use/overview#pricing
 _FRAMED = frozenset({"tools", "toolConfig", "functions", "response_format", "output_format", "output_config", "text"})
 _FRAME = 1024
-_PLAIN_TIERS = frozenset(f'"{word}"'.encode() for word in ("auto", "default", "standard", "standard_only", "flex"))
-# Each with the values that cost no more than the ordinary service.
-_TIERS: Mapping[str, frozenset[bytes]] = {
-    "service_tier": _PLAIN_TIERS | {b'"on_demand"'},
-    "serviceTier": _PLAIN_TIERS,
-    "speed": frozenset({b'"standard"'}),
-    "inference_geo": frozenset({b'"global"'}),
-    "performanceConfig": frozenset({b'{"latency":"standard"}'}),
-    "guardrailConfig": frozenset(),
-    # The usage is told to whoever asks later.
-    "background": frozenset(),
-}
-# Each with the values that cost neither more nor less than the ordinary service.
-_ORDINARY: Mapping[str, frozenset[bytes]] = {
-    name: (_TIERS[name] - {b'"flex"'}) | {b"null"}
-    for name in ("service_tier", "serviceTier", "speed", "inference_geo", "performanceConfig")
-}
-_SERVICES = frozenset(_ORDINARY)
-_NOTABLE = frozenset({*_OUTSIDE, *_HOSTED, *_LOOSE, *_FRAMED, *_TIERS, "prompt", "n", "best_of"})
+# Guardrails have fees of their own; what is done in the background tells its usage to whoever asks later.
+_DEARER = frozenset({"guardrailConfig", "background"})
+# Tiers that cost no more than the ordinary one, whatever they cost.
+_NEVER_DEARER = frozenset({ANY, "flex"})
+# What an account can be set to at most: https://developers.openai.com/api/docs/guides/priority-processing
+_DEAREST_OF_ANY = "priority"
+_NOTABLE = frozenset({*_OUTSIDE, *_HOSTED, *_LOOSE, *_FRAMED, *_DEARER, *SERVICES, "prompt", "n", "best_of"})
 _NONE: frozenset[str] = frozenset()
 _NOTHING = frozenset({b"null", b"[]", b"{}", b'""', b"false"})
 # A letter that is written as an escape could hide any of the marks.
@@ -232,21 +231,26 @@ def claim_of(dialect: str, body: Body | None, size: int) -> Claim:
         claim = Claim(fed, made, many)
     if found:
         claim.has_hosted_tools = not found.isdisjoint(_HOSTED) or _has_hosted_tools(body)
-        claim.has_surcharge = any(bytes(body[name]) not in plain for name, plain in _TIERS.items() if name in found)
+        claim.has_surcharge = not found.isdisjoint(_DEARER)
+        claim.tier = asked_tier(body)
     return claim
 
 
-def has_rates_of_its_own(body: Body | None) -> bool:
-    """Whether a request asks for a tier of service that is not charged as the table of prices says."""
-    if not body or _SERVICES.isdisjoint(body):
-        return False
-    return any(bytes(body[name]).strip() not in _ORDINARY[name] for name in _SERVICES.intersection(body))
-
-
 def worst_case(price: Price, bound: Bound) -> int | None:
-    """The nano-dollars that a call within its bound costs at most; None if nothing bounds them."""
+    """The nano-dollars that a call within its bound costs at most; None if nothing bounds them.
+
+    A tier that was asked for may not be the one that serves it, so the ordinary one counts as well.
+    """
     if bound.has_hosted_tools or bound.has_surcharge:
         return None
+    ordinary = _worst(price, bound)
+    if not bound.tier or ordinary is None:
+        return ordinary
+    other = _worst(price.tiers[bound.tier], bound)
+    return None if other is None else max(ordinary, other)
+
+
+def _worst(price: Price, bound: Bound) -> int | None:
     rates = price.rates
     dearest_in, dearest_out = _dearest(rates)
     if price.long is not None and (bound.input_tokens is None or bound.input_tokens >= price.long_from):

@@ -10,11 +10,12 @@ from hashlib import sha256
 
 import msgspec
 
-from unigate.config import PriceSettings, RateSettings
+from unigate.config import PriceSettings, RateSettings, TierSettings
 from unigate.price import NANO, Price, Rates
 from unigate.target import Provider
+from unigate.tier import tier_named, united
 
-__all__ = ["Dated", "Listed", "PriceTable", "Section", "day_of", "listed", "own_prices", "parse_prices"]
+__all__ = ["Dated", "Listed", "PriceTable", "Section", "Tier", "day_of", "listed", "own_prices", "parse_prices"]
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
@@ -106,6 +107,14 @@ class PriceTable(msgspec.Struct, frozen=True):
         return None
 
 
+class Tier(msgspec.Struct, frozen=True):
+    """A tier's price as people read it."""
+
+    rates: dict[str, float]
+    long_from: int | None
+    long: dict[str, float] | None
+
+
 class Listed(msgspec.Struct, frozen=True, kw_only=True):
     """A price as people read it; the rates are US dollars for a million tokens, by what the tokens are."""
 
@@ -115,6 +124,8 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
     # From this many input tokens on, all of a call costs the long rates.
     long_from: int | None
     long: dict[str, float] | None
+    # What it costs in other tiers of service, by their names.
+    tiers: dict[str, Tier]
     # US dollars for each call.
     per_call: float
     context: int | None
@@ -168,15 +179,25 @@ def _fits(pattern: str, place: str) -> bool:
 
 
 def _own_price(settings: PriceSettings) -> Price:
-    price = Price(
+    price = msgspec.structs.replace(
+        _tier_price(settings, settings.per_call),
+        context=settings.context,
+        most_output=settings.max_output,
+        tiers={
+            united(map(tier_named, name.split("+"))): _tier_price(one, settings.per_call)
+            for name, one in settings.tiers.items()
+        },
+    )
+    return msgspec.structs.replace(price, version=f"config-{sha256(_encode(price)).hexdigest()[:8]}")
+
+
+def _tier_price(settings: TierSettings, per_call: float) -> Price:
+    return Price(
         rates=_rates(settings),
         long_from=settings.long_from or 0,
         long=_rates(settings.long) if settings.long is not None else None,
-        per_call=_nano(settings.per_call),
-        context=settings.context,
-        most_output=settings.max_output,
+        per_call=_nano(per_call),
     )
-    return msgspec.structs.replace(price, version=f"config-{sha256(_encode(price)).hexdigest()[:8]}")
 
 
 def _rates(told: RateSettings) -> Rates:
@@ -202,17 +223,27 @@ def _nano(dollars: float) -> int:
 
 
 def _listed(provider: str, model: str, price: Price, since: str, version: str) -> Listed:
+    own = _tier(price)
     return Listed(
         provider=provider,
         model=model,
-        rates=_dollars(price.rates),
-        long_from=price.long_from if price.long is not None else None,
-        long=_dollars(price.long) if price.long is not None else None,
+        rates=own.rates,
+        long_from=own.long_from,
+        long=own.long,
+        tiers={name: _tier(one) for name, one in price.tiers.items()},
         per_call=price.per_call / NANO,
         context=price.context,
         max_output=price.most_output,
         version=version,
         since=since or None,
+    )
+
+
+def _tier(price: Price) -> Tier:
+    return Tier(
+        _dollars(price.rates),
+        price.long_from if price.long is not None else None,
+        _dollars(price.long) if price.long is not None else None,
     )
 
 

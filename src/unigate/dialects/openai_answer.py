@@ -16,6 +16,7 @@ class Answer(msgspec.Struct):
     error: msgspec.Raw = NULL
     choices: msgspec.Raw = NULL
     usage: msgspec.Raw = NULL
+    service_tier: msgspec.Raw = NULL
 
 
 _answer = msgspec.json.Decoder(Answer)

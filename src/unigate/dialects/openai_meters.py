@@ -99,7 +99,7 @@ class ChatMeter:
             self._empty += count
             return True
         chunk = self._chunk(data)
-        usage = read_usage(chunk.usage)
+        usage = read_usage(chunk.usage, chunk.service_tier)
         self._usage = usage or self._usage
         self.ended = self.ended or _has_finish(data)
         is_bare = bytes(chunk.usage) != b"null" and bytes(chunk.choices).strip() == b"[]"
@@ -133,7 +133,7 @@ class ChatMeter:
         answer = _answer_of(content)
         if bytes(answer.error) != b"null" and bytes(answer.choices) == b"null":
             raise read_fault(500, {}, content)
-        self._usage = read_usage(answer.usage) or Usage()
+        self._usage = read_usage(answer.usage, answer.service_tier) or Usage()
 
 
 def _empty_in(block: bytes) -> int:

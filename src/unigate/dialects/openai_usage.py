@@ -6,6 +6,7 @@ from typing import Annotated
 
 import msgspec
 
+from unigate.tier import told_tier
 from unigate.usage import REJECTED, Usage
 
 __all__ = ["BAD_COUNTS", "Counts", "read_counts", "read_usage", "usage_of"]
@@ -42,6 +43,7 @@ class Counts(msgspec.Struct, frozen=True):
 
 
 _NONE = Details()
+_SILENT = msgspec.Raw(b"null")
 BAD_COUNTS = Counts(prompt_tokens=-1)
 """Stands for counts that make no sense."""
 
@@ -56,12 +58,15 @@ def read_counts(raw: msgspec.Raw) -> Counts | None:
         return BAD_COUNTS
 
 
-def read_usage(raw: msgspec.Raw) -> Usage | None:
-    """What a `usage` object says; None where it says nothing, and REJECTED where it makes no sense."""
-    return usage_of(read_counts(raw))
+def read_usage(raw: msgspec.Raw, tier: msgspec.Raw = _SILENT) -> Usage | None:
+    """What a `usage` object says; None where it says nothing, and REJECTED where it makes no sense.
+
+    `tier` is the `service_tier` that stands beside it.
+    """
+    return usage_of(read_counts(raw), tier)
 
 
-def usage_of(counts: Counts | None) -> Usage | None:
+def usage_of(counts: Counts | None, tier: msgspec.Raw = _SILENT) -> Usage | None:
     """The counts as usage; None where they say neither input nor output."""
     if counts is None or counts is BAD_COUNTS:
         return None if counts is None else REJECTED
@@ -78,4 +83,6 @@ def usage_of(counts: Counts | None) -> Usage | None:
         outputs, reasoning = outputs + beside, beside
     cached = fed.cached_tokens if fed.cached_tokens is not None else counts.prompt_cache_hit_tokens
     cached = cached if cached is not None else counts.num_cached_tokens
-    return Usage(inputs, outputs, cached, reasoning, False, fed.cache_write_tokens, fed.audio_tokens, made.audio_tokens)
+    written, heard, spoken = fed.cache_write_tokens, fed.audio_tokens, made.audio_tokens
+    tier_told = told_tier(tier)
+    return Usage(inputs, outputs, cached, reasoning, False, written, heard, spoken, None, False, tier_told)

@@ -13,7 +13,7 @@ from unigate.errors import Refusal
 from unigate.price import Price
 from unigate.routing.policies import POLICIES
 from unigate.routing.table import nearest
-from unigate.target import Provider, Target
+from unigate.target import Demo, Provider, Target
 from unigate.wire import sse
 from unigate.wire.body import Body
 
@@ -26,7 +26,7 @@ _MEDIA = (
 _TURNS = ("messages", "input", "contents")
 _WHERE = "GET /v1/models lists the names."
 
-__all__ = ["Catalog", "Demo", "Model", "PriceOf", "Route", "Way", "in_header"]
+__all__ = ["Catalog", "Model", "PriceOf", "Route", "Way", "demo_way", "in_header"]
 
 _CHAT = DIALECTS["openai.chat"]
 
@@ -69,26 +69,6 @@ class Model:
     owned_by: str
 
 
-@dataclass(frozen=True)
-class Demo:
-    """Who answers when no provider is configured: by dialect, each for any model name; tools go to the script."""
-
-    by_dialect: dict[str, Target]
-    script: Target
-
-    def way(self, dialect: Dialect, has_tools: bool, name: str) -> Way:
-        """The one way of a demo call; every format that can be translated ends at the same model."""
-        spoken = _CHAT if dialect.client is not None else self._kin(dialect)
-        local = self.by_dialect.get(spoken.name)
-        return Way(local if local is not None and not has_tools else self._scripted(name), spoken, is_demo=True)
-
-    def _scripted(self, name: str) -> Target:
-        return Target(self.script.provider, name, 1, self.script.price)
-
-    def _kin(self, dialect: Dialect) -> Dialect:
-        return dialect_for(self.script.provider, dialect) or dialect
-
-
 PriceOf = Callable[[Provider, str], Price | None]
 """What a model costs at a provider, as long as the catalog lives."""
 
@@ -127,7 +107,7 @@ class Catalog:
         or what they do not speak.
         """
         if self.demo is not None:
-            return (self.demo.way(dialect, has_tools, name),) if dialect.estimate is None else ()
+            return (demo_way(self.demo, dialect, has_tools, name),) if dialect.estimate is None else ()
         known = self._fixed.get((name, dialect.name))
         return known if known is not None else self._find(name, dialect, random)
 
@@ -218,6 +198,15 @@ class Catalog:
         if any(self._lists.get(provider) for provider in self.providers):
             raise self.unknown(name)
         return Model(name, self._lone_target(name).provider.name)
+
+
+def demo_way(demo: Demo, dialect: Dialect, has_tools: bool, name: str) -> Way:
+    """The one way of a demo call; every format that can be translated ends at the same model."""
+    spoken = _CHAT if dialect.client is not None else dialect_for(demo.script.provider, dialect) or dialect
+    local = demo.by_dialect.get(spoken.name)
+    if local is None or has_tools:
+        local = Target(demo.script.provider, name, 1, demo.script.price)
+    return Way(local, spoken, is_demo=True)
 
 
 def in_header(name: str) -> str:

@@ -10,7 +10,6 @@ from pathlib import Path
 from unigate.errors import StorageError
 from unigate.storage.database import Database
 from unigate.storage.migrations import migrate
-from unigate.storage.postgres import Postgres
 from unigate.storage.sqlite import Sqlite
 
 __all__ = ["MOVED", "gateway_id", "is_moved", "open_database", "sqlite_path"]
@@ -34,6 +33,8 @@ def open_database(url: str | None, data: Path) -> Database:
         if is_moved(database):
             return _follow(database, data)
     elif url is not None and url.startswith(_POSTGRES):
+        from unigate.storage.postgres import Postgres  # its library takes 25 MB, and as long as all the rest
+
         database = Postgres(url)
     else:
         raise StorageError("The database's URL must begin with sqlite:/// or postgresql://.")

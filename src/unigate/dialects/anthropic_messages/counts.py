@@ -2,6 +2,7 @@
 
 https://platform.claude.com/docs/en/build-with-claude/streaming: the counts of `message_delta` are totals and take the
 place of those of `message_start`, one by one; `input_tokens` leaves out what the cache was read or written for.
+Which speed, region and tier it was: https://platform.claude.com/docs/en/build-with-claude/fast-mode and /data-residency
 """
 
 from __future__ import annotations
@@ -10,12 +11,16 @@ from typing import Annotated
 
 import msgspec
 
+from unigate.tier import told_tier, united
 from unigate.usage import Usage
 
 __all__ = ["Tally", "written_usage"]
 
 # A count outside this range is no count.
 _Count = Annotated[int, msgspec.Meta(ge=0, lt=2**40)]
+
+
+_SILENT = msgspec.Raw(b"null")
 
 
 class _Details(msgspec.Struct):
@@ -42,6 +47,9 @@ class _Counts(msgspec.Struct):
     cache_creation: _Creation | None = None
     output_tokens_details: _Details | None = None
     iterations: list[_Pass] | None = None
+    service_tier: msgspec.Raw = _SILENT
+    speed: msgspec.Raw = _SILENT
+    inference_geo: msgspec.Raw = _SILENT
 
 
 _decoder = msgspec.json.Decoder(_Counts | None)
@@ -61,6 +69,7 @@ class Tally:
         "_output",
         "_read",
         "_reasoning",
+        "_tier",
         "_written",
     )
 
@@ -74,6 +83,7 @@ class Tally:
         self._is_final = False
         self._is_bad = False
         self._compactions: list[_Pass] = []
+        self._tier: str | None = None
 
     def take(self, raw: msgspec.Raw, *, is_final: bool) -> None:
         """Adds what a `usage` object says; one that makes no sense makes all of them doubtful."""
@@ -93,6 +103,7 @@ class Tally:
         self._output = _newer(counts.output_tokens, self._output)
         self._reasoning = _newer(details.thinking_tokens if details else None, self._reasoning)
         self._compactions = [one for one in counts.iterations or () if one.type == "compaction"] or self._compactions
+        self._tier = _newer_tier(counts, self._tier)
         self._is_final = self._is_final or (is_final and counts.output_tokens is not None)
 
     def finish(self) -> None:
@@ -104,8 +115,10 @@ class Tally:
         output = self._output if self._is_final else max(self._output or 0, seen)
         inputs = None if self._input is None else self._input + (self._read or 0) + (self._written or 0)
         told = Usage(inputs, output, self._read, self._reasoning, not self._is_final, self._written)
-        if self._hours or self._is_bad:
-            told = msgspec.structs.replace(told, cache_write_hour_tokens=self._hours, rejected=self._is_bad)
+        if self._hours or self._is_bad or self._tier is not None:
+            told = msgspec.structs.replace(
+                told, cache_write_hour_tokens=self._hours, rejected=self._is_bad, tier=self._tier
+            )
         return told
 
     def billed(self, seen: int) -> Usage:
@@ -132,6 +145,14 @@ class Tally:
 
 def _newer(told: int | None, before: int | None) -> int | None:
     return before if told is None else told
+
+
+def _newer_tier(counts: _Counts, before: str | None) -> str | None:
+    """All that is not ordinary; the ordinary tier only where the speed is told, as it is wherever it was asked for."""
+    service, speed, place = map(told_tier, (counts.service_tier, counts.speed, counts.inference_geo))
+    if service or speed or place:
+        return united(one for one in (service, speed, place) if one)
+    return before if speed is None else speed
 
 
 def written_usage(usage: Usage) -> bytes:

@@ -105,7 +105,7 @@ class ConverseReader:
         contents = whole.output.message.content if whole.output.message else []
         blocks = tuple([block_of(raw, self._asked.id, index) for index, raw in enumerate(contents)])
         self._seen = len(blocks)
-        self._usage = usage_of(whole.usage)
+        self._usage = usage_of(whole)
         has_calls = any(not isinstance(block, Text) and isinstance(block, ToolUse) for block in blocks)
         return Answer("", "", blocks, reason_of(whole.stop_reason, has_calls=has_calls), None, self.usage)
 
@@ -132,7 +132,7 @@ class ConverseReader:
             case "messageStop":
                 self._stop = decode(frame.payload).stop_reason or "end_turn"
             case "metadata":
-                self._usage = usage_of(decode(frame.payload).usage) or self._usage
+                self._usage = usage_of(decode(frame.payload)) or self._usage
             case _:
                 pass  # whatever comes to be
 

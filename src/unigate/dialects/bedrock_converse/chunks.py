@@ -11,6 +11,7 @@ import msgspec
 
 from unigate.conversation import Citation, Reason
 from unigate.errors import Fault, Kind
+from unigate.tier import told_tier, united
 from unigate.usage import REJECTED, Usage
 
 __all__ = [
@@ -165,6 +166,8 @@ class Chunk(_Camel):
     delta: Piece | None = None
     stop_reason: str | None = None
     usage: msgspec.Raw = NULL
+    service_tier: msgspec.Raw = NULL
+    performance_config: msgspec.Raw = NULL
 
 
 class _Message(msgspec.Struct):
@@ -181,6 +184,8 @@ class Whole(_Camel):
     output: _Output
     stop_reason: str | None = None
     usage: msgspec.Raw = NULL
+    service_tier: msgspec.Raw = NULL
+    performance_config: msgspec.Raw = NULL
 
 
 _chunk = msgspec.json.Decoder(Chunk)
@@ -226,10 +231,10 @@ def decode_whole(content: bytes) -> Whole:
         raise Fault(Kind.INVALID, "The upstream answered 200 with something that is not a Converse answer.") from error
 
 
-def usage_of(raw: msgspec.Raw) -> Usage | None:
+def usage_of(told: Chunk | Whole) -> Usage | None:
     """The counts as usage; `inputTokens` leaves out what the cache was read or written for."""
     try:
-        counts = _counts.decode(raw)
+        counts = _counts.decode(told.usage)
     except _FAILURES:
         return REJECTED
     if counts is None or (counts.input_tokens is None and counts.output_tokens is None):
@@ -239,7 +244,9 @@ def usage_of(raw: msgspec.Raw) -> Usage | None:
     # https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_CacheDetail.html
     details = counts.cache_details
     hours = sum(one.input_tokens for one in details if one.ttl == "1h") or None if details else None
-    return Usage(inputs, counts.output_tokens, read, None, False, written, None, None, hours)
+    tiers = [told_tier(told.service_tier), told_tier(told.performance_config)]
+    tier = united(one for one in tiers if one) if tiers != [None, None] else None
+    return Usage(inputs, counts.output_tokens, read, None, False, written, None, None, hours, False, tier)
 
 
 def citation_of(cite: Cite) -> Citation:

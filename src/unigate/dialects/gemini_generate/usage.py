@@ -9,12 +9,16 @@ from typing import Annotated
 
 import msgspec
 
+from unigate.tier import told_tier
 from unigate.usage import REJECTED, Usage
 
 __all__ = ["usage_metadata", "usage_of"]
 
 # A count outside this range is no count; whoever sent it has said nothing about usage.
 _Count = Annotated[int, msgspec.Meta(ge=0, lt=2**40)]
+
+
+_SILENT = msgspec.Raw(b"null")
 
 
 class _Modality(msgspec.Struct, frozen=True, rename="camel"):
@@ -31,6 +35,7 @@ class _Counts(msgspec.Struct, frozen=True, rename="camel"):
     total_token_count: _Count | None = None
     prompt_tokens_details: tuple[_Modality, ...] | None = None
     candidates_tokens_details: tuple[_Modality, ...] | None = None
+    service_tier: msgspec.Raw = _SILENT
 
 
 _counts = msgspec.json.Decoder(_Counts)
@@ -60,6 +65,9 @@ def usage_of(raw: msgspec.Raw, *, ended: bool, events: int) -> Usage | None:
         None,
         _audio(counts.prompt_tokens_details) if counts.prompt_tokens_details else None,
         _audio(counts.candidates_tokens_details) if counts.candidates_tokens_details else None,
+        None,
+        False,
+        told_tier(counts.service_tier),
     )
 
 

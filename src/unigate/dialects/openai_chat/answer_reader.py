@@ -181,7 +181,7 @@ class ChatReader:
     def _note(self, chunk: Chunk) -> None:
         counts = chunk.usage or (chunk.x_groq.usage if chunk.x_groq else None)
         if counts is not None:
-            self._usage = usage_of(counts) or self._usage
+            self._usage = usage_of(counts, chunk.service_tier) or self._usage
         if chunk.search_results:
             self._sources = [Citation(source.url, source.title) for source in chunk.search_results]
         elif chunk.citations:

@@ -140,6 +140,7 @@ class Chunk(msgspec.Struct, frozen=True):
     x_groq: Groq | None = None
     citations: list[str] | None = None
     search_results: list[SearchResult] | None = None
+    service_tier: msgspec.Raw = _NULL
 
 
 class _Alternative(msgspec.Struct, frozen=True):

@@ -134,7 +134,7 @@ class ResponsesReader:
                 self._begin(_decoded(_response, told.response), found)
             case "response.failed":
                 response = _decoded(_response, told.response)
-                self._usage = read_usage(response.usage) or self._usage
+                self._usage = read_usage(response.usage, response.service_tier) or self._usage
                 raise fault_of(response.error or Failure())
             case _ if kind in _ENDS:
                 self._take_end(_decoded(_response, told.response), found)
@@ -149,7 +149,7 @@ class ResponsesReader:
             found.append(Begin(response.id, response.model))
 
     def _take_end(self, response: parts.Response, found: list[Event]) -> None:
-        self._usage = read_usage(response.usage) or self._usage
+        self._usage = read_usage(response.usage, response.service_tier) or self._usage
         if response.error is not None or response.status in ("failed", "cancelled"):
             raise fault_of(response.error or Failure())
         if response.output is None and response.status is None:

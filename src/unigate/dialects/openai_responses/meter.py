@@ -36,6 +36,7 @@ class _Response(msgspec.Struct):
     param: str | None = None
     error: Failure | None = None
     usage: msgspec.Raw = _NOTHING
+    service_tier: msgspec.Raw = _NOTHING
 
 
 class _Told(msgspec.Struct):
@@ -122,7 +123,7 @@ class ResponsesMeter:
             return name or "unknown"
         kind = told.type if told.type.startswith("response.") else name or told.type
         if told.response is not None:
-            self._usage = read_usage(told.response.usage) or self._usage
+            self._usage = read_usage(told.response.usage, told.response.service_tier) or self._usage
         if kind == "response.failed":
             self.fault = fault_of(told.response.error if told.response and told.response.error else Failure())
         elif kind == "error" or told.error is not None:
@@ -135,6 +136,6 @@ class ResponsesMeter:
             answer = _response.decode(content)
         except _FAILURES as error:
             raise Fault(Kind.INVALID, "The upstream answered 200 with something that is no response.") from error
-        self._usage = read_usage(answer.usage) or Usage()
+        self._usage = read_usage(answer.usage, answer.service_tier) or Usage()
         if answer.error is not None or answer.status == "failed" or (answer.status is None and answer.message):
             raise fault_of(answer.error or Failure(answer.type, answer.code, answer.message, answer.param))

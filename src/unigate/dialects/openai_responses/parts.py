@@ -99,6 +99,7 @@ class Response(msgspec.Struct, frozen=True):
     error: Failure | None = None
     incomplete_details: Incomplete | None = None
     usage: msgspec.Raw = _NOTHING
+    service_tier: msgspec.Raw = _NOTHING
 
 
 class Event(msgspec.Struct, frozen=True):

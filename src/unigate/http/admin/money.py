@@ -79,6 +79,14 @@ class Budget(BaseModel):
     held_nano: int
 
 
+class TierShown(BaseModel):
+    """What a model costs in another tier of service; rates are US dollars for a million tokens."""
+
+    rates: dict[str, float] = Field(examples=[{"input": 0.25, "output": 1.0}])
+    long_from: int | None = Field(description="From so many input tokens on, the long rates count.", examples=[None])
+    long: dict[str, float] | None = Field(examples=[None])
+
+
 class PriceShown(BaseModel):
     """What a model costs at a provider today; rates are US dollars for a million tokens."""
 
@@ -88,6 +96,7 @@ class PriceShown(BaseModel):
     rates: dict[str, float] = Field(examples=[{"input": 0.15, "output": 0.6}])
     long_from: int | None = Field(description="From so many input tokens on, the long rates count.", examples=[None])
     long: dict[str, float] | None = Field(examples=[None])
+    tiers: dict[str, TierShown] = Field(description="By the tier's name: `flex`, `priority`, …", examples=[{}])
     per_call: float = Field(description="US dollars for each call.", examples=[0])
     context: int | None = Field(examples=[128000])
     max_output: int | None = Field(examples=[16384])
@@ -233,6 +242,10 @@ def _price(one: Listed) -> PriceShown:
         rates=one.rates,
         long_from=one.long_from,
         long=one.long,
+        tiers={
+            name: TierShown(rates=tier.rates, long_from=tier.long_from, long=tier.long)
+            for name, tier in one.tiers.items()
+        },
         per_call=one.per_call,
         context=one.context,
         max_output=one.max_output,
