@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import subprocess
 import sys
@@ -30,6 +31,12 @@ def pytest_report_header() -> str:
     """Which of the two is tested, the sources or the compiled wheel."""
     relay = importlib.util.find_spec("unigate.relay")
     return f"unigate: {relay.origin if relay is not None else 'not installed'}"
+
+
+def pytest_collection_finish() -> None:
+    """What was collected stays to the end, so that no later collection of garbage looks through all of it anew."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
