@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import urllib.request
-from collections.abc import Iterator
-from pathlib import Path
+from contextlib import closing
 
 import jsonschema_rs
 import msgspec
@@ -34,14 +33,14 @@ SETTINGS = Settings(server=ServerSettings(), providers=(), keys=KEYS)
 SNAPSHOT = build_snapshot(SETTINGS, Stored())
 
 
-@pytest.fixture
-def admin(tmp_path: Path) -> Iterator[dict[str, object]]:
-    store = Store.open(tmp_path / "unigate.db")
-    registry = Registry(store, SnapshotFile(tmp_path / "snapshot.json"), Named())
-    app = FastAPI()
-    app.include_router(admin_router(registry, Access(registry, SETTINGS, wall), SETTINGS))
-    yield app.openapi()
-    store.close()
+@pytest.fixture(scope="module")
+def admin(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
+    folder = tmp_path_factory.mktemp("admin")
+    with closing(Store.open(folder / "unigate.db")) as store:
+        registry = Registry(store, SnapshotFile(folder / "snapshot.json"), Named())
+        app = FastAPI()
+        app.include_router(admin_router(registry, Access(registry, SETTINGS, wall), SETTINGS))
+        return app.openapi()
 
 
 @pytest.fixture
