@@ -126,8 +126,10 @@ MESSAGE = {"type": "message", "id": "msg_1", "role": "assistant", "content": [{"
 @pytest.mark.parametrize("name", BLOCKS)
 def test_what_is_written_can_be_read_again(name: str) -> None:
     given = answer(*BLOCKS[name])
-    assert read(stream(given)) == given
-    assert ResponsesReader(ASKED).read(ResponsesWriter(ASKED).whole(given)) == given
+    # What we write says of its tier of service that it is the ordinary one.
+    read_again = msgspec.structs.replace(given, usage=msgspec.structs.replace(given.usage, tier=""))
+    assert read(stream(given)) == read_again
+    assert ResponsesReader(ASKED).read(ResponsesWriter(ASKED).whole(given)) == read_again
 
 
 @pytest.mark.parametrize("name", BLOCKS)
