@@ -32,7 +32,7 @@ class Format:
     text_at: tuple[str | int, ...]
     mark: str = "data: "
     end: str = ""
-    # Finds the events of a stream that have a piece of its text, where Unigate asks for nothing but streams.
+    # Finds the events that have a piece of the text, where Unigate asks for nothing but streams.
     pieces: str = ""
     # What a provider's row needs beyond its address and key, where its name does not say it.
     settings: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -42,6 +42,11 @@ class Format:
         """The name that rows are called by."""
         return "responses" if self.name == "openai.responses" else self.name.partition(".")[0].replace("openai", "chat")
 
+    @property
+    def only_streams(self) -> bool:
+        """Whether Unigate asks for a stream here even for a client that wants none."""
+        return bool(self.pieces)
+
     def url(self, model: str, *, stream: bool) -> str:
         """Where a model is asked."""
         path = self.stream_path if stream else self.path
@@ -49,14 +54,14 @@ class Format:
 
     def body(self, model: str, *, size: int, stream: bool) -> bytes:
         """A request of about the wanted size."""
-        asked = self.streamed if stream or self.pieces else {}
+        asked = self.streamed if stream or self.only_streams else {}
         room = max(0, size - len(msgspec.json.encode(self.request(model, "") | asked)))
         text = (WORDS * (room // len(WORDS) + 1))[:room]
         return msgspec.json.encode(self.request(model, text) | asked)
 
     def text(self, answer: bytes) -> str:
         """The text of a whole answer. Raises msgspec.DecodeError or LookupError if it has none."""
-        found = re.findall(self.pieces.encode(), answer) if self.pieces else [answer]
+        found = re.findall(self.pieces.encode(), answer) if self.only_streams else [answer]
         return "".join(map(self._text, found))
 
     def _text(self, told: bytes) -> str:
