@@ -84,6 +84,20 @@ def test_the_processes_are_told_prices_and_ceiling() -> None:
             "prices: {openai/x: {input: 1, output: 1, batch: 2}}",
             "2: prices.openai/x: unknown field 'batch'; nearest: 'cached'",
         ),
+        (
+            "prices:\n  openai/x:\n    input: 1\n    output: 1\n    tiers:\n      flex: {input: 1}",
+            "7: prices.openai/x.tiers.flex: 'output' is missing",
+        ),
+        (
+            "prices:\n  openai/x:\n    input: 1\n    output: 1\n    tiers:\n      default: {input: 1, output: 1}",
+            "7: prices.openai/x.tiers.default: must be a tier's name, such as 'flex' or 'priority', "
+            "and not that of the ordinary one",
+        ),
+        (
+            "prices:\n  openai/x:\n    input: 1\n    output: 1\n    tiers:\n"
+            "      fast+us:\n        input: 1\n        output: 1\n        long_from: 5",
+            "10: prices.openai/x.tiers.fast+us.long_from: is of no use without 'long'",
+        ),
         ("budgets: {unpriced_call_usd: -1}", "2: budgets.unpriced_call_usd: expected a number from 0 to 1000000000"),
         ("budgets: {unpriced: 1}", "2: budgets: unknown field 'unpriced'; nearest: 'unpriced_call_usd'"),
     ],
