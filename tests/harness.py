@@ -43,10 +43,13 @@ T = TypeVar("T")
 
 def until(look: Callable[[], T | None], what: str = "the condition", within: float = 5.0) -> T:
     """The first true value `look` gives; fails after `within` seconds."""
-    deadline = time.monotonic() + within
+    began = time.monotonic()
+    deadline = began + within
     while not (found := look()):
-        assert time.monotonic() < deadline, f"{what} did not come within {within} s"
-        time.sleep(0.005)
+        looked = time.monotonic()
+        assert looked < deadline, f"{what} did not come within {within} s"
+        time.sleep(max(0.005, looked - began))  # a look that is dear must not keep what it waits for from its work
+        began = time.monotonic()
     return found
 
 

@@ -209,7 +209,7 @@ for number in range(24):
 def run_with_failing(folder: Path, call: str, error: str, when: str) -> tuple[list[int], bool, str]:
     """Which entries the program says were taken, whether the failure happened, and what else it said."""
     places = [str(folder), str(folder / "lock"), *(str(folder / f"{n:08d}.segment") for n in range(1, 9))]
-    command = ["strace", "-f", "-o", str(folder) + ".trace", "-e", f"trace={call}"]
+    command = ["strace", "-f", "--seccomp-bpf", "-o", str(folder) + ".trace", "-e", f"trace={call}"]
     command += ["-e", f"inject={call}:error={error}:when={when}", *(f"-P{place}" for place in places)]
     done = subprocess.run(
         [*command, sys.executable, "-c", PROGRAM, str(folder)], capture_output=True, text=True, timeout=60, check=False

@@ -149,5 +149,5 @@ def test_no_text_takes_more_than_linear_time(piece: str) -> None:
         REDACTOR.body(content)
         return time.process_time() - began
 
-    small, large = min(seconds(16_000) for _ in range(3)), min(seconds(256_000) for _ in range(2))
-    assert large < 16 * max(small, 0.004) * 4
+    small = min(seconds(16_000) for _ in range(3))
+    assert any(seconds(256_000) < 16 * max(small, 0.004) * 4 for _ in range(2))

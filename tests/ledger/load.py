@@ -169,7 +169,7 @@ class _Line:
                 self._reader, self._writer = await asyncio.open_connection("127.0.0.1", port)
             except OSError:
                 assert time.monotonic() < deadline, "nobody listens"
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.1)  # with the others of the load, there is a try every few milliseconds
         return self._reader, self._writer
 
     async def _exchange(self, ask: Ask, told: Told, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
