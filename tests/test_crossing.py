@@ -13,6 +13,7 @@ import pytest
 
 from unigate.call import Call, Caller
 from unigate.dialects.crossing import Straight
+from unigate.dialects.signatures import wrap
 from unigate.dialects.table import DIALECTS
 from unigate.errors import Fault, Kind, Refusal
 from unigate.mock.ask import Request
@@ -229,6 +230,45 @@ def test_a_renamed_key_never_replaces_one_that_was_given() -> None:
     row = provider(rename={"max_completion_tokens": "max_tokens"})
     sent = outgoing(b'{"model":"m","max_tokens":1,"max_completion_tokens":2}', row)
     assert sent == {"model": "their-name", "max_tokens": 1}
+
+
+LEAN = {"drop": frozenset({"store", "stream_options"}), "rename": {"max_completion_tokens": "max_tokens"}}
+
+
+def left_out(asked: bytes, *, refuses_hints: bool, dialect: str = "openai.chat") -> tuple[str, ...]:
+    """What of this body a row that lacks some words leaves out."""
+    call = Call("1", dialect, Caller("k", "n", "client", None), {}, peer="", started_ns=0)
+    call.body = decode_body(asked)
+    crossing = Straight(DIALECTS[dialect], shows_usage=False)
+    crossing.outgoing(call, Target(provider(**LEAN, refuses_hints=refuses_hints), "m"))
+    return crossing.dropped
+
+
+LOST = {
+    "dropped by the row": (b'{"model":"m","store":true}', "store"),
+    "given twice": (b'{"model":"m","max_tokens":1,"max_completion_tokens":2}', "max_completion_tokens"),
+    "thought by another's model": (
+        b'{"model":"m","messages":[{"role":"assistant","reasoning_details":[{"signature":"%b"}]}]}'
+        % wrap("c2ln", "gemini.generate").encode(),
+        "messages[].reasoning_details",
+    ),
+}
+
+
+@pytest.mark.parametrize(("asked", "name"), LOST.values(), ids=LOST)
+def test_what_a_row_leaves_out_is_told_or_refused_as_its_operator_wishes(asked: bytes, name: str) -> None:
+    assert left_out(asked, refuses_hints=False) == (name,)
+
+    with pytest.raises(Refusal) as caught:
+        left_out(asked, refuses_hints=True)
+
+    told = caught.value.told
+    assert (told.status, told.code, told.param) == (422, "unsupported_parameter", name)
+    assert "there has no words for it" in told.message
+
+
+def test_the_wish_for_usage_is_no_loss_since_the_gateway_grants_it() -> None:
+    assert left_out(b'{"model":"m","stream_options":{"include_usage":true}}', refuses_hints=True) == ()
 
 
 @pytest.mark.parametrize(

@@ -875,6 +875,14 @@ def test_what_a_row_leaves_out_is_told_to_client_and_operator(mock: Mock, tmp_pa
         assert ("x-unigate-dropped" in other.headers, door.record(other).dropped) == (False, ())
 
 
+def test_a_provider_that_refuses_hints_is_not_asked_without_one(mock: Mock, tmp_path: Path) -> None:
+    with start_door(tmp_path, provider("row", mock.port, drop=frozenset({"store"}), refuses_hints=True)) as door:
+        refused = door.call("row/script:text=strict", store=True)
+        assert (refused.status, refused.json()["error"]["param"]) == (422, "store")
+        assert door.call("row/script:text=strict").status == 200
+    assert len(mock.calls("script:text=strict")) == 1
+
+
 # --- what is carried without being looked into
 
 

@@ -127,7 +127,7 @@ class ProviderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     ] = "cancel"
     hints: Annotated[
         Literal["drop", "refuse"],
-        Meta(description="Hints its format cannot say: `drop` leaves them out and lists them, `refuse` answers 422."),
+        Meta(description="Hints it has no words for: `drop` leaves them out and lists them, `refuse` answers 422."),
     ] = "drop"
     prices: Annotated[str | None, Meta(description="Section of the price table, in place of the row's.")] = None
 

@@ -75,7 +75,7 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     drop: frozenset[str] = frozenset()
     set: dict[str, msgspec.Raw] = {}
     stream_usage: bool = True
-    # Whether a call that must be translated is refused rather than sent without one of its hints.
+    # Whether a call is refused rather than sent without one of its hints.
     refuses_hints: bool = False
     timeouts: Timeouts = Timeouts()
     max_connections: int = 10_000

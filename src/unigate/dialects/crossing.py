@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Protocol
 
@@ -22,6 +22,7 @@ __all__ = ["Straight", "edit_body", "edit_content", "without_model"]
 
 _LARGEST_WHOLE = 64 * 1024 * 1024
 _LARGEST_LAST = 8 * 1024 * 1024
+_USAGE_WISH = "stream_options"
 _TRUE = msgspec.Raw(b"true")
 _ASK_USAGE = msgspec.Raw(b'{"include_usage":true}')
 _encode = msgspec.json.Encoder().encode
@@ -54,14 +55,16 @@ class Straight:
         if self._dialect.without_foreign is None or not holds_foreign(content):
             return content
         edited, left_out = self._dialect.without_foreign(edited, target)
-        self.dropped = tuple(sorted({*self.dropped, *left_out}))
+        self._lose(left_out, target.provider)
         return encode_body(edited)
 
     def _edit(self, body: Body, streamed: bool, target: Target) -> Body:
         provider = target.provider
         edited, dropped = edit_body(body, provider)
         if dropped:
-            self.dropped = tuple(sorted(dropped))
+            # Usage is shown to a client that asked for it, whether or not the upstream must be asked.
+            told_anyway = _USAGE_WISH if self._dialect.usage_on_request else ""
+            self._lose([name for name in dropped if name != told_anyway], provider)
         if self._dialect.model_in == "body":
             if self._names_model:
                 edited["model"] = _quoted(target.model)
@@ -70,8 +73,14 @@ class Straight:
         elif self._dialect.name_model is not None:
             edited = self._dialect.name_model(edited, target.model)
         if streamed and self._dialect.usage_on_request and provider.stream_usage:
-            edited["stream_options"] = _ask_for_usage(edited.get("stream_options"))
+            edited[_USAGE_WISH] = _ask_for_usage(edited.get(_USAGE_WISH))
         return edited
+
+    def _lose(self, names: Sequence[str], provider: Provider) -> None:
+        """Notes what is left out. Raises Refusal (422) if the provider's row lets nothing be."""
+        losses = Losses({}, provider.name, strict=provider.refuses_hints)
+        losses.drop((*self.dropped, *names))
+        self.dropped = losses.dropped
 
     def content_type(self, upstream: bytes) -> bytes:
         """The content type of the client's answer: the upstream's own."""
