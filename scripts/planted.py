@@ -46,6 +46,8 @@ WINDOWS = "tests/ledger/test_windows.py::test_the_windows_of_a_call_are_those_of
 FRACTION = "tests/accounting/test_cost.py::test_a_fraction_of_a_nano_dollar_is_rounded_up_once"
 FIRST_BYTE = "tests/test_upstream.py::test_a_fault_that_would_allow_another_target_does_not_after_the_first_byte"
 STOPPING = "tests/ledger/test_stopping.py::test_streams_that_do_not_fit_are_told_and_have_rows"
+FORGETTING = "tests/ledger/test_several_forgetting.py::test_near_the_limit_nobody_is_lent_what_a_redis_forgot"
+EXPIRY = "tests/ledger/test_several_clocks.py::test_a_key_ends_by_the_databases_clock_whatever_a_gateway_believes"
 CREDENTIALS = "tests/security/test_auth_matrix.py"
 
 BUGS = (
@@ -295,6 +297,27 @@ BUGS = (
             ),
         ),
         STOPPING,
+    ),
+    Bug(
+        "an-older-book-of-rates-is-believed",
+        (("storage/valkey.py", 'partition(b"run_id:")', 'partition(b"redis_mode:")'),),
+        FORGETTING,
+    ),
+    Bug(
+        "a-book-of-rates-that-begins-anew-is-believed",
+        (
+            (
+                "admission/standby.py",
+                "        elif self._epoch not in (None, beat.epoch):\n            self._enter(Mode.JOINING, now)\n",
+                "",
+            ),
+        ),
+        FORGETTING,
+    ),
+    Bug(
+        "a-key-ends-by-the-clock-of-its-door",
+        (("door.py", "            wall=self._clock,\n", "            wall=wall,\n"),),
+        EXPIRY,
     ),
 )
 

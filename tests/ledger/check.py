@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import apsw
 
@@ -13,7 +14,7 @@ from harness import Mock, until
 from ledger.load import Told
 from ledger.stage import Stage
 
-__all__ = ["Row", "differences", "logged", "rows_of", "select", "until_all_agree"]
+__all__ = ["Row", "differences", "log_files", "logged", "logged_in", "rows_of", "select", "until_all_agree"]
 
 # What a row of `calls` says here, in this order.
 _COLUMNS = (
@@ -77,13 +78,22 @@ def _number(text: str) -> int | None:
 
 def logged(where: Stage) -> list[Row]:
     """The same calls as the log of calls has them."""
+    return [row for path in log_files(where) for row in logged_in(path)]
+
+
+def log_files(where: Stage) -> list[Path]:
+    """The files of the log, also those of former days."""
+    return sorted((where.folder / "logs").glob("proxy.log*"))
+
+
+def logged_in(path: Path) -> list[Row]:
+    """The calls that one file has, in its order."""
     found: list[Row] = []
-    for path in sorted((where.folder / "logs").glob("proxy.log*")):
-        for line in path.read_text().splitlines():
-            told = json.loads(line)
-            nonce, its = told.get("client_request_id", ""), told.get("upstream_request_id", "")
-            row = Row(told["request_id"], told.get("model", ""), told["status"], told["end"], nonce=nonce)
-            found.append(Row(**{**row.__dict__, "upstream_id": its}))
+    for line in path.read_text().splitlines():
+        told = json.loads(line)
+        nonce, its = told.get("client_request_id", ""), told.get("upstream_request_id", "")
+        row = Row(told["request_id"], told.get("model", ""), told["status"], told["end"], nonce=nonce)
+        found.append(Row(**{**row.__dict__, "upstream_id": its}))
     return found
 
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 import pytest
 
+from gateways import ADMIN_KEY, CLIENT_KEY
 from harness import Mock, start_mock, until
-from ledger.check import Row, until_all_agree
+from ledger.check import Row, log_files, logged, logged_in, until_all_agree
 from ledger.clocks import TurnedClock, turned_clock
 from ledger.load import Ask, Told, asks, load
 from ledger.money import limited, until_no_drift
@@ -148,3 +151,38 @@ def test_a_wall_clock_that_jumps_lets_nobody_pass_a_limit_and_cuts_no_call(
         assert most_at_once(served(mock, [one.ask for one in desk.told if one.ask.key == AT_ONCE])) <= SLOTS
         assert {one.status for one in desk.told} <= {200, 429, 503}
         until_all_agree(where, desk.told, mock)
+
+
+def test_logs_are_in_the_order_of_what_happened_whatever_time_it_was(
+    turned_clock: TurnedClock, mock: Mock, tmp_path: Path
+) -> None:
+    with stage(tmp_path / "g", mock, environment=turned_clock.environment) as where:
+        where.until_ready()
+        desk = Desk(where)
+        made: list[object] = []
+        for by in (timedelta(), -HOUR, -DAY, DAY, -DAY, DAY + HOUR):
+            turned_clock.turn(by)
+            desk.call(CLIENT_KEY, 3)
+            made.append(administered(where, "POST", "keys", {"name": f"key-{len(made)}"})["id"])
+            until(lambda: len(logged(where)) == len(desk.told), "the log", 20.0)
+        until_all_agree(where, desk.told, mock)
+
+        audit = administered(where, "GET", "audit")["data"]
+        assert isinstance(audit, list)
+        assert [one["target"] for one in audit] == made[::-1]
+        order = [one.id for one in desk.told]
+        places = [[order.index(one.id) for one in logged_in(path)] for path in log_files(where)]
+        assert sorted(place for some in places for place in some) == list(range(len(order)))
+        assert all(some == sorted(some) for some in places), places
+
+
+def administered(where: Stage, method: str, path: str, content: dict[str, str] | None = None) -> dict[str, object]:
+    """What administration answers."""
+    asked = Request(
+        f"http://127.0.0.1:{where.port}/admin/v1/{path}",
+        json.dumps(content).encode() if content is not None else None,
+        {"authorization": f"Bearer {ADMIN_KEY}", "content-type": "application/json"},
+        method=method,
+    )
+    with urlopen(asked, timeout=10) as answer:
+        return json.load(answer)

@@ -17,7 +17,7 @@ from ledger.load import Ask, Told, asks
 from ledger.money import billed, limited, until_no_drift
 from ledger.servers import Postgres, needed
 from ledger.several import most_in_a_minute, race, served
-from ledger.stage import PRICES, Stage, stage
+from ledger.stage import CLIENT, PRICES, Stage, stage
 from ledger.test_clocks import (
     BY_DAY,
     BY_MINUTE,
@@ -34,6 +34,7 @@ __all__ = ["turned_clock"]
 
 pytestmark = pytest.mark.xdist_group("several-clocks")
 MIDNIGHT = datetime(2028, 2, 29, tzinfo=UTC)
+ENDING = "sk-ug-ending-1b9XcQ7mVtR2w"
 # Twice the daily limit of LIMITS.
 TWO_DAYS = 600_000
 
@@ -133,3 +134,41 @@ def test_a_stores_clock_that_jumps_lets_nobody_pass_a_limit(
         assert most_in_a_minute(served(mock, desk.made)) <= REQUESTS
         assert {one.status for one in desk.told} <= {200, 429, 503}
         until_all_agree(gateways[0], desk.told, mock)
+
+
+def test_a_key_ends_by_the_databases_clock_whatever_a_gateway_believes(
+    turned_clock: TurnedClock, postgres_by: Postgres, mock: Mock, tmp_path: Path
+) -> None:
+    turned_clock.turn_to(MIDNIGHT - timedelta(minutes=2))
+    database = postgres_by.fresh()
+    more = CLIENT + f'  - {{name: ending, key: {ENDING}, expires: "{MIDNIGHT.isoformat()}"}}\n'
+    with ExitStack() as stack:
+        gateways: list[Stage] = []
+        for name, off in (("early", 5), ("late", -5)):
+            clock = TurnedClock(tmp_path / f"{name}-clock")
+            clock.turn_to(turned_clock.now + timedelta(minutes=off))
+            gateways.append(
+                stack.enter_context(stage(tmp_path / name, mock, database, more=more, environment=clock.environment))
+            )
+        for one in gateways:
+            one.until_ready()
+        desk = Desk()
+
+        def until_all_say(*expected: tuple[int, str]) -> None:
+            until(lambda: told(desk, gateways) == set(expected), f"{expected}", 20.0)
+            assert told(desk, gateways) == set(expected)
+
+        until_all_say((200, ""))
+        turned_clock.turn_to(MIDNIGHT + timedelta(seconds=1))
+        until_all_say((401, "key_expired"))
+        gateways[1].kill("all")
+        gateways[1].start()
+        gateways[1].until_ready()
+        until_all_say((401, "key_expired"))
+        turned_clock.turn(-HOUR)
+        until_all_say((200, ""))
+
+
+def told(desk: Desk, gateways: list[Stage]) -> set[tuple[int, str]]:
+    """What a client of each gateway is told of the key that ends, several times over."""
+    return {(one.status, one.code) for one in desk.call(gateways, ENDING, 4 * len(gateways))}

@@ -48,6 +48,12 @@ class Scene:
         self.made += calls
         return asyncio.run(race(self.gateways, calls))
 
+    def call_first(self, key: str, count: int) -> list[Told]:
+        """So many calls on the first gateway alone."""
+        calls = asks(len(self.made), count, script="tokens=10", key=key, max_tokens=10)
+        self.made += calls
+        return asyncio.run(race(self.gateways[:1], calls))
+
     def served(self) -> list[dict[str, object]]:
         """What the upstream saw of the calls whose number is limited."""
         return served(self.mock, [one for one in self.made if one.key == BY_MINUTE])
