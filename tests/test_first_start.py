@@ -213,12 +213,15 @@ def test_all_children_end_with_a_parent_that_was_killed(tmp_path: Path) -> None:
     assert [pid for pid in children if is_alive(pid)] == []
 
 
-def test_a_second_start_keeps_its_keys_and_prints_none(tmp_path: Path) -> None:
+def test_stops_cleanly_at_sigterm_and_a_second_start_keeps_its_keys_and_prints_none(tmp_path: Path) -> None:
     port = free_port()
     first = start_gateway(tmp_path, "--port", str(port), "--show-keys", port=port)
     key = re.search(r"Bearer (sk-ug-\S+?)\"", first.output.read_text())
     assert key is not None
+    children = children_of(first.process.pid)
     assert first.stop() == 0
+    assert [pid for pid in children if is_alive(pid)] == []
+    assert not os.path.exists(first.data / "cli.sock")
     first.output.write_text("")
     second = start_gateway(tmp_path, "--port", str(port), "--show-keys", port=port)
     try:
@@ -286,13 +289,3 @@ def test_one_variable_makes_it_the_gateway_of_that_provider(tmp_path: Path) -> N
         assert "deepseek" in gateway.output.read_text()
     finally:
         kill_group(gateway.process)
-
-
-def test_stops_cleanly_at_sigterm_and_leaves_nothing_behind(tmp_path: Path) -> None:
-    port = free_port()
-    gateway = start_gateway(tmp_path, "--port", str(port), port=port)
-    children = children_of(gateway.process.pid)
-
-    assert gateway.stop() == 0
-    assert [pid for pid in children if is_alive(pid)] == []
-    assert not os.path.exists(gateway.data / "cli.sock")

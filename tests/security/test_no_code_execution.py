@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -50,9 +51,10 @@ RUNNERS = {"system", "popen", "execv", "execve", "execvp", "spawnv", "spawnl", "
 RUNNERS |= {"create_subprocess_exec", "create_subprocess_shell", "Popen", "check_output", "check_call"}
 
 
-def trees() -> Iterator[tuple[str, ast.Module]]:
-    for path in sorted(SOURCE.rglob("*.py")):
-        yield path.relative_to(SOURCE).as_posix(), ast.parse(path.read_text("utf-8"))
+@cache
+def trees() -> list[tuple[str, ast.Module]]:
+    paths = sorted(SOURCE.rglob("*.py"))
+    return [(path.relative_to(SOURCE).as_posix(), ast.parse(path.read_text("utf-8"))) for path in paths]
 
 
 def names_called(tree: ast.Module) -> set[str]:
