@@ -1,4 +1,7 @@
-"""Goes back to an older version: settings as they were, while keys that were revoked stay revoked."""
+"""Goes back to an older version: settings as they were, while keys that were revoked stay revoked.
+
+Providers stay as they are: the history has no credentials, and those of today go to no address but their own.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import msgspec
 
 from unigate.admission.admins import Admin
 from unigate.errors import Refusal
-from unigate.snapshot import GroupEntry, KeyEntry
+from unigate.snapshot import GroupEntry, KeyEntry, RouteEntry
 from unigate.storage.change import Desk, Work, taken
 from unigate.storage.history import Change, newest_version, oldest_version, versions_after
 from unigate.storage.keys import (
@@ -23,6 +26,7 @@ from unigate.storage.keys import (
     set_organisation,
     set_project,
 )
+from unigate.storage.provider_rows import all_providers, all_routes, drop_route, put_route
 
 __all__ = ["restore"]
 
@@ -42,7 +46,7 @@ def restore(desk: Desk, by: Admin, number: int) -> int:
         newer = versions_after(work.run, number)
         # The newest come first, so what stays is what the oldest of them replaced.
         oldest = {(change.kind, change.id): change for version in newer for change in version.changes}
-        for kind in ("organisation", "project", "key"):
+        for kind in _RESTORERS:
             for (changed, id), change in oldest.items():
                 if changed == kind:
                     _RESTORERS[kind](work, id, change)
@@ -90,6 +94,22 @@ def _restore_key(work: Work, id: str, change: Change) -> None:
         work.note("restored", "key", now, before)
 
 
+def _restore_model(work: Work, name: str, change: Change) -> None:
+    now = next((one for one in all_routes(work.run) if one.name == name), None)
+    before = msgspec.convert(change.before, RouteEntry) if change.before is not None else None
+    known = {*work.named.providers, *(one.name for one in all_providers(work.run))}
+    if before == now or name in work.named.routes:
+        return
+    if before is None:
+        drop_route(work.run, name)
+    elif all(place[0] in known for place in before.targets):
+        put_route(work.run, before, work.now_ns)
+    else:
+        return  # a provider of it has ended since
+    facts = msgspec.to_builtins(now) if now is not None else None
+    work.changes.append(Change("model.restored" if before else "model.ended", "model", name, facts, change.before))
+
+
 def _check_name(work: Work, kind: str, entry: GroupEntry, living: Mapping[str, GroupEntry]) -> None:
     if any(one.name == entry.name and one.id != entry.id for one in living.values()):
         raise taken(kind, entry.name)
@@ -99,8 +119,10 @@ def _group(change: Change) -> GroupEntry | None:
     return msgspec.convert(change.before, GroupEntry) if change.before is not None else None
 
 
+# In the order in which they need each other.
 _RESTORERS: dict[str, Callable[[Work, str, Change], None]] = {
     "organisation": _restore_organisation,
     "project": _restore_project,
     "key": _restore_key,
+    "model": _restore_model,
 }
