@@ -395,7 +395,7 @@ class Running:
         return status, detail["code"], detail["param"]
 
     def stored(self) -> Stored:
-        return SnapshotFile(self.data / "snapshot.json").read_if_changed() or Stored()
+        return SnapshotFile(self.data / "snapshot.json").read_if_changed(Stored.with_keys) or Stored()
 
     def logged(self) -> list[dict[str, object]]:
         return [json.loads(line) for line in self._lines()]
@@ -715,7 +715,7 @@ def test_keys_are_made_with_no_gateway_running(tmp_path: Path, capsys: pytest.Ca
     exists = data.exists()
     codes += [keys_command.create(Place(data), wanted, {"LANG": "zh_CN.UTF-8"}) for _ in range(2)]
     said = capsys.readouterr()
-    stored = SnapshotFile(data / "snapshot.json").read_if_changed()
+    stored = SnapshotFile(data / "snapshot.json").read_if_changed(Stored.with_keys)
 
     assert (codes, exists) == ([2, 0, 1], False)
     assert said.out.startswith("sk-ug-admin-")

@@ -10,6 +10,7 @@ import resource
 import secrets
 import signal
 import socket
+from collections.abc import Iterable
 from pathlib import Path
 from typing import cast
 
@@ -28,7 +29,7 @@ from unigate.lender import Lender
 from unigate.lifeline import Birth, tell_ready, watch_parent
 from unigate.pipeline import Pipeline
 from unigate.price import NANO
-from unigate.snapshot import Snapshot, Stored, build_snapshot
+from unigate.snapshot import KeyEntry, Snapshot, Stored, build_snapshot
 from unigate.snapshot_file import SnapshotFile
 from unigate.upstream.client import Upstream
 
@@ -49,7 +50,8 @@ class Door:
         settings = birth.settings
         data = Path(settings.data)
         self._file = SnapshotFile(data / "snapshot.json")
-        self._snapshot = build_snapshot(settings, self._read_stored() or Stored(), wall())
+        self._snapshot = build_snapshot(settings, Stored(), wall())
+        self._snapshot = self._read_stored(wall()) or self._snapshot
         life = secrets.token_hex(4)
         folder = data / "journal" / f"{birth.name}-{life}"
         self._journal = Journal(folder, most=int(settings.journal.max_gb * 1024**3))
@@ -83,10 +85,15 @@ class Door:
         )
         self._house = House(loop, self._api, limits, life)
 
-    def _read_stored(self) -> Stored | None:
-        """What is new in the snapshot file; a damaged one counts for nothing until the keeper writes it anew."""
+    def _read_stored(self, at_ns: int) -> Snapshot | None:
+        """The snapshot with what is new in the file; a damaged one counts for nothing until it is written anew."""
+        last = self._snapshot
+
+        def build(stored: Stored, keys: Iterable[KeyEntry]) -> Snapshot:
+            return build_snapshot(self._birth.settings, stored, at_ns, last.added, last.keyring, keys)
+
         try:
-            return self._file.read_if_changed()
+            return self._file.read_if_changed(build)
         except StorageError as error:
             log.warning("snapshot.unreadable reason=%s", error)
             return None
@@ -148,14 +155,11 @@ class Door:
 
     async def _catch_up(self) -> None:
         """Reads the snapshot file if it is new; beside the calls that run, for there may be very many keys."""
-        stored = await asyncio.to_thread(self._read_stored)
-        if stored is not None:
-            last = self._snapshot
-            self._snapshot = await asyncio.to_thread(
-                build_snapshot, self._birth.settings, stored, self._clock(), last.added, last.keyring
-            )
+        fresh = await asyncio.to_thread(self._read_stored, self._clock())
+        if fresh is not None:
+            self._snapshot = fresh
             self._lender.wallet.forget()
-            log.debug("snapshot.swapped version=%d", stored.version)
+            log.debug("snapshot.swapped version=%d", fresh.version)
 
 
 def _raise_open_files() -> None:

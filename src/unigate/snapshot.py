@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from itertools import chain
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -24,7 +25,7 @@ from unigate.config import (
 from unigate.price import Price
 from unigate.secret import Secret
 from unigate.target import Demo, Provider, Target
-from unigate.tenancy import Capture, Limits, Quota, Scope, Standing, quotas_of
+from unigate.tenancy import CAPTURES, Capture, Limits, Quota, Scope, Standing, quotas_of
 
 if TYPE_CHECKING:
     from unigate.routing.catalog import Catalog
@@ -126,6 +127,10 @@ class Stored(msgspec.Struct, frozen=True):
     # The prices at those providers, for the file's own table has only what its providers need.
     sections: dict[str, Section] = {}
 
+    def with_keys(self, keys: Iterable[KeyEntry]) -> Stored:
+        """The same with these keys."""
+        return msgspec.structs.replace(self, keys=tuple(keys))
+
 
 class Snapshot(msgspec.Struct, frozen=True, weakref=True):
     """One consistent view of keys and names."""
@@ -136,12 +141,18 @@ class Snapshot(msgspec.Struct, frozen=True, weakref=True):
     added: Added = Added()
 
 
-def build_snapshot(
-    settings: Settings, stored: Stored, at_ns: int = 0, before: Added = _NOTHING_ADDED, known: Keyring = _NO_KEYS
+def build_snapshot(  # what there is, and what there was
+    settings: Settings,
+    stored: Stored,
+    at_ns: int = 0,
+    before: Added = _NOTHING_ADDED,
+    known: Keyring = _NO_KEYS,
+    more_keys: Iterable[KeyEntry] = (),
 ) -> Snapshot:
     """The snapshot of a configuration and what the keeper stored last, with the prices of that day in UTC.
 
-    What was opened `before`, or is `known`, and did not change is taken from there.
+    What was opened `before`, or is `known`, and did not change is taken from there. Keys may come one by one, as
+    `more_keys`: there may be very many, and nobody should hold them all in both their forms.
     """
     from unigate.routing.catalog import Catalog, Route  # and with it all dialects, which only who takes calls needs
 
@@ -169,7 +180,7 @@ def build_snapshot(
     groups = {entry.id: entry for entry in (*stored.organisations, *settings.organisations)}
     projects = {entry.id: entry for entry in (*stored.projects, *settings.projects)}
     return Snapshot(
-        _keyring((*stored.keys, *settings.keys), projects, groups, known),
+        _keyring(chain(stored.keys, more_keys, settings.keys), projects, groups, known),
         Catalog(providers, routes, lists, settings.demo, price_of),
         stored.version,
         added,
@@ -183,29 +194,50 @@ class _Home(NamedTuple):
     organisation: str | None
     models: frozenset[str] | None
     quotas: tuple[Quota, ...]
+    # The standings of its keys without limits of their own.
+    standings: Mapping[Capture, Standing]
 
 
-_NO_HOME = _Home(None, None, None, ())
+class _Alike:
+    """What many keys have in common, each kept once."""
+
+    __slots__ = ("_limits", "_models")
+
+    def __init__(self) -> None:
+        self._limits: dict[Limits, Limits] = {}
+        self._models: dict[tuple[tuple[str, ...], frozenset[str] | None], frozenset[str] | None] = {}
+
+    def limits(self, limits: Limits) -> Limits:
+        return self._limits.setdefault(limits, limits)
+
+    def models(self, names: tuple[str, ...] | None, above: frozenset[str] | None) -> frozenset[str] | None:
+        """What both a key's own list and the one above it allow."""
+        if names is None:
+            return above
+        if (names, above) not in self._models:
+            self._models[names, above] = _both(_names(names), above)
+        return self._models[names, above]
 
 
 def _keyring(
-    keys: Sequence[KeyEntry],
+    keys: Iterable[KeyEntry],
     projects: Mapping[str, GroupEntry],
     organisations: Mapping[str, GroupEntry],
     known: Keyring,
 ) -> Keyring:
     homes = {one.id: _home(one, organisations) for one in projects.values()}
+    alike = _Alike()
     keyring: dict[bytes, Caller] = {}
     for entry in keys:
         home = homes.get(entry.project, _NO_HOME) if entry.project is not None else _NO_HOME
         is_guarded = entry.expires_ns is not None or entry.addresses is not None
         guard = KeyGuard(entry.expires_ns, entry.addresses) if is_guarded else None
         digest = bytes.fromhex(entry.hash)
-        keyring[digest] = _same(_caller(entry, home, guard), known.get(digest))
+        keyring[digest] = _same(_caller(entry, home, guard, alike), known.get(digest))
         if entry.old_hash is not None and entry.old_until_ns is not None:
             ends_ns = min(entry.old_until_ns, entry.expires_ns or entry.old_until_ns)
             guard = KeyGuard(ends_ns, entry.addresses, is_replaced=True)
-            keyring[bytes.fromhex(entry.old_hash)] = _caller(entry, home, guard)
+            keyring[bytes.fromhex(entry.old_hash)] = _caller(entry, home, guard, alike)
     return keyring
 
 
@@ -214,25 +246,27 @@ def _home(project: GroupEntry, organisations: Mapping[str, GroupEntry]) -> _Home
     scopes = [Scope(project.id, project.name, "project", project.limits)]
     if above is not None:
         scopes.append(Scope(above.id, above.name, "organisation", above.limits))
-    return _Home(
-        project.id,
-        above.id if above is not None else None,
-        _both(_names(project.models), _names(above.models) if above is not None else None),
-        quotas_of(tuple(scopes)),
-    )
+    models = _both(_names(project.models), _names(above.models) if above is not None else None)
+    return _home_of(project.id, above.id if above is not None else None, models, quotas_of(tuple(scopes)))
 
 
-def _caller(entry: KeyEntry, home: _Home, guard: KeyGuard | None) -> Caller:
+def _home_of(
+    project: str | None, organisation: str | None, models: frozenset[str] | None, quotas: tuple[Quota, ...]
+) -> _Home:
+    standings = {capture: Standing(project, organisation, quotas, capture) for capture in CAPTURES}
+    return _Home(project, organisation, models, quotas, standings)
+
+
+_NO_HOME = _home_of(None, None, None, ())
+
+
+def _caller(entry: KeyEntry, home: _Home, guard: KeyGuard | None, alike: _Alike) -> Caller:
     """Who a key names, with everything a call of it is judged by; a name must be allowed by all it belongs to."""
-    own = quotas_of((Scope(entry.id, entry.name, "key", entry.limits),))
-    return Caller(
-        entry.id,
-        entry.name,
-        entry.role,
-        _both(_names(entry.models), home.models),
-        Standing(home.project, home.organisation, own + home.quotas, entry.capture),
-        guard,
-    )
+    own = quotas_of((Scope(entry.id, entry.name, "key", alike.limits(entry.limits)),))
+    standing = home.standings[entry.capture]
+    if own:
+        standing = Standing(home.project, home.organisation, own + home.quotas, entry.capture)
+    return Caller(entry.id, entry.name, entry.role, alike.models(entry.models, home.models), standing, guard)
 
 
 def _same(caller: Caller, known: Caller | None) -> Caller:

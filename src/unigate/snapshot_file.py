@@ -6,8 +6,9 @@ A line of JSON with all but the keys, and then a line for each key: calls go on 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 import msgspec
 
@@ -16,6 +17,8 @@ from unigate.manners import unhurried
 from unigate.snapshot import KeyEntry, Stored
 
 __all__ = ["SnapshotFile"]
+
+T = TypeVar("T")
 
 _SILENT = 5.0
 _END = b"end\n"
@@ -33,21 +36,24 @@ class SnapshotFile:
         self._beat: int | None = None
         self._heard_at = 0.0
 
-    def read_if_changed(self) -> Stored | None:
-        """The stored part if the file changed since the last reading, else None. Raises StorageError if damaged."""
+    def read_if_changed(self, make: Callable[[Stored, Iterable[KeyEntry]], T]) -> T | None:
+        """What is made of the content if it changed since the last reading, else None. Raises StorageError if damaged.
+
+        `make` is given all but the keys, and the keys one by one, so that they are never all there at once.
+        """
         try:
             stat = self._path.stat()
             mark = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
             if mark == self._seen:
                 return None
             with self._path.open("rb") as file:
-                stored = _read(file)
+                made = _read(file, make)
         except FileNotFoundError:
             return None
         except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
             raise StorageError(f"The snapshot file {self._path} cannot be read: {error}.") from error
         self._seen = mark
-        return stored
+        return made
 
     def forget(self) -> None:
         """What the file holds counts as changed at the next reading."""
@@ -75,7 +81,7 @@ class SnapshotFile:
         fresh = self._path.with_suffix(".new")
         try:
             with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-                file.write(msgspec.json.encode(msgspec.structs.replace(stored, keys=())) + b"\n")
+                file.write(msgspec.json.encode(stored.with_keys(())) + b"\n")
                 file.writelines(msgspec.json.encode(entry) + b"\n" for entry in unhurried(stored.keys))
                 file.write(_END)
                 file.flush()
@@ -85,15 +91,18 @@ class SnapshotFile:
             raise StorageError(f"The snapshot file {self._path} cannot be written: {error}.") from error
 
 
-def _read(file: BinaryIO) -> Stored:
+def _read(file: BinaryIO, make: Callable[[Stored, Iterable[KeyEntry]], T]) -> T:
     """Raises msgspec.DecodeError for what is damaged."""
     first = file.readline()
     stored = msgspec.json.decode(first, type=Stored)
     if not first.endswith(b"\n"):
-        return stored  # as it was written at first: one line, with the keys in it
-    keys: list[KeyEntry] = []
+        return make(stored.with_keys(()), stored.keys)  # as it was written at first: one line, with the keys in it
+    return make(stored, _keys(file))
+
+
+def _keys(file: BinaryIO) -> Iterator[KeyEntry]:
     for line in unhurried(file):
         if line == _END:
-            return msgspec.structs.replace(stored, keys=tuple(keys))
-        keys.append(_key.decode(line))
+            return
+        yield _key.decode(line)
     raise msgspec.DecodeError("the end is missing")

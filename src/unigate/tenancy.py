@@ -66,7 +66,7 @@ class Scope(msgspec.Struct, frozen=True):
     limits: Limits = Limits()
 
 
-class Quota(msgspec.Struct, frozen=True):
+class Quota(msgspec.Struct, frozen=True, gc=False):
     """One limit of one scope, as a call is judged by it."""
 
     scope: str
@@ -76,7 +76,7 @@ class Quota(msgspec.Struct, frozen=True):
     shown: str
 
 
-class Standing(msgspec.Struct, frozen=True):
+class Standing(msgspec.Struct, frozen=True, gc=False):
     """What a key's calls are judged and kept by, besides its own name: where it belongs, all limits, what is kept."""
 
     project: str | None = None
@@ -87,10 +87,9 @@ class Standing(msgspec.Struct, frozen=True):
 
 def quotas_of(scopes: tuple[Scope, ...]) -> tuple[Quota, ...]:
     """All limits that a call of these scopes is judged by."""
-    return tuple(
-        Quota(scope.id, kind, limit, f"{scope.sort} '{scope.name}'")
-        for scope in scopes
-        if scope.limits != _UNLIMITED
-        for kind, limit in scope.limits.each()
-        if limit is not None
-    )
+    found: list[Quota] = []
+    for scope in scopes:
+        if scope.limits != _UNLIMITED:
+            shown = f"{scope.sort} '{scope.name}'"
+            found += [Quota(scope.id, kind, limit, shown) for kind, limit in scope.limits.each() if limit is not None]
+    return tuple(found)

@@ -45,7 +45,7 @@ def registry(folder: Path, *seals: Secret) -> Registry:
 
 def at_the_door(folder: Path, *seals: Secret) -> dict[str, Provider]:
     """The providers of a door that reads the snapshot file."""
-    stored = SnapshotFile(folder / "snapshot.json").read_if_changed() or Stored()
+    stored = SnapshotFile(folder / "snapshot.json").read_if_changed(Stored.with_keys) or Stored()
     settings = msgspec.structs.replace(BASE, seals=seals)
     return dict(build_snapshot(settings, stored).catalog.providers)
 
@@ -96,7 +96,7 @@ def test_a_route_without_an_openable_target_is_no_route(tmp_path: Path) -> None:
 def test_a_door_knows_the_prices_at_a_made_provider(tmp_path: Path) -> None:
     office = registry(tmp_path, OLD)
     office.providers.put_provider(OPERATOR, msgspec.structs.replace(PROVIDER, prices="azure"))
-    stored = SnapshotFile(tmp_path / "snapshot.json").read_if_changed() or Stored()
+    stored = SnapshotFile(tmp_path / "snapshot.json").read_if_changed(Stored.with_keys) or Stored()
     snapshot = build_snapshot(msgspec.structs.replace(BASE, seals=(OLD,)), stored, wall())
     way = snapshot.catalog.ways("made/gpt-4o", CHAT, has_tools=False, random=Random(1))[0]
     office.providers.end_provider(OPERATOR, "made")

@@ -31,7 +31,7 @@ class Gateway:
 
     def told(self) -> Stored:
         """What a door reads now."""
-        return SnapshotFile(self.file).read_if_changed() or Stored()
+        return SnapshotFile(self.file).read_if_changed(Stored.with_keys) or Stored()
 
 
 @pytest.fixture
