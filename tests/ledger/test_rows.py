@@ -192,6 +192,23 @@ def test_what_is_carried_again_counts_once(gateway: Gateway, books: Database) ->
     journal.close()
 
 
+def test_many_calls_at_once_are_kept_letter_by_letter(gateway: Gateway, books: Database) -> None:
+    odd = ("tab\tand\nline", "C:\\N \\. {1,2}", "\"quoted\", 'too'", "", "\\N", "é 你好 🙂", None)
+    told = [record(n, key=f"key_{n}", error=odd[n % len(odd)], first_byte_us=None if n % 3 else n) for n in range(260)]
+    gateway.ledger.keep(Batch(records=[(one, LIFE) for one in told[:130]]))
+    gateway.ledger.keep(Batch(records=[(one, LIFE) for one in told + told[5:9]]))
+    with books.reading() as run:
+        rows = run("SELECT id, key, error, first_byte_us FROM calls ORDER BY id")
+
+    assert [tuple(row) for row in rows] == [(one.id, one.key, one.error, one.first_byte_us) for one in told]
+    assert [(one.place, one.calls) for one in usage_sums(books, ("organisation",), UsageFilter())] == [
+        (("org_1",), 260)
+    ]
+    windows = ("2026-11", "2026-11-23", "total")
+    assert all(spent(books, one.key or "") == [(w, 1_000, 1, 14) for w in windows] for one in told)
+    assert is_clean(gateway)
+
+
 def test_rows_counters_and_place_are_kept_together_or_not_at_all(gateway: Gateway, books: Database) -> None:
     journal = gateway.journal(intent(1), record(1))
     with books.transaction() as run:

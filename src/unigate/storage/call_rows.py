@@ -13,10 +13,10 @@ from unigate.tenancy import QuotaKind
 
 __all__ = [
     "ADD_ATTEMPT",
-    "ADD_CALL",
     "ADD_DAY",
     "ADD_HOUR",
     "ADD_SPEND",
+    "CALL_COLUMNS",
     "SHRINK_LEASE",
     "Sums",
     "attempt_rows",
@@ -24,13 +24,11 @@ __all__ = [
     "sums_of",
 ]
 
-ADD_CALL = (
-    'INSERT INTO calls (id, at_ns, ended_ns, operation, status, "end", key, name, project, organisation, model, '
-    "provider, target, streamed, demo, total_us, first_byte_us, overhead_us, input_tokens, output_tokens, "
-    "cached_tokens, reasoning_tokens, cache_write_tokens, audio_input_tokens, audio_output_tokens, estimated, "
-    "cost_nano, price, held_nano, flags, error, peer, client_request_id, upstream_request_id, dropped, gateway, life) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
-    "?, ?) ON CONFLICT (id) DO NOTHING RETURNING id"
+CALL_COLUMNS = (
+    'id, at_ns, ended_ns, operation, status, "end", key, name, project, organisation, model, provider, target, '
+    "streamed, demo, total_us, first_byte_us, overhead_us, input_tokens, output_tokens, cached_tokens, "
+    "reasoning_tokens, cache_write_tokens, audio_input_tokens, audio_output_tokens, estimated, cost_nano, price, "
+    "held_nano, flags, error, peer, client_request_id, upstream_request_id, dropped, gateway, life"
 )
 ADD_ATTEMPT = (
     'INSERT INTO failed_attempts (call, number, provider, target, "end", us) VALUES (?, ?, ?, ?, ?, ?) '
@@ -73,7 +71,7 @@ _MOST_NANO = 10**16
 
 
 def call_row(record: Record, gateway: str, life: str) -> tuple[Value, ...]:
-    """The values of ADD_CALL."""
+    """The values of CALL_COLUMNS."""
     usage = record.usage
     return (
         record.id,

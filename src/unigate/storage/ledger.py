@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
-from itertools import islice
 
 import msgspec
 
@@ -15,16 +12,16 @@ from unigate.manners import unhurried
 from unigate.storage.body_rows import ADD_BODY
 from unigate.storage.call_rows import (
     ADD_ATTEMPT,
-    ADD_CALL,
     ADD_DAY,
     ADD_HOUR,
     ADD_SPEND,
+    CALL_COLUMNS,
     SHRINK_LEASE,
     attempt_rows,
     call_row,
     sums_of,
 )
-from unigate.storage.database import Database, Row, Rows, Value
+from unigate.storage.database import Database, Rows, Value
 
 __all__ = ["Batch", "Ledger", "OpenIntent", "Place", "Progress", "interrupted"]
 
@@ -63,8 +60,6 @@ _SWEEP = (
     "WHERE gateway IN (SELECT id FROM gateways WHERE seen_ns < ?))"
 )
 _UNSEEN_NS = 60_000_000_000
-_PLACES_OF_ROW = re.compile(r"VALUES (\([?, ]+\))")
-_ROWS_AT_ONCE = 25
 
 
 class Place(msgspec.Struct, frozen=True, array_like=True):
@@ -160,18 +155,18 @@ class Ledger:
                 run(_SET_MARK, (mine, batch.mark))
 
     def _add_records(self, run: Rows, records: Sequence[tuple[Record, str]]) -> None:
-        added = _add(run, ADD_CALL, (call_row(record, self.gateway, life) for record, life in records))
-        ids = {str(row[0]) for row in added}
+        rows = (call_row(record, self.gateway, life) for record, life in records)
+        ids = set(run.add("calls", CALL_COLUMNS, unhurried(rows)))
         fresh: list[tuple[Record, str]] = []
         for record, life in records:  # an id that came twice counts once
             if record.id in ids:
                 ids.discard(record.id)
                 fresh.append((record, life))
-        _add(run, ADD_ATTEMPT, (row for record, _ in fresh for row in attempt_rows(record)))
+        run.several(ADD_ATTEMPT, unhurried(row for record, _ in fresh for row in attempt_rows(record)))
         sums = sums_of(unhurried(fresh))
-        _add(run, ADD_SPEND, sums.spend())
-        _add(run, ADD_HOUR, sums.hours())
-        _add(run, ADD_DAY, sums.days())
+        run.several(ADD_SPEND, unhurried(sums.spend()))
+        run.several(ADD_HOUR, unhurried(sums.hours()))
+        run.several(ADD_DAY, unhurried(sums.days()))
         if leased := sums.leased():
             run.lock("leases:" + self.gateway)  # the bank may be at the same rows, in another order
             _many(run, SHRINK_LEASE, leased)
@@ -222,26 +217,3 @@ def _many(run: Rows, statement: str, rows: Iterable[Sequence[Value]]) -> None:
     listed = list(rows)
     if listed:
         run.many(statement, unhurried(listed))
-
-
-def _add(run: Rows, statement: str, rows: Iterable[Sequence[Value]]) -> list[Row]:
-    """Adds rows, no two with the same key, several in one statement: it looks for its place in each index once."""
-    added: list[Row] = []
-    for some in unhurried(_by_the_dozen(rows)):
-        if len(some) == _ROWS_AT_ONCE:
-            added += run(_for_several(statement), [value for row in some for value in row])
-        else:
-            added += run.many(statement, some)
-    return added
-
-
-def _by_the_dozen(rows: Iterable[Sequence[Value]]) -> Iterator[list[Sequence[Value]]]:
-    left = iter(rows)
-    while some := list(islice(left, _ROWS_AT_ONCE)):
-        yield some
-
-
-@lru_cache(maxsize=16)
-def _for_several(statement: str) -> str:
-    """The statement with the values of several rows instead of one."""
-    return _PLACES_OF_ROW.sub(lambda found: "VALUES " + ", ".join([found[1]] * _ROWS_AT_ONCE), statement)

@@ -6,17 +6,17 @@ import re
 import select
 import threading
 import time
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
-from itertools import islice
 
 import psycopg
 from psycopg.abc import RV, PQGen
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.types.numeric import Int8BinaryDumper
 
 from unigate.errors import StorageError
-from unigate.storage.database import PATIENCE, Row, Rows, Value
+from unigate.storage.database import PATIENCE, Row, Rows, Value, in_lots, of_several
 
 __all__ = ["Postgres", "in_postgres_words"]
 
@@ -26,6 +26,7 @@ _CONNECT_S = 3
 # Whoever is in a hurry gives up waiting elsewhere; a commit that takes a moment is not broken off.
 _LEAST_PATIENCE = 1.0
 _AT_ONCE = 500
+_ROWS_AT_ONCE = 100
 # A peer that is gone without a word is noticed in seconds, and a keeper that froze holds no lock for long.
 _SETTINGS = (
     "-c search_path=unigate -c statement_timeout=5000 -c lock_timeout=4000 "
@@ -133,7 +134,7 @@ class Postgres:
             raise StorageError(f"All connections to {self.name} are busy; nothing was changed.")
         link = None
         try:
-            link = self._idle_link() or _Link.connect(self._info, autocommit=True, cursor_factory=psycopg.RawCursor)
+            link = self._idle_link() or _Link.to(self._info)
             link.patience = max(patience, _LEAST_PATIENCE)
             yield link
         except psycopg.errors.ReadOnlySqlTransaction as error:
@@ -172,6 +173,13 @@ class _Link(psycopg.Connection[tuple[object, ...]]):
 
     patience: float | None = None
 
+    @classmethod
+    def to(cls, info: str) -> _Link:
+        link = cls.connect(info, autocommit=True, cursor_factory=psycopg.RawCursor)
+        # Else each number is sent in its shortest type, and a statement is planned anew for each mixture of them.
+        link.adapters.register_dumper(int, Int8BinaryDumper)
+        return link
+
     def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
         until = time.monotonic() + (self.patience or 0)
         try:
@@ -204,23 +212,36 @@ class _PostgresRows:
         query = _numbered(statement)
         returned: list[Row] = []
         with self._link.cursor() as cursor:
-            for some in _batches(rows):  # each is one wait
+            for some in in_lots(rows, _AT_ONCE):  # each is one wait
                 cursor.executemany(query, some, returning=True)
                 for result in cursor.results():
                     returned += result.fetchall() if result.description else ()
         return returned
+
+    def several(self, statement: str, rows: Iterable[Sequence[Value]]) -> None:
+        for some in in_lots(rows, _ROWS_AT_ONCE):
+            if len(some) == _ROWS_AT_ONCE:
+                self(of_several(statement, _ROWS_AT_ONCE), [value for row in some for value in row])
+            else:
+                self.many(statement, some)
+
+    def add(self, table: str, columns: str, rows: Iterable[Sequence[Value]]) -> Sequence[str]:
+        fresh = {str(row[0]): row for row in rows}
+        key = columns.partition(",")[0]
+        known = f"SELECT {key} FROM {table} WHERE {key} = ANY($1::text[])"
+        # Not prepared: a plan that was made while the table was small would read all of it later.
+        for row in self._link.execute(known.encode(), (list(fresh),), prepare=False):
+            del fresh[str(row[0])]
+        with self._link.cursor() as cursor, cursor.copy(f"COPY {table} ({columns}) FROM STDIN".encode()) as copy:
+            for row in fresh.values():
+                copy.write_row(row)
+        return list(fresh)
 
     def lock(self, name: str) -> None:
         self(_LOCK, (name,))
 
     def now_ns(self) -> int:
         return int(str(self(_NOW)[0][0]))
-
-
-def _batches(rows: Iterable[Sequence[Value]]) -> Iterator[list[Sequence[Value]]]:
-    left = iter(rows)
-    while some := list(islice(left, _AT_ONCE)):
-        yield some
 
 
 @lru_cache(maxsize=1024)

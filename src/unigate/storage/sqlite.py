@@ -13,12 +13,13 @@ from typing import Protocol
 import apsw
 
 from unigate.errors import StorageError
-from unigate.storage.database import PATIENCE, Row, Rows, Value
+from unigate.storage.database import PATIENCE, Row, Rows, Value, in_lots, of_several
 
 __all__ = ["Sqlite", "check_version"]
 
 # Before it, a WAL reset racing with a checkpoint could lose a commit: https://sqlite.org/wal.html#walresetbug
 _OLDEST = (3, 51, 3)
+_ROWS_AT_ONCE = 25
 _OPENING = """
 PRAGMA journal_mode = wal;
 PRAGMA synchronous = full;
@@ -157,6 +158,24 @@ class _SqliteRows:
 
     def many(self, statement: str, rows: Iterable[Sequence[Value]]) -> Sequence[Row]:
         return self._connection.executemany(statement, rows).fetchall()
+
+    def several(self, statement: str, rows: Iterable[Sequence[Value]]) -> None:
+        self._several(statement, rows)
+
+    def add(self, table: str, columns: str, rows: Iterable[Sequence[Value]]) -> Sequence[str]:
+        key, *others = columns.split(", ")
+        places = ", ".join("?" * (1 + len(others)))
+        statement = f"INSERT INTO {table} ({columns}) VALUES ({places}) ON CONFLICT ({key}) DO NOTHING RETURNING {key}"
+        return [str(row[0]) for row in self._several(statement, rows)]
+
+    def _several(self, statement: str, rows: Iterable[Sequence[Value]]) -> list[Row]:
+        returned: list[Row] = []
+        for some in in_lots(rows, _ROWS_AT_ONCE):
+            if len(some) == _ROWS_AT_ONCE:
+                returned += self(of_several(statement, _ROWS_AT_ONCE), [value for row in some for value in row])
+            else:
+                returned += self.many(statement, some)
+        return returned
 
     def lock(self, name: str) -> None:
         """A transaction that writes is the only one anyway."""
