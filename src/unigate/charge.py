@@ -40,6 +40,18 @@ class Sum:
         self.nano = nano
         self.flags = flags
 
+    def beside(self, held: int | None) -> Sum:
+        """What is charged where so many nano-dollars were held; None is nothing that asks for money."""
+        if held is None:
+            return self
+        if self.nano is None:
+            # A budget is never left uncharged: what nobody can reckon costs what was held for it.
+            return Sum(self.usage, held, (*self.flags, "charged_as_held"))
+        if self.nano > held and "over_hold" not in self.flags:
+            # Dearer than anything that was asked for: the account serves calls in a tier that they do not name.
+            return Sum(self.usage, self.nano, (*self.flags, "over_hold"))
+        return self
+
 
 class Charge:
     """What one call holds, for as long as it runs."""

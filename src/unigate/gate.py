@@ -210,14 +210,7 @@ class Ledger:
         target = attempt.way.target
         usage = attempt.crossing.usage if self._call.answered else None
         bound = charge.bound(target) if charge is not None else None
-        sum = reckon(self._call, target, usage, end, bound, attempt.crossing.dropped)
-        if sum.nano is not None and self._held is not None and sum.nano > self._held and "over_hold" not in sum.flags:
-            # Dearer than anything that was asked for: the account serves calls in a tier that they do not name.
-            return Sum(sum.usage, sum.nano, (*sum.flags, "over_hold"))
-        if sum.nano is None and self._held is not None:
-            # A budget is never left uncharged: what nobody can reckon costs what was held for it.
-            return Sum(sum.usage, self._held, (*sum.flags, "charged_as_held"))
-        return sum
+        return reckon(self._call, target, usage, end, bound, attempt.crossing.dropped).beside(self._held)
 
     def _record(self, status: int, end: str, error: str | None, sum: Sum) -> Record:
         call, attempt = self._call, self._attempt

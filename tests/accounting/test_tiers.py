@@ -136,6 +136,17 @@ def test_a_tier_that_was_not_sent_on_is_not_charged() -> None:
     assert (sum.nano, sum.flags) == (COST, ())
 
 
+def test_a_tier_that_nobody_asked_for_is_charged_and_noted() -> None:
+    bound = Bound(10, 5)
+    held = worst_case(TIERED, bound)
+    assert held == COST
+
+    ordinary = charged(b"", bound, price=TIERED, told="").beside(held)
+    dearer = charged(b"", bound, price=TIERED, told="priority").beside(held)
+    assert (ordinary.nano, ordinary.flags) == (COST, ())
+    assert (dearer.nano, dearer.flags) == (COST * 2, ("tier:priority", "over_hold"))
+
+
 def test_two_tiers_at_once_are_one_of_their_own() -> None:
     both = b', "speed": "fast", "inference_geo": "us"'
 
@@ -220,9 +231,19 @@ def test_the_operators_tiers_are_part_of_the_version() -> None:
 # --- what answers tell
 
 
-CHAT = {"choices": [], "usage": {"prompt_tokens": 10, "completion_tokens": 5}, "service_tier": "flex"}
-RESPONSE = {"status": "completed", "usage": {"input_tokens": 10, "output_tokens": 5}, "service_tier": "priority"}
-GEMINI = {"usageMetadata": {"promptTokenCount": 10, "candidatesTokenCount": 5, "serviceTier": "flex"}}
+CHAT: dict[str, object] = {
+    "choices": [],
+    "usage": {"prompt_tokens": 10, "completion_tokens": 5},
+    "service_tier": "flex",
+}
+RESPONSE: dict[str, object] = {
+    "status": "completed",
+    "usage": {"input_tokens": 10, "output_tokens": 5},
+    "service_tier": "priority",
+}
+GEMINI: dict[str, object] = {
+    "usageMetadata": {"promptTokenCount": 10, "candidatesTokenCount": 5, "serviceTier": "flex"}
+}
 
 
 def event(content: object) -> bytes:
