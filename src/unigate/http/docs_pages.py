@@ -12,7 +12,6 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from unigate.http import pages
-from unigate.http.openapi import build_document
 
 __all__ = ["pages_router"]
 
@@ -53,6 +52,8 @@ class _Pages:
 
     def document(self) -> Response:
         if not self._document:
+            from unigate.http.openapi import build_document  # and with it all dialects; administration needs none
+
             self._document = build_document(self._admin_document())
         return Response(self._document, media_type="application/json", headers={"cache-control": "no-cache"})
 
