@@ -19,6 +19,7 @@ providers:
   claude: {{kind: anthropic, base_url: "{upstream}/v1", api_key: "${{UPSTREAM_KEY}}",
             speaks: [anthropic.messages, anthropic.count_tokens]}}
   gem: {{kind: gemini, base_url: "{upstream}/v1beta", api_key: "${{UPSTREAM_KEY}}", speaks: [gemini.generate]}}
+  coze: {{kind: coze, base_url: "{upstream}", api_key: "${{UPSTREAM_KEY}}"}}
   down: {{kind: openai, base_url: "http://127.0.0.1:9/v1", api_key: unused-key, speaks: [openai.chat]}}
 models:
   either:
@@ -134,6 +135,29 @@ def test_text_that_is_no_utf8_is_refused_where_it_would_have_to_be_read(mixed: G
     told = Told(connection.getresponse())
 
     assert (told.status, told.json["error"]["code"]) == (400, "invalid_json")
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_a_bot_goes_on_with_the_conversation_that_it_keeps(mixed: Gateway, streamed: bool) -> None:
+    """The scripted upstream tells the conversation that the query names, and mirrors what it was sent."""
+
+    def turn(**body: object) -> tuple[str, str]:
+        told = chat(mixed, model="coze/script:mirror", stream=streamed, **body)
+        assert (told.status, told.headers.get("x-unigate-dropped")) == (200, None)
+        events = [line[6:] for line in told.body.splitlines() if line.startswith(b"data: {")]
+        answers = [json.loads(one) for one in (events if streamed else [told.body])]
+        said = [choice.get("delta", choice.get("message")) for one in answers for choice in one["choices"]]
+        return answers[0]["id"], "".join(one.get("content") or "" for one in said)
+
+    begun, _ = turn()
+    loop = [*HI, {"role": "assistant", "content": "yes?"}, {"role": "user", "content": "so?"}]
+    gone_on, mirrored = turn(messages=loop, metadata={"conversation_id": begun})
+    elsewhere, _ = turn(messages=loop)
+
+    conversation = begun.rpartition(".")[2]
+    assert (gone_on != begun, gone_on.endswith(f".{conversation}")) == (True, True)
+    assert [one["content"] for one in json.loads(mirrored)["additional_messages"]] == ["so?"]
+    assert not elsewhere.endswith(f".{conversation}")
 
 
 def test_flags_for_another_provider_are_listed_as_dropped(mixed: Gateway) -> None:

@@ -33,7 +33,9 @@ class Attempt:
     @property
     def words(self) -> tuple[str, str]:
         """What the upstream is asked for: the dialect's word for it, and the path below the address."""
-        return self.way.stream_words if self.crossing.streams else self.way.words
+        words = self.way.stream_words if self.crossing.streams else self.way.words
+        query = self.crossing.query
+        return (words[0], f"{words[1]}?{query}") if query else words
 
     def head(self, answer: Connection) -> bytes:
         """The answer's header lines: the allow-listed ones of the upstream, and ours."""

@@ -151,6 +151,11 @@ class Watched:
         return self._crossing.is_stream
 
     @property
+    def query(self) -> str:
+        """What the call adds to the query of the address."""
+        return self._crossing.query
+
+    @property
     def dropped(self) -> tuple[str, ...]:
         """Request fields that were left out, by name."""
         return self._crossing.dropped

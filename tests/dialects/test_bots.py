@@ -193,6 +193,26 @@ def test_who_asks_and_what_is_kept() -> None:
     )
 
 
+def test_in_a_conversation_that_coze_keeps_only_what_is_new_is_sent() -> None:
+    def asked(**metadata: str) -> Ask:
+        return Ask(model="m", messages=LOOP, settings={Part.METADATA: msgspec.Raw(json.dumps(metadata).encode())})
+
+    assert COZE.provider is not None and COZE.provider.query_of is not None
+    for named in ("c 1", "m1.c 1"):
+        ask = asked(conversation_id=named, topic="birds")
+        found, dropped = written(COZE, ask)
+        said = [{"role": "user", "type": "question", "content": "Why?", "content_type": "text"}]
+        assert (found["additional_messages"], found["meta_data"], dropped) == (said, {"topic": "birds"}, ())
+        assert COZE.provider.query_of(ask) == "conversation_id=c%201"
+    assert COZE.provider.query_of(asked(topic="birds")) == ""
+
+
+@BOTS
+def test_metadata_that_are_no_strings_are_told(bot: Dialect) -> None:
+    ask = Ask(model="m", messages=HI, settings={Part.METADATA: msgspec.Raw(b'{"conversation_id":7}')})
+    assert written(bot, ask)[1] == ("metadata",)
+
+
 # --- asks of Dify
 
 
@@ -256,7 +276,7 @@ def whole(content: str, **fields: object) -> bytes:
     return said(content, **{"event": "conversation.message.completed", **fields})
 
 
-CREATED = told(event="conversation.chat.created", id="c1", last_error={"code": 0, "msg": ""})
+CREATED = told(event="conversation.chat.created", id="c1", conversation_id="k1", last_error={"code": 0, "msg": ""})
 COMPLETED = told(event="conversation.chat.completed", id="c1", usage={"input_count": 9, "output_count": 5})
 DONE = b'event:done\ndata:"[DONE]"\n\n'
 
@@ -266,7 +286,7 @@ def test_a_bots_answer_is_what_it_says_and_nothing_beside_it() -> None:
     content += whole('{"msg_type":"generate_answer_finish"}', type="verbose", id="m2")
     content += whole("What else?", type="follow_up", id="m3") + said("{}", type="function_call", id="m4")
     assert read(CozeReader(ASKED), content + COMPLETED + DONE) == Answer(
-        "c1", "", (Thinking("Hm.", None, "coze.chat"), Text("So it is.")), Reason.STOP, None, Usage(9, 5)
+        "c1.k1", "", (Thinking("Hm.", None, "coze.chat"), Text("So it is.")), Reason.STOP, None, Usage(9, 5)
     )
 
 
@@ -421,7 +441,7 @@ def test_any_cut_gives_the_same_events(new_reader: Callable[[Asked], AnswerReade
 
 def test_a_failure_is_told_after_what_came_before_it() -> None:
     reader = CozeReader(ASKED)
-    assert reader.feed(CREATED + said("So") + FAILED) == [Begin("c1", ""), Open(0, Text("")), Delta(0, "So")]
+    assert reader.feed(CREATED + said("So") + FAILED) == [Begin("c1.k1", ""), Open(0, Text("")), Delta(0, "So")]
     with pytest.raises(Fault) as raised:
         reader.close()
     assert raised.value.told.message == "The upstream failed (HTTP 500): event interval error"

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import msgspec
 
-from unigate.conversation import Ask, Block, Part, Refused, Source, Text, Thinking, ToolResult, ToolUse, Video
+from unigate.conversation import (
+    Ask,
+    Block,
+    Message,
+    Part,
+    Refused,
+    Role,
+    Source,
+    Text,
+    Thinking,
+    ToolResult,
+    ToolUse,
+    Video,
+)
 from unigate.conversation import Audio as Sound
 from unigate.conversation import Document as File
 from unigate.conversation import Image as Picture
@@ -15,9 +28,12 @@ from unigate.dialects.losses import Losses
 from unigate.dialects.media import plain_text
 from unigate.errors import Refusal
 
-__all__ = ["Attached", "Media", "Words", "leave_out", "words_of"]
+__all__ = ["Attached", "Kept", "Media", "Words", "after_last_answer", "kept_of", "leave_out", "words_of"]
 
 Media = Literal["image", "file", "audio", "video"]
+
+_CONVERSATION = "conversation_id"
+_strings = msgspec.json.Decoder(dict[str, str])
 
 _LOST: dict[Media, tuple[Part, Part]] = {
     "image": (Part.IMAGES, Part.IMAGE_URLS),
@@ -43,6 +59,33 @@ class Words(msgspec.Struct, frozen=True):
 
     text: str
     attached: tuple[Attached, ...] = ()
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """What an ask's metadata say: the conversation at the service that it goes on with, if any, and the rest."""
+
+    conversation: str = ""
+    rest: dict[str, str] = {}
+
+
+def kept_of(ask: Ask) -> Kept | None:
+    """The metadata of an ask, of which one names a conversation; None if they are no strings by name."""
+    raw = ask.settings.get(Part.METADATA)
+    if raw is None:
+        return Kept()
+    try:
+        rest = _strings.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    # The id of an answer ends with that of its conversation.
+    conversation = rest.pop(_CONVERSATION, "").rpartition(".")[2]
+    return Kept(conversation, rest)
+
+
+def after_last_answer(messages: Sequence[Message]) -> int:
+    """Where what is new in a conversation begins."""
+    answers = [number for number, message in enumerate(messages) if message.role is Role.ASSISTANT]
+    return answers[-1] + 1 if answers else 0
 
 
 def leave_out(ask: Ask, losses: Losses, said: Iterable[Part]) -> None:

@@ -33,6 +33,8 @@ class Converted(Generic[A, R]):
     # Whether the upstream is asked for a stream, and the client's answer is one.
     streams = False
     is_stream = False
+    # What a call adds to the query of the address.
+    query = ""
 
     _ask: A
     _asked: Asked

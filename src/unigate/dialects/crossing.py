@@ -34,6 +34,9 @@ class Straight:
 
     __slots__ = ("_dialect", "_framing", "_meter", "_names_model", "_passage", "dropped", "feed", "streams")
 
+    # What a call adds to the query of the address.
+    query = ""
+
     def __init__(self, dialect: Dialect, shows_usage: bool, *, names_model: bool = True) -> None:
         self._dialect = dialect
         # Whether the upstream is asked for a stream.

@@ -108,6 +108,8 @@ class ProviderSide(msgspec.Struct, frozen=True, kw_only=True):
     # Raises Refusal (422) through the losses, naming what cannot be said.
     write_ask: Callable[[Ask, Target, Losses], bytes]
     new_reader: Callable[[Asked], AnswerReader]
+    # What of an ask stands in the query of the address.
+    query_of: Callable[[Ask], str] | None = None
     # Its unstreamed form cannot hold an answer, so that it is asked for streams only.
     only_streams: bool = False
     # Its tools may take free text.

@@ -44,6 +44,7 @@ class Translated:
         "_streamed",
         "_writer",
         "dropped",
+        "query",
         "streams",
     )
 
@@ -65,6 +66,8 @@ class Translated:
         # Whether the upstream is asked for a stream.
         self.streams = streamed or provider.only_streams
         self.dropped: tuple[str, ...] = ()
+        # What this call adds to the query of the address.
+        self.query = ""
 
     def outgoing(self, call: Call, target: Target) -> bytes:
         """The request body for the target. Raises Refusal if the target's format cannot say it."""
@@ -86,6 +89,8 @@ class Translated:
             self._custom = CustomTools(asked.custom_tools)
         self._reader = self._provider.new_reader(asked)
         self._writer = self._client.new_writer(asked)
+        if self._provider.query_of is not None:
+            self.query = self._provider.query_of(ask)
         losses = Losses(self._client.fields, self._served.name, strict=target.provider.refuses_hints)
         if not _FLAGS.isdisjoint(call.headers):
             losses.drop(flag.decode() for flag in _FLAGS.intersection(call.headers))

@@ -56,6 +56,7 @@ class _Told(msgspec.Struct, frozen=True):
     """A chat, a message, or an error: no event has more than one of them."""
 
     id: str = ""
+    conversation_id: str = ""
     type: str = ""
     content: str | None = None
     content_type: str = "text"
@@ -71,7 +72,10 @@ _counts = msgspec.json.Decoder(_Counts | None)
 
 
 class CozeReader:
-    """Reads one answer. A bot may send several messages; each is a text of its own."""
+    """Reads one answer. A bot may send several messages; each is a text of its own.
+
+    The answer's id is that of the chat and, after a point, that of the conversation.
+    """
 
     __slots__ = ("_begun", "_ended", "_events", "_fault", "_kind", "_message", "_next", "_passed", "_said", "_usage")
 
@@ -158,7 +162,7 @@ class CozeReader:
     def _begin(self, chat: _Told, found: list[Event]) -> None:
         if not self._begun:
             self._begun = True
-            found.append(Begin(chat.id, ""))
+            found.append(Begin(".".join(id for id in (chat.id, chat.conversation_id) if id), ""))
 
     def _add(self, message: _Told, found: list[Event]) -> None:
         if message.type != _ANSWER or message.content_type == _AUDIO:

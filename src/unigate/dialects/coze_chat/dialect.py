@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from unigate.dialects.coze_chat.answer_reader import CozeReader
 from unigate.dialects.coze_chat.errors import read_fault
-from unigate.dialects.coze_chat.request_writer import write_ask
+from unigate.dialects.coze_chat.request_writer import query_of, write_ask
 from unigate.dialects.dialect import Dialect, ErrorShape, ProviderSide
 from unigate.dialects.openai_errors import error_body, error_event
 from unigate.dialects.openai_meters import SilentMeter
@@ -18,5 +18,5 @@ COZE = Dialect(
     fault=read_fault,
     errors=ErrorShape(error_body, error_event),
     # An unstreamed chat gives no text: it would have to be asked for again and again until it is done.
-    provider=ProviderSide(write_ask=write_ask, new_reader=CozeReader, only_streams=True),
+    provider=ProviderSide(write_ask=write_ask, new_reader=CozeReader, query_of=query_of, only_streams=True),
 )

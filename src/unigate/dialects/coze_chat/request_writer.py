@@ -1,25 +1,28 @@
 """Writes an ask as a chat with a bot of Coze's (https://www.coze.cn/open/docs/developer_guides/chat_v3).
 
-The bot is named by the model, `bot-7374…` or its bare id. Every call brings its whole conversation along and begins a
-new one at Coze: one that is kept there is named in the query of the address, and a client has its own history anyway.
+The bot is named by the model, `bot-7374…` or its bare id. A call brings its whole conversation along and begins a new
+one at Coze, unless the client names the one that Coze keeps, as the id of an earlier answer in
+`metadata.conversation_id`: then only what is new is sent. It stands in the query of the address.
 """
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 import msgspec
 
 from unigate.conversation import Ask, FileRef, Message, Part, Role, Url
-from unigate.dialects.bots import Attached, leave_out, words_of
+from unigate.dialects.bots import Attached, Kept, after_last_answer, kept_of, leave_out, words_of
 from unigate.dialects.losses import Losses
 from unigate.target import Target
 
-__all__ = ["OWN", "write_ask"]
+__all__ = ["OWN", "query_of", "write_ask"]
 
 OWN = "coze.chat"
 """The name of this dialect."""
 
 _NOBODY = "unigate"
-_NAMES = {Part.METADATA: "meta_data", Part.STORE: "auto_save_history"}
+_SAID = (Part.METADATA, Part.STORE)
 _encode = msgspec.json.Encoder().encode
 
 _Json = dict[str, object]
@@ -28,18 +31,30 @@ _Json = dict[str, object]
 def write_ask(ask: Ask, target: Target, losses: Losses) -> bytes:
     """The request body. Raises Refusal (422) naming what this format cannot say."""
     losses.begin(ask)
-    leave_out(ask, losses, _NAMES)
+    leave_out(ask, losses, _SAID)
+    kept = kept_of(ask)
+    if kept is None:
+        losses.cannot(Part.METADATA)
+        kept = Kept()
+    new = ask.messages[after_last_answer(ask.messages) :] if kept.conversation else ask.messages
     body: _Json = {
         "bot_id": target.model.removeprefix("bot-"),
         # Whoever it is keeps the bot's memory apart from that of others.
         "user_id": ask.user or _NOBODY,
         "stream": True,
-        "additional_messages": _messages(ask.messages, losses),
+        "additional_messages": _messages(new, losses),
     }
-    for part, name in _NAMES.items():
-        if part in ask.settings:
-            body[name] = ask.settings[part]
+    if kept.rest:
+        body["meta_data"] = kept.rest
+    if Part.STORE in ask.settings:
+        body["auto_save_history"] = ask.settings[Part.STORE]
     return _encode(body)
+
+
+def query_of(ask: Ask) -> str:
+    """The query that names the conversation to go on with; empty for a new one."""
+    kept = kept_of(ask)
+    return f"conversation_id={quote(kept.conversation, safe='')}" if kept is not None and kept.conversation else ""
 
 
 def _messages(messages: tuple[Message, ...], losses: Losses) -> list[_Json]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import msgspec
 
 from unigate.conversation import Ask, FileRef, Message, Part, Role, Url
-from unigate.dialects.bots import Attached, Words, leave_out, words_of
+from unigate.dialects.bots import Attached, Kept, Words, after_last_answer, kept_of, leave_out, words_of
 from unigate.dialects.losses import Losses
 from unigate.target import Target
 
@@ -20,10 +20,8 @@ OWN = "dify.chat"
 """The name of this dialect."""
 
 _NOBODY = "unigate"
-_CONVERSATION = "conversation_id"
 _MEDIA = {"file": "document", "image": "image", "audio": "audio", "video": "video"}
 _SPEAKERS = {Role.USER: "User", Role.ASSISTANT: "Assistant"}
-_variables = msgspec.json.Decoder(dict[str, str])
 _encode = msgspec.json.Encoder().encode
 
 _Json = dict[str, object]
@@ -33,17 +31,18 @@ def write_ask(ask: Ask, target: Target, losses: Losses) -> bytes:
     """The request body. Raises Refusal (422) naming what this format cannot say."""
     losses.begin(ask)
     leave_out(ask, losses, (Part.METADATA,))
-    variables = _variables_of(ask, losses)
-    # The id of an answer ends with that of its conversation.
-    conversation = variables.pop(_CONVERSATION, "").rpartition(".")[2]
+    kept = kept_of(ask)
+    if kept is None:
+        losses.cannot(Part.METADATA)
+        kept = Kept()
     turns = [(message.role, _words(message, losses)) for message in ask.messages]
-    new = turns if not conversation else turns[_after_last_answer(turns) :]
+    new = turns if not kept.conversation else turns[after_last_answer(ask.messages) :]
     attached = [one for role, words in new if role is Role.USER for one in words.attached]
     body: _Json = {
-        "inputs": {"model": target.model, **variables},
+        "inputs": {"model": target.model, **kept.rest},
         "query": _query(new),
         "response_mode": "streaming",
-        "conversation_id": conversation,
+        "conversation_id": kept.conversation,
         "user": ask.user or _NOBODY,
         "files": [file for one in attached if (file := _file(one, losses)) is not None],
         "auto_generate_name": False,
@@ -51,26 +50,10 @@ def write_ask(ask: Ask, target: Target, losses: Losses) -> bytes:
     return _encode(body)
 
 
-def _variables_of(ask: Ask, losses: Losses) -> dict[str, str]:
-    raw = ask.settings.get(Part.METADATA)
-    if raw is None:
-        return {}
-    try:
-        return _variables.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        losses.cannot(Part.METADATA)
-        return {}
-
-
 def _words(message: Message, losses: Losses) -> Words:
     if message.name is not None:
         losses.cannot(Part.NAMES)
     return words_of(message.blocks, losses)
-
-
-def _after_last_answer(turns: list[tuple[Role, Words]]) -> int:
-    answers = [number for number, (role, _) in enumerate(turns) if role is Role.ASSISTANT]
-    return answers[-1] + 1 if answers else 0
 
 
 def _query(turns: list[tuple[Role, Words]]) -> str:
