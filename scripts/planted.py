@@ -48,6 +48,10 @@ FIRST_BYTE = "tests/test_upstream.py::test_a_fault_that_would_allow_another_targ
 STOPPING = "tests/ledger/test_stopping.py::test_streams_that_do_not_fit_are_told_and_have_rows"
 FORGETTING = "tests/ledger/test_several_forgetting.py::test_near_the_limit_nobody_is_lent_what_a_redis_forgot"
 EXPIRY = "tests/ledger/test_several_clocks.py::test_a_key_ends_by_the_databases_clock_whatever_a_gateway_believes"
+UNHEARD = (
+    "tests/admission/test_bank.py::"
+    "test_a_bank_that_did_not_hear_that_a_door_forgot_a_limit_lends_nobody_what_is_not_carried"
+)
 CREDENTIALS = "tests/security/test_auth_matrix.py"
 
 BUGS = (
@@ -98,14 +102,14 @@ BUGS = (
     Bug(
         "counters-have-a-transaction-of-their-own",
         (
-            ("storage/ledger.py", "        _add(run, ADD_SPEND, sums.spend())\n", ""),
+            ("storage/ledger.py", "        run.several(ADD_SPEND, unhurried(sums.spend()))\n", ""),
             (
                 "storage/ledger.py",
                 """            _many(run, _DROP_PLACE, ((mine, life) for life in batch.gone))
 """,
                 """            _many(run, _DROP_PLACE, ((mine, life) for life in batch.gone))
         with self._database.transaction() as run:
-            _add(run, ADD_SPEND, sums_of(batch.records).spend())
+            run.several(ADD_SPEND, sums_of(batch.records).spend())
         with self._database.transaction() as run:
 """,
             ),
@@ -297,6 +301,11 @@ BUGS = (
             ),
         ),
         STOPPING,
+    ),
+    Bug(
+        "what-a-door-forgot-unheard-is-lent-again",
+        (("storage/bank.py", "kept = max(has, min(drawn, has + closed))", "kept = has"),),
+        UNHEARD,
     ),
     Bug(
         "an-older-book-of-rates-is-believed",

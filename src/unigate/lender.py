@@ -18,7 +18,6 @@ from unigate.admission.bank_words import (
     Grant,
     Granted,
     Hello,
-    Holding,
     Recall,
     Returned,
     Tick,
@@ -171,8 +170,7 @@ class Lender:
                 if allowance.kind not in MONEY:
                     allowance.void(second)
             self.wallet.rates_until = second + _LASTING
-        holdings = [Holding(*one.key, one.drawn) for one in self.wallet.allowances.values() if one.drawn]
-        self._say(Hello(self._life, tuple(holdings)))
+        self._say(Hello(self._life, self.wallet.holdings()))
         self._ask()
 
     def _say(self, word: FromDoor) -> None:
@@ -270,6 +268,8 @@ class Lender:
             if grant.kind == QuotaKind.REQUESTS and grant.verdict is Verdict.RESERVED:
                 allowance.refused_until = (grant.limit, second + grant.wait)
             told[key] = grant
+        if any(grant.kind in MONEY and grant.verdict is not Verdict.UNKNOWN for grant in word.grants):
+            self.wallet.was_heard(word.number)  # the bank does everything in its turn
         if word.number == self._asking_number:
             waiters, self._asking = self._asking, []
             self._asking_number = 0
@@ -389,6 +389,6 @@ class Lender:
                 backs.append(Back(*allowance.key, allowance.give_back()))
             elif allowance.is_idle and idle >= _FORGOTTEN:
                 backs.append(Back(*allowance.key, 0, True))
-                self.wallet.drop(allowance)
+                self.wallet.drop(allowance, self._number)
         if backs:
             self._say(Returned(0, tuple(backs)))

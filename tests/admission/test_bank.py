@@ -63,6 +63,10 @@ class Stage:
         with self.database.reading() as run:
             return {str(life): int(str(amount)) for life, amount in run("SELECT life, amount FROM leases")}
 
+    def drawn(self, life: str) -> int:
+        with self.database.reading() as run:
+            return int(str(run("SELECT SUM(drawn) FROM leases WHERE life = ?", (life,))[0][0]))
+
     def spend(self, nano: int, life: str = "") -> None:
         """What the keeper does with a record: counted as spent, taken from the door's lease."""
         with self.database.transaction() as run:
@@ -263,6 +267,47 @@ def test_a_bank_that_is_born_again_believes_what_doors_have(tmp_path: Path) -> N
             assert await code_of(here.lenders[1].permit(BUDGET, Need(600, 0), AT)) == "ok"
 
     play(rebirth, tmp_path)
+
+
+def test_a_bank_that_did_not_hear_that_a_door_forgot_a_limit_lends_nobody_what_is_not_carried(tmp_path: Path) -> None:
+    async def rebirth(folder: Path) -> None:
+        async with stage(folder, "a", "b") as here:
+            spender, other = here.lenders
+            (await spender.permit(BUDGET, Need(400, 0), AT)).settle(400, 0)
+            for allowance in spender.wallet.allowances.values():
+                allowance.used_at -= 100
+            await until(lambda: not spender.wallet.allowances, 15.0)
+            await until(lambda: here.drawn("a") == 0)
+            with here.database.transaction() as run:  # as if the bank had died before it heard that
+                run("UPDATE leases SET drawn = 400 WHERE life = 'a'")
+            for _ in range(2):
+                await here.close()
+                await here.open()
+            assert await code_of(other.permit(BUDGET, Need(700, 0), AT)) == "budget_reserved"
+            here.spend(400, "a")
+            assert here.leases()["a"] == 0
+            assert await code_of(other.permit(BUDGET, Need(600, 0), AT)) == "ok"
+
+    play(rebirth, tmp_path)
+
+
+def test_a_door_remembers_what_it_forgot_until_the_bank_has_answered_since(tmp_path: Path) -> None:
+    async def forget(folder: Path) -> None:
+        async with stage(folder, "a") as here:
+            (lender,) = here.lenders
+            (await lender.permit(BUDGET, Need(400, 0), AT)).settle(400, 0)
+            for allowance in lender.wallet.allowances.values():
+                allowance.used_at -= 100
+            await until(lambda: not lender.wallet.allowances, 15.0)
+            assert [one.closed for one in lender.wallet.holdings()] == [400]
+            (await lender.permit(BUDGET, Need(10, 0), AT)).settle(10, 0)
+            assert [one.closed for one in lender.wallet.holdings()] == [0]
+            drawn = lender.wallet.holdings()[0].drawn
+            await here.close()
+            await here.open()
+            assert here.drawn("a") == drawn
+
+    play(forget, tmp_path)
 
 
 @pytest.mark.parametrize("kind", [QuotaKind.REQUESTS, QuotaKind.SLOTS, QuotaKind.TOKENS])

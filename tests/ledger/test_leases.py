@@ -31,8 +31,8 @@ class Office:
         self.bank = Bank(database, "gw", of_money=True)
         self.ledger = Ledger(database, "gw")
 
-    def hello(self, life: str, drawn: int | None = None) -> None:
-        holdings = (Holding(*PLACE, drawn),) if drawn is not None else ()
+    def hello(self, life: str, drawn: int | None = None, closed: int = 0) -> None:
+        holdings = (Holding(*PLACE, drawn or 0, closed),) if drawn is not None or closed else ()
         self.bank.work([Job(life, holdings=holdings)], 1.0)
 
     def draw(self, life: str, need: int, returned: int = 0) -> Grant:
@@ -100,6 +100,37 @@ def test_a_limit_that_a_door_has_forgotten_unheard_is_not_lent_again(office: Off
     assert office.draw("door-0", 40).amount == 40
     office.hello("door-0", 40)
     assert office.leases() == {"door-0": (40, 40)}
+
+
+def test_what_was_spent_of_a_limit_that_was_forgotten_unheard_is_lent_to_nobody_before_its_record_came(
+    office: Office,
+) -> None:
+    office.hello("door-0")
+    office.draw("door-0", 60)
+
+    office.hello("door-0", closed=60)  # the line broke before anyone heard, and the record is still in the journal
+
+    assert office.draw("door-1", 41).amount == 0
+    office.carry("door-0", 60)
+    assert office.leases() == {"door-0": (0, 0)}
+    assert [office.draw("door-1", need).amount for need in (41, 40)] == [0, 40]
+
+
+@pytest.mark.parametrize("unheard", [0, 25])
+def test_what_a_door_says_again_of_a_limit_that_it_forgot_changes_nothing(office: Office, unheard: int) -> None:
+    office.hello("door-0")
+    office.draw("door-0", 60)
+    office.bank.work([Job("door-0", backs=(Back(*PLACE, 0, closed=True),))], 1.0)
+    office.draw("door-0", 15)
+    if unheard:
+        office.hello("door-0", 15)
+        office.draw("door-0", unheard)
+
+    office.hello("door-0", 15, closed=60)
+
+    assert office.leases() == {"door-0": (75 + unheard, 15)}, "what is in doubt stays with the door"
+    office.ledger.keep(Batch(ended=["door-0"]))
+    assert office.leases() == {}
 
 
 def test_slots_of_a_dead_door_are_not_given_back_twice(office: Office) -> None:

@@ -45,12 +45,16 @@ class Verdict(StrEnum):
 
 
 class Holding(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What a door has drawn of one limit since it was born, less what it gave back."""
+    """What a door has drawn of one limit since it was born, less what it gave back.
+
+    `closed` is what it spent of the limit before it forgot it, where the bank may not have heard of that.
+    """
 
     scope: str
     kind: str
     window: str
     drawn: int
+    closed: int = 0
 
 
 class Want(msgspec.Struct, frozen=True, array_like=True):

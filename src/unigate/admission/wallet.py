@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from unigate.admission.allowance import Allowance, Key
+from unigate.admission.bank_words import Holding
 from unigate.admission.windows import MONEY, Span, span_of
 from unigate.tenancy import Quota, QuotaKind
 
@@ -137,6 +138,8 @@ class Wallet:
         self._lowered = lowered
         self._purses: dict[int, Purse] = {}
         self.allowances: dict[Key, Allowance] = {}
+        # What was spent of limits that were dropped, until the bank has heard of that, and after which of its draws.
+        self._dropped: dict[Key, tuple[int, int]] = {}
         # The bank believes a door that has not been heard of for longer to be dead, and lends its share to others.
         self.rates_until = 0
 
@@ -191,10 +194,24 @@ class Wallet:
         """Other quotas hold from now on."""
         self._purses.clear()
 
-    def drop(self, allowance: Allowance) -> None:
-        """Lets go of an allowance that nothing is left of."""
+    def drop(self, allowance: Allowance, number: int) -> None:
+        """Lets go of an allowance that nothing is left of, after the draw of that number."""
+        if allowance.drawn:
+            spent, _ = self._dropped.get(allowance.key, (0, 0))
+            self._dropped[allowance.key] = spent + allowance.drawn, number
         del self.allowances[allowance.key]
         self._purses.clear()
+
+    def was_heard(self, number: int) -> None:
+        """The bank has answered a draw: it knows all that was said before."""
+        if self._dropped:
+            self._dropped = {key: one for key, one in self._dropped.items() if one[1] >= number}
+
+    def holdings(self) -> tuple[Holding, ...]:
+        """All that is here, for a bank that may know too little or too much of it."""
+        drawn = {one.key: one.drawn for one in self.allowances.values() if one.drawn}
+        keys = (*drawn, *(key for key in self._dropped if key not in drawn))
+        return tuple(Holding(*key, drawn.get(key, 0), self._dropped.get(key, (0, 0))[0]) for key in keys)
 
     def _turn(self, purse: Purse, second: int) -> None:
         """The first call of a second finds free what has counted long enough; each of a silent door finds nothing."""

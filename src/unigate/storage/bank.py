@@ -60,12 +60,16 @@ class MoneyBook:
         self._run = run
 
     def greet(self, life: str, holdings: Sequence[Holding]) -> None:
-        """Ends what was lent to a door that never heard of it, or given back by one that was not heard."""
-        told = {(one.scope, one.kind, one.window): one.drawn for one in holdings}
+        """Ends what was lent to a door that never heard of it, or given back by one that was not heard.
+
+        What a door forgot may have been spent by calls whose records are still to come: that stays lent.
+        """
+        told = {(one.scope, one.kind, one.window): (one.drawn, one.closed) for one in holdings}
         for scope, kind, window, drawn in msgspec.convert(self._run(_DRAWN, (life,)), list[tuple[str, str, str, int]]):
-            has = told.get((scope, kind, window), 0)
+            has, closed = told.get((scope, kind, window), (0, 0))
             if has != drawn:
-                self._run(_CORRECT, (drawn - has, has, life, scope, kind, window))
+                kept = max(has, min(drawn, has + closed))
+                self._run(_CORRECT, (drawn - kept, has, life, scope, kind, window))
 
     def take_back(self, life: str, backs: Sequence[Back]) -> None:
         """Takes what a door gives back."""
