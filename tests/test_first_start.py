@@ -202,10 +202,12 @@ def is_alive(pid: int) -> bool:
 def test_all_children_end_with_a_parent_that_was_killed(tmp_path: Path) -> None:
     port = free_port()
     gateway = start_gateway(tmp_path, "--port", str(port), port=port)
-    ask(gateway.url, first_key(gateway), "/v1/moderations", {"model": "any", "input": "x"})
-    children = children_of(gateway.process.pid)
-    assert len(children) >= 3
-    gateway.stop(signal.SIGKILL)
+    try:
+        ask(gateway.url, first_key(gateway), "/v1/moderations", {"model": "any", "input": "x"})
+        children = children_of(gateway.process.pid)
+        assert len(children) >= 3
+    finally:
+        gateway.stop(signal.SIGKILL)
 
     end = time.monotonic() + 5
     while any(map(is_alive, children)) and time.monotonic() < end:
