@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import Mock, start_mock, until
+from harness import Mock, Wire, start_mock, until
 from ledger.check import until_all_agree
 from ledger.clocks import TurnedClock, turned_clock
 from ledger.load import Ask, Told, asks
@@ -35,6 +35,7 @@ __all__ = ["turned_clock"]
 pytestmark = pytest.mark.xdist_group("several-clocks")
 MIDNIGHT = datetime(2028, 2, 29, tzinfo=UTC)
 ENDING = "sk-ug-ending-1b9XcQ7mVtR2w"
+ENDING_ADMIN = "sk-ug-endingadmin-1b9XcQ7mVt"
 # Twice the daily limit of LIMITS.
 TWO_DAYS = 600_000
 
@@ -142,6 +143,7 @@ def test_a_key_ends_by_the_databases_clock_whatever_a_gateway_believes(
     turned_clock.turn_to(MIDNIGHT - timedelta(minutes=2))
     database = postgres_by.fresh()
     more = CLIENT + f'  - {{name: ending, key: {ENDING}, expires: "{MIDNIGHT.isoformat()}"}}\n'
+    more += f'  - {{name: admin, key: {ENDING_ADMIN}, role: admin, expires: "{MIDNIGHT.isoformat()}"}}\n'
     with ExitStack() as stack:
         gateways: list[Stage] = []
         for name, off in (("early", 5), ("late", -5)):
@@ -157,6 +159,7 @@ def test_a_key_ends_by_the_databases_clock_whatever_a_gateway_believes(
         def until_all_say(*expected: tuple[int, str]) -> None:
             until(lambda: told(desk, gateways) == set(expected), f"{expected}", 20.0)
             assert told(desk, gateways) == set(expected)
+            assert {administered(one) for one in gateways} == {status for status, _ in expected}
 
         until_all_say((200, ""))
         turned_clock.turn_to(MIDNIGHT + timedelta(seconds=1))
@@ -172,3 +175,10 @@ def test_a_key_ends_by_the_databases_clock_whatever_a_gateway_believes(
 def told(desk: Desk, gateways: list[Stage]) -> set[tuple[int, str]]:
     """What a client of each gateway is told of the key that ends, several times over."""
     return {(one.status, one.code) for one in desk.call(gateways, ENDING, 4 * len(gateways))}
+
+
+def administered(gateway: Stage) -> int:
+    """The status that an admin key which ends is answered with."""
+    head = f"GET /admin/v1/projects HTTP/1.1\r\nhost: g\r\nauthorization: Bearer {ENDING_ADMIN}\r\n\r\n"
+    with Wire(gateway.port, timeout=10.0) as wire:
+        return wire.send(head.encode()).answer().status

@@ -9,7 +9,6 @@ from collections.abc import Generator, Sequence
 import uvicorn
 from starlette.types import ASGIApp
 
-from unigate.clock import wall
 from unigate.http.admin.access import Access
 from unigate.http.admin.app import OperatorOnly, build_app
 from unigate.snapshot import Settings
@@ -24,7 +23,7 @@ def open_servers(
     for_doors: socket.socket, for_operator: socket.socket, registry: Registry, settings: Settings
 ) -> Sequence[AdminServer]:
     """One server for each socket, both of the same app."""
-    app = build_app(registry, Access(registry, settings, wall), settings)
+    app = build_app(registry, Access(registry, settings, registry.desk.database.now_ns), settings)
     return AdminServer(app, for_doors), AdminServer(OperatorOnly(app), for_operator)
 
 
