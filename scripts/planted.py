@@ -286,7 +286,7 @@ BUGS = (
             (
                 "admission/wallet.py",
                 "            if one.free < needs[one.place] or one.awaited:\n",
-                "            if one.free <= 0 or one.awaited:\n",
+                "            if one.free < 0 or one.awaited:\n",
             ),
         ),
         SIZES,
