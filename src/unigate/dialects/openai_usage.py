@@ -6,6 +6,7 @@ from typing import Annotated
 
 import msgspec
 
+from unigate.dialects.openai_answer import NULL
 from unigate.tier import told_tier
 from unigate.usage import REJECTED, Usage
 
@@ -43,7 +44,6 @@ class Counts(msgspec.Struct, frozen=True):
 
 
 _NONE = Details()
-_SILENT = msgspec.Raw(b"null")
 BAD_COUNTS = Counts(prompt_tokens=-1)
 """Stands for counts that make no sense."""
 
@@ -58,7 +58,7 @@ def read_counts(raw: msgspec.Raw) -> Counts | None:
         return BAD_COUNTS
 
 
-def read_usage(raw: msgspec.Raw, tier: msgspec.Raw = _SILENT) -> Usage | None:
+def read_usage(raw: msgspec.Raw, tier: msgspec.Raw = NULL) -> Usage | None:
     """What a `usage` object says; None where it says nothing, and REJECTED where it makes no sense.
 
     `tier` is the `service_tier` that stands beside it.
@@ -66,7 +66,7 @@ def read_usage(raw: msgspec.Raw, tier: msgspec.Raw = _SILENT) -> Usage | None:
     return usage_of(read_counts(raw), tier)
 
 
-def usage_of(counts: Counts | None, tier: msgspec.Raw = _SILENT) -> Usage | None:
+def usage_of(counts: Counts | None, tier: msgspec.Raw = NULL) -> Usage | None:
     """The counts as usage; None where they say neither input nor output."""
     if counts is None or counts is BAD_COUNTS:
         return None if counts is None else REJECTED
@@ -84,5 +84,5 @@ def usage_of(counts: Counts | None, tier: msgspec.Raw = _SILENT) -> Usage | None
     cached = fed.cached_tokens if fed.cached_tokens is not None else counts.prompt_cache_hit_tokens
     cached = cached if cached is not None else counts.num_cached_tokens
     written, heard, spoken = fed.cache_write_tokens, fed.audio_tokens, made.audio_tokens
-    tier_told = told_tier(tier)
+    tier_told = told_tier(tier) if tier is not NULL else None  # as most say nothing of it
     return Usage(inputs, outputs, cached, reasoning, False, written, heard, spoken, None, False, tier_told)

@@ -197,7 +197,7 @@ class Connection:
         if status == 408 and self._was_dead():
             raise Fault(Kind.STALE, "The upstream gave up a kept connection as it was used again.")
         lines = self._lines
-        self.headers = dict(zip(map(bytes.lower, lines), lines.values(), strict=True))
+        self.headers = {name.lower(): value for name, value in lines.items()}
         is_long = self._head_size > _LARGEST_HEAD and sum(map(len, (*lines, *lines.values()))) > _LARGEST_HEAD
         if is_long or len(lines) > _MOST_HEADERS:
             raise _too_many_headers()
