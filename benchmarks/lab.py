@@ -284,7 +284,11 @@ class Lab:
             for gate in gates:
                 passed = self._held(stack, gate, CHAT, CHAT)
                 for row, pair in zip(rows, self.pairs, strict=True):
-                    short, long = self._held(stack, gate, pair.client, pair.spoken)
+                    try:
+                        short, long = self._held(stack, gate, pair.client, pair.spoken)
+                    except BenchError as error:
+                        self.results.fail(row, gate.name, str(error))
+                        continue
                     short, long = short - passed[0], long - passed[1]
                     self.results.add(row, gate.name, {"kb": short, "kb.long": long, "kb.grown": long - short})
 

@@ -6,11 +6,13 @@ import json
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 
 import openai
 import pytest
 
 from gateways import CLIENT_KEY, UPSTREAM_KEY, Gateway, free_port, kill_group, start_gateway
+from judge import Judge
 from unigate.mock.endpoints import vector
 
 CONFIG = """
@@ -23,6 +25,7 @@ providers:
 keys:
   - {{name: judge, key: "${{CLIENT_KEY}}"}}
 """
+LIBRARIES = Path(__file__).parents[1] / "sdks" / "judges" / "vectors.py"
 TEXTS = ["a first text", "ein zweiter Text, 第三"]
 PROVIDERS = ("openai", "gemini", "cohere", "ollama")
 # Each client's path, request, and where the vectors stand in its answer; the last two ask for one text.
@@ -157,3 +160,43 @@ def test_every_ranking_works_through_a_gateway(families: Gateway, provider_name:
         (0, 1.0, "the door is left"),
         (1, 0.5, "the window is open"),
     ]
+
+
+# --- the vendors' own libraries
+
+
+@pytest.fixture(scope="module")
+def libraries(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Judge]:
+    """A program with the libraries of Google, Ollama and Cohere."""
+    judge = Judge(LIBRARIES, "sdks", tmp_path_factory.mktemp("vectors"))
+    yield judge
+    judge.dismiss()
+
+
+@pytest.mark.parametrize("provider_name", PROVIDERS)
+@pytest.mark.parametrize("library", ["google", "ollama"])
+def test_vendors_libraries_read_vectors_of_any_provider(
+    families: Gateway, libraries: Judge, library: str, provider_name: str
+) -> None:
+    job = {"library": library, "base_url": families.url, "key": CLIENT_KEY, "texts": TEXTS, "size": 4}
+
+    told = libraries.ask(**job, model=f"{provider_name}/mock-embedding")
+    refused = libraries.ask(**{**job, "key": "sk-ug-nobodys"}, model=f"{provider_name}/mock-embedding")
+
+    assert told == {"places": [vector(text, 4) for text in TEXTS]}
+    assert refused["status"] == 401
+
+
+@pytest.mark.parametrize("provider_name", ["openai", "cohere"])
+@pytest.mark.parametrize("library", ["cohere 1", "cohere 2"])
+def test_coheres_libraries_read_rankings_of_any_provider(
+    families: Gateway, libraries: Judge, library: str, provider_name: str
+) -> None:
+    texts = ["a wall", "the door is left", "the window is open"]
+    job = {"library": library, "base_url": families.url, "key": CLIENT_KEY, "texts": texts, "size": 2}
+
+    told = libraries.ask(**job, query="the door", model=f"{provider_name}/mock-rerank")
+    refused = libraries.ask(**{**job, "key": "sk-ug-nobodys"}, query="the door", model=f"{provider_name}/mock-rerank")
+
+    assert told == {"places": [[1, 1.0], [2, 0.5]]}
+    assert refused == {"error": "UnauthorizedError", "status": 401}

@@ -27,6 +27,7 @@ from unigate.http.client_api import ClientApi
 ANYONE = {"/", "/health", "/health/ready", "/docs", "/redoc", "/openapi.json", "/docs/assets/{name}", "/api/version"}
 CLIENT = {
     *("/openai/deployments/{name}" + dialect.operation for dialect in DIALECTS.values()),
+    *(alias for dialect in DIALECTS.values() for alias in dialect.aliases),
     *(
         prefix + word.partition("?")[0].replace("{model}", "{name}")
         for dialect in DIALECTS.values()

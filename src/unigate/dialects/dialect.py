@@ -156,6 +156,8 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     # Where a provider serves it, below the base URL; `stream_operation` if streams have a path of their own.
     operation: str
     stream_operation: str = ""
+    # Further paths, from the root, at which clients of other services ask for the same.
+    aliases: tuple[str, ...] = ()
     # `body`: the model's name is a top-level key; `form`: a field of a multipart form; `path`: not in the body at all.
     model_in: str = "body"
     # Whether an answer is streamed where the body does not say.

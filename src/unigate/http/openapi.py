@@ -112,7 +112,8 @@ def _carried(data: _Data, dialects: Mapping[str, Dialect]) -> Part:
         if not dialect.serves_clients:
             continue
         told = data.carried.get(dialect.name) or _in_general(dialect)
-        paths.setdefault(_path(dialect), {"post": _operation(data, dialect, told, _operation_id(dialect.operation))})
+        for path, operation in ((_path(dialect), dialect.operation), *((alias, alias) for alias in dialect.aliases)):
+            paths.setdefault(path, {"post": _operation(data, dialect, told, _operation_id(operation))})
         streams = data.carried.get(f"{dialect.name}.stream")
         if streams is not None:
             path = dialect.stream_operation.partition("?")[0]

@@ -22,12 +22,12 @@ class Place(msgspec.Struct, frozen=True):
 
 
 def listed_places() -> Mapping[bytes, Place]:
-    """Every path that names no model: each dialect's own operation, with and without `/v1`."""
+    """Every path that names no model: each dialect's own operation, with and without `/v1`, and its aliases."""
     return {
-        prefix + dialect.operation.encode(): Place(dialect)
+        path.encode(): Place(dialect)
         for dialect in DIALECTS.values()
         if dialect.serves_clients and dialect.model_in != "path"
-        for prefix in (b"", b"/v1")
+        for path in (dialect.operation, f"/v1{dialect.operation}", *dialect.aliases)
     }
 
 

@@ -23,6 +23,7 @@ RANKINGS: tuple[Dialect, ...] = (
     _whole(
         name="openai.rerank",
         operation="/rerank",
+        aliases=("/v2/rerank",),  # Cohere's own clients, whose questions are the same
         new_meter=partial(WholeMeter, openai.usage_in),
         converts=openai.RERANK,
     ),
