@@ -130,3 +130,13 @@ def test_a_client_reads_of_the_tightest_limit_in_its_own_words() -> None:
         b"anthropic-ratelimit-requests-limit: 20\r\nanthropic-ratelimit-requests-remaining: 9\r\n"
         b"anthropic-ratelimit-requests-reset: 1970-01-01T00:01:02Z\r\n"
     )
+
+
+def test_of_rates_and_slots_that_were_forgotten_nothing_is_said_to_the_bank() -> None:
+    wallet = Wallet(lambda: 0, lambda _: None)
+    quotas = (*LIMITS, Quota("k", QuotaKind.USD_TOTAL, 1000, "key 'k'"))
+    for part in wallet.parts(quotas, 0):
+        part.allowance.grant(10)
+        wallet.drop(part.allowance, 1)
+
+    assert [(one.kind, one.drawn, one.closed) for one in wallet.holdings()] == [(QuotaKind.USD_TOTAL, 0, 10)]

@@ -138,7 +138,7 @@ class Wallet:
         self._lowered = lowered
         self._purses: dict[int, Purse] = {}
         self.allowances: dict[Key, Allowance] = {}
-        # What was spent of limits that were dropped, until the bank has heard of that, and after which of its draws.
+        # What was spent of dropped limits of money, until the bank has heard of that, and after which of its draws.
         self._dropped: dict[Key, tuple[int, int]] = {}
         # The bank believes a door that has not been heard of for longer to be dead, and lends its share to others.
         self.rates_until = 0
@@ -196,7 +196,7 @@ class Wallet:
 
     def drop(self, allowance: Allowance, number: int) -> None:
         """Lets go of an allowance that nothing is left of, after the draw of that number."""
-        if allowance.drawn:
+        if allowance.drawn and allowance.place == 0:  # of other limits than of money nothing is ever charged late
             spent, _ = self._dropped.get(allowance.key, (0, 0))
             self._dropped[allowance.key] = spent + allowance.drawn, number
         del self.allowances[allowance.key]
