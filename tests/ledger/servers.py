@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from gateways import PATIENCE_S, clean_environment, free_port
+from harness import until
 
 __all__ = ["Database", "Postgres", "Redis", "database", "postgres", "redis", "servers"]
 
@@ -223,14 +224,26 @@ class Postgres(_Server):
         )
         return int(rows[0][0])
 
+    def read_only(self) -> None:
+        """Refuses all writing from here on, on each connection."""
+        self.run("ALTER SYSTEM SET default_transaction_read_only = on")
+        self._reload(read_only="on")
+
     def heal(self) -> None:
         """As it was at first: running, thawed, writable."""
         if self.is_running:
             self.thaw()
         else:
             self.start()
+        # One that is read-only writes its own settings nevertheless.
         self.run("ALTER SYSTEM RESET ALL")
+        self._reload(read_only="off")
+
+    def _reload(self, *, read_only: str) -> None:
+        """Returns when the settings hold: the server tells its connections before it lets a new one in."""
         self.run("SELECT pg_reload_conf()")
+        shown = "SHOW default_transaction_read_only"
+        until(lambda: self.run(shown) == [[read_only]], "the settings that were read anew")
 
 
 class Redis(_Server):

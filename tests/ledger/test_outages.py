@@ -75,13 +75,7 @@ def all_there(gateway: Gateway, count: int) -> bool:
     [
         (Server.stop, Server.start),
         (Server.freeze, Server.thaw),
-        (
-            lambda server: (
-                server.run("ALTER SYSTEM SET default_transaction_read_only = on")
-                + server.run("SELECT pg_reload_conf()")
-            ),
-            Server.heal,
-        ),
+        (Server.read_only, Server.heal),
     ],
     ids=["stopped", "frozen", "read-only"],
 )
