@@ -37,6 +37,7 @@ class Alarm:
     def end(self) -> None:
         """Never rings again."""
         self._moment = 0.0
+        self._ring = _silent
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -49,3 +50,7 @@ class Alarm:
             self._timer = self._loop.call_at(self._moment, self._look)
         else:
             self._ring()
+
+
+def _silent() -> None:
+    """What an alarm does that has ended."""

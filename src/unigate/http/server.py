@@ -29,6 +29,8 @@ _LINGER_SECONDS = 1.0
 _LEAST_READ = 64 * 1024
 _VERSIONS = ("1.1", "1.0")
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+# What a connection that is gone has, and never feeds.
+_NO_PARSER = httptools.HttpRequestParser(None)
 
 
 class ClientConnection:
@@ -137,6 +139,8 @@ class ClientConnection:
             self._task.cancel()
         self._transport = None
         self.write = _nowhere
+        # It holds methods of ours: a circle, which would lie about until somebody looked for such.
+        self._parser = _NO_PARSER
 
     def pause_writing(self) -> None:
         self.drained = self._loop.create_future()
@@ -281,6 +285,7 @@ class ClientConnection:
                 finally:
                     self._answered(reply)
         finally:
+            self._task = None  # how it ended names this frame
             if self._answering is not None:
                 self.break_off()
 

@@ -27,6 +27,8 @@ _SOON = 0.25
 _LARGEST_HEAD = 64 * 1024
 _LONGEST_IDLE = 55.0  # most servers close after 60 s or more; ours must be first
 _LONGEST_LIFE = 300.0  # so that a changed DNS entry is followed
+# What a connection that is not open has, and never feeds.
+_NO_PARSER = httptools.HttpResponseParser(None)
 
 
 class Connection:
@@ -69,7 +71,7 @@ class Connection:
         self._lines: dict[bytes, bytes] = {}
         # The parser calls this for each line of a head; there are many, and none needs a step of ours.
         self.on_header = self._lines.__setitem__
-        self._parser = httptools.HttpResponseParser(self)
+        self._parser = _NO_PARSER
         self._poll = select.poll()
         self._opened_at = loop.time()
         self._used_at = 0.0
@@ -104,6 +106,7 @@ class Connection:
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
+        self._parser = httptools.HttpResponseParser(self)
         # A body of usual size goes out in one piece; waiting for the socket costs more than holding it.
         self._transport.set_write_buffer_limits(high=_WRITE_AHEAD)
         self._poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
@@ -148,6 +151,8 @@ class Connection:
         if self._is_active and not self._is_complete and self._fault is None:
             self._fault = self._end_at_eof() if exc is None and self._ends_at_eof() else self._lost()
         self._transport = None
+        # It holds methods of ours: a circle, which would lie about until somebody looked for such.
+        self._parser = _NO_PARSER
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -308,6 +313,7 @@ class Connection:
         self._is_active = False
         if not self._stays_open or self._chunks or self._fault is not None or self._drained is not None:
             self.close()
+            self._fault = None  # as it was raised, it names the frames that name us
             return False
         if self._is_paused and self._transport is not None:
             self._is_paused = False

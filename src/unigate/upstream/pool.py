@@ -156,8 +156,16 @@ class Pool:
             await asyncio.sleep(_PATIENCE)
 
     async def _open_connection(self) -> Connection:
-        origin = self._origin
         connection = Connection(self._loop)
+        try:
+            await self._reach(connection)
+        except OSError as error:
+            # The loop's own frames list what failed: with them in its trace, the error would name itself.
+            raise error.with_traceback(None)  # noqa: B904  it is the same error
+        return connection
+
+    async def _reach(self, connection: Connection) -> None:
+        origin = self._origin
         protocol = _protocol(connection)
         if origin.socket is not None:
             await self._loop.create_unix_connection(lambda: protocol, origin.socket)
@@ -168,7 +176,6 @@ class Pool:
             await self._loop.create_connection(
                 lambda: protocol, origin.host, origin.port, ssl=origin.tls, server_hostname=host
             )
-        return connection
 
     async def _tunnel(self, connection: Connection, proxy: Proxy) -> None:
         place = f"{self._origin.host}:{self._origin.port}"
