@@ -9,6 +9,7 @@ from typing import Protocol
 
 from unigate.dialects.dialect import ErrorShape
 from unigate.errors import Told
+from unigate.wire.chunk import chunk_of
 
 __all__ = ["Outlet", "Reply", "write_error"]
 
@@ -121,7 +122,7 @@ class Reply:
         self.committed = True
         if self._is_head_sent and self._is_framed:
             self._last_write = time.monotonic()
-            self._outlet.write(b"%x\r\n%b\r\n" % (len(data), data))
+            self._outlet.write(chunk_of(data))
         else:
             self._write_part(data)
         return self._outlet.drained
@@ -205,7 +206,7 @@ class Reply:
     def _framed(self, data: bytes) -> bytes:
         if not self._with_body or not data:
             return b""
-        return b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data
+        return chunk_of(data) if self._chunked else data
 
     def _persistence(self) -> bytes:
         if not self.keep_alive:

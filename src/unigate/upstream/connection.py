@@ -12,6 +12,7 @@ import httptools
 from unigate.errors import LATE, Fault, Kind
 from unigate.target import Timeouts
 from unigate.upstream.inflate import Inflate
+from unigate.wire.chunk import data_in
 
 __all__ = ["Connection", "Take"]
 
@@ -39,11 +40,13 @@ class Connection:
         "_buffered",
         "_chunks",
         "_drained",
+        "_ends_chunk",
         "_fault",
         "_head_size",
         "_heard_at",
         "_inflate",
         "_is_active",
+        "_is_between_chunks",
         "_is_complete",
         "_is_paused",
         "_lines",
@@ -100,6 +103,7 @@ class Connection:
         self.headers: dict[bytes, bytes] = {}
         self._head_size = 0  # with whatever came together with its end
         self._is_complete = self._stays_open = False
+        self._ends_chunk = self._is_between_chunks = False
         self._inflate: Inflate | None = None
 
     # --- asyncio's side
@@ -117,7 +121,10 @@ class Connection:
             return
         if not self.status:
             self._head_size += len(data)
-        self._parse(data)
+        if self._is_between_chunks and (piece := data_in(data)):
+            self.on_body(piece)  # as the parser would, which stands where it stood
+        else:
+            self._parse(data)
         if self.status:
             self._heard_at = self._loop.time()
             if self._take is not None and self._slow is None:
@@ -134,6 +141,8 @@ class Connection:
     def _parse(self, data: bytes) -> None:
         try:
             self._parser.feed_data(data)
+            # Part of the next chunk's size may have come as well, but nothing of it that ends a line.
+            self._is_between_chunks = self._ends_chunk and self._inflate is None and data.endswith(b"\r\n")
         except httptools.HttpParserUpgrade:
             self._fail(Fault(Kind.PROTOCOL, "The upstream switched protocols, which nobody asked for."))
         except httptools.HttpParserCallbackError as error:
@@ -218,7 +227,14 @@ class Connection:
         self._chunks.append(body)
         self._buffered += len(body)
 
+    def on_chunk_header(self) -> None:
+        self._ends_chunk = False
+
+    def on_chunk_complete(self) -> None:
+        self._ends_chunk = True
+
     def on_message_complete(self) -> None:
+        self._ends_chunk = False
         if not self.status:
             return  # the end of an informational answer
         if self._inflate is not None:
