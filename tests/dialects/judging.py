@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from bisect import bisect
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
+from itertools import pairwise
 
 import msgspec
 
@@ -15,14 +17,18 @@ from unigate.conversation import Answer, Asked, Event
 from unigate.dialects.collect import Collector, events_of
 from unigate.dialects.dialect import Dialect
 from unigate.dialects.table import DIALECTS
+from unigate.errors import Fault
 
 __all__ = [
+    "APART",
     "APIS",
     "ASKED",
     "CLIENTS",
     "PROVIDERS",
     "as_answer",
     "case",
+    "cut_at",
+    "ends_in",
     "judged",
     "read_stream",
     "read_whole",
@@ -34,6 +40,8 @@ ASKED = Asked("req_0123456789abcdef0123456789abcdef", "asked-model", 1_760_000_0
 # Ollama's generate holds text alone, and the careful reader has never seen it; tests of its own judge it.
 CLIENTS = [dialect for dialect in DIALECTS.values() if dialect.client is not None and dialect.name != "ollama.generate"]
 PROVIDERS = [dialect for dialect in DIALECTS.values() if dialect.provider is not None]
+# One reading judges many cuts, farther apart than most events are long.
+APART = 211
 APIS: Mapping[str, str] = {
     "openai.chat": "openai.chat.completions",
     "openai.responses": "openai.responses",
@@ -71,6 +79,27 @@ def read_stream(dialect: Dialect, pieces: Iterator[bytes] | list[bytes], asked: 
     reader = dialect.provider.new_reader(asked)
     events = [event for piece in pieces for event in reader.feed(piece)]
     return events + reader.close()
+
+
+def ends_in(dialect: Dialect, body: bytes) -> list[int]:
+    """Where events end in a stream: what comes byte by byte is heard of at its last one."""
+    assert dialect.provider is not None
+    reader = dialect.provider.new_reader(ASKED)
+    ends: list[int] = []
+    with suppress(Fault):
+        ends.extend(at + 1 for at in range(len(body)) if reader.feed(body[at : at + 1]))
+    return ends
+
+
+def cut_at(body: bytes, first: int, ends: list[int]) -> list[bytes]:
+    """A stream cut before this byte and each APART bytes on; from 1 to APART, each byte is cut at once.
+
+    It is also cut where that event ends, or the next one, so that most cuts find nothing left over from before.
+    """
+    cuts = range(first, len(body), APART)
+    after = (bisect(ends, cut) + cut % 2 for cut in cuts)
+    places = sorted({0, *cuts, *(ends[at] for at in after if at < len(ends)), len(body)})
+    return [body[start:end] for start, end in pairwise(places)]
 
 
 def read_whole(dialect: Dialect, content: bytes, asked: Asked = ASKED) -> Answer:

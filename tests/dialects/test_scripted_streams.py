@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from dialects.judging import PROVIDERS, read_stream, read_whole
+from dialects.judging import APART, PROVIDERS, case, cut_at, ends_in, read_stream, read_whole
 from gateways import UPSTREAM_KEY
 from unigate.conversation import Answer, Ask, Event, Message, Role, Text, Thinking, Tool
 from unigate.dialects.collect import Collector
@@ -81,8 +81,10 @@ def test_a_stream_reads_alike_however_it_is_cut(name: str, provider: Dialect, up
     expected = outcome(provider, [body])
 
     assert outcome(provider, [body[at : at + 1] for at in range(len(body))]) == expected
-    for place in range(1, len(body), 1 if len(body) < 4000 else 7):
-        assert outcome(provider, [body[:place], body[place:]]) == expected
+    ends = ends_in(provider, body)
+    for first in range(1, min(APART + 1, len(body))):
+        with case(f"cuts at byte {first} and each {APART} bytes on"):
+            assert outcome(provider, cut_at(body, first, ends)) == expected
 
 
 def outcome(provider: Dialect, pieces: list[bytes]) -> list[Event] | str:

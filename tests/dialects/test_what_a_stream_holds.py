@@ -15,7 +15,7 @@ from unigate.dialects.gemini_generate.citations import Places
 STREAMS = 4
 MOST_BYTES = 8000
 NOISE_BYTES = 2000
-PIECE = 64
+PIECE = 500
 # Its clients are told the whole answer once more at its end.
 RESTATES = "openai.responses"
 

@@ -32,4 +32,4 @@ def note(item: pytest.Item, report: pytest.TestReport) -> None:
         outcome = told.get("outcome", "unproved") if report.outcome == "passed" else "failed"
         cases[case] = {"outcome": outcome, "noticed": told.get("noticed", 0)}
         page.truncate(0)
-        page.write(json.dumps({"run": RUN, "cases": cases}, indent=0, sort_keys=True))
+        page.write(json.dumps({"run": RUN, "cases": cases}, sort_keys=True))
