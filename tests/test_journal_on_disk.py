@@ -181,41 +181,107 @@ def test_the_next_segment_is_there_before_it_is_needed(tmp_path: Path) -> None:
 
 # --- a disk that fails
 
+
+@contextmanager
+def traced(pid: int, output: Path, *rules: str) -> Generator[None]:
+    """What a running process asks of the system goes by these rules, for as long as the block lasts."""
+    command = ["strace", "-f", "-p", str(pid), "-o", str(output), *rules]
+    tracer = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    try:
+        assert tracer.stderr is not None
+        line = tracer.stderr.readline()
+        if "attached" not in line:
+            pytest.skip(f"strace may not look here: {line}")
+        yield
+    finally:
+        tracer.terminate()
+        tracer.wait(10)
+
+
+# Forks for each folder it is told; the child waits until somebody has attached to it, and writes.
 PROGRAM = """
+import ctypes
+import os
 import sys
 from pathlib import Path
 from unigate.errors import StorageError
 from unigate.journal import Journal
-try:
-    journal = Journal(Path(sys.argv[1]))
-except (StorageError, OSError):
-    sys.exit(0)
-for number in range(24):
+
+ANYONE_MAY_TRACE = (0x59616D61, ctypes.c_ulong(-1))
+
+
+def write(folder):
     try:
-        journal.append(b"%d " % number + bytes(1_000_000))
-        print(number, flush=True)
-    except StorageError:
-        pass
-    if number % 6 == 0:
-        journal.provide()
-    if number % 5 == 0:
+        journal = Journal(Path(folder))
+    except (StorageError, OSError):
+        return
+    for number in range(24):
         try:
-            journal.sync()
-        except OSError:
+            journal.append(b"%d " % number + bytes(1_000_000))
+            print(number, flush=True)
+        except StorageError:
             pass
+        if number % 6 == 0:
+            journal.provide()
+        if number % 5 == 0:
+            try:
+                journal.sync()
+            except OSError:
+                pass
+
+
+while folder := sys.stdin.readline().rstrip():
+    if child := os.fork():
+        print(child, flush=True)
+        os.waitpid(child, 0)
+        print("over", flush=True)
+    else:
+        ctypes.CDLL(None).prctl(*ANYONE_MAY_TRACE)
+        os.read(0, 1)
+        write(folder)
+        break
 """
 
 
-def run_with_failing(folder: Path, call: str, error: str, when: str) -> tuple[list[int], bool, str]:
-    """Which entries the program says were taken, whether the failure happened, and what else it said."""
-    places = [str(folder), str(folder / "lock"), *(str(folder / f"{n:08d}.segment") for n in range(1, 9))]
-    command = ["strace", "-f", "--seccomp-bpf", "-o", str(folder) + ".trace", "-e", f"trace={call}"]
-    command += ["-e", f"inject={call}:error={error}:when={when}", *(f"-P{place}" for place in places)]
-    done = subprocess.run(
-        [*command, sys.executable, "-c", PROGRAM, str(folder)], capture_output=True, text=True, timeout=60, check=False
-    )
-    trace = Path(str(folder) + ".trace").read_text()
-    return [int(line) for line in done.stdout.split()], "(INJECTED)" in trace, done.stderr
+class Writer:
+    """A running PROGRAM."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+
+    def write_with_failing(self, folder: Path, call: str, error: str, when: str) -> tuple[list[int], bool, list[str]]:
+        """Which entries the program says were taken, whether the failure happened, and what else it said."""
+        child = int(self._ask(f"{folder}\n"))
+        places = [str(folder), str(folder / "lock"), *(str(folder / f"{n:08d}.segment") for n in range(1, 9))]
+        rules = ["-e", f"trace={call}", "-e", f"inject={call}:error={error}:when={when}"]
+        with traced(child, Path(f"{folder}.trace"), *rules, *(f"-P{place}" for place in places)):
+            said = [self._ask("\n")]
+            while said[-1] != "over":
+                said.append(self._line())
+        taken = [int(line) for line in said if line.isdigit()]
+        others = [line for line in said[:-1] if not line.isdigit()]
+        return taken, "(INJECTED)" in Path(f"{folder}.trace").read_text(), others
+
+    def _ask(self, told: str) -> str:
+        assert self._process.stdin is not None
+        self._process.stdin.write(told)
+        self._process.stdin.flush()
+        return self._line()
+
+    def _line(self) -> str:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        assert line, "the program ended"
+        return line.rstrip()
+
+
+@pytest.fixture
+def writer() -> Iterator[Writer]:
+    command = [sys.executable, "-c", PROGRAM]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        yield Writer(process)
 
 
 @can_trace
@@ -225,14 +291,15 @@ def run_with_failing(folder: Path, call: str, error: str, when: str) -> tuple[li
     [("openat", "EIO"), ("fallocate", "ENOSPC"), ("mmap", "ENOMEM"), ("fsync", "EIO")],
 )
 def test_whichever_step_fails_what_was_taken_can_be_read(
-    tmp_path: Path, call: str, error: str, persistent: str
+    tmp_path: Path, writer: Writer, call: str, error: str, persistent: str
 ) -> None:
     for number in range(1, 40):
         folder = tmp_path / str(number)
-        taken, has_failed, said = run_with_failing(folder, call, error, f"{number}{persistent}")
+        taken, has_failed, said = writer.write_with_failing(folder, call, error, f"{number}{persistent}")
         found = [int(payload.split(b" ")[0]) for payload in payloads_of(folder)] if folder.is_dir() else []
 
-        assert (found, said) == (taken, "")
+        assert (found, said) == (taken, [])
+        shutil.rmtree(folder, ignore_errors=True)  # before it is written to the disk
         if not has_failed:
             assert (taken, number > 1) == (list(range(24)), True)
             return
@@ -295,17 +362,8 @@ def mock() -> Iterator[Mock]:
 @contextmanager
 def tampering(door: Door, rule: str, output: Path) -> Generator[None]:
     """The door's `fsync` does as the rule says, for as long as the block lasts."""
-    command = ["strace", "-f", "-p", str(door.process.pid), "-o", str(output), "-e", "trace=fsync", "-e", rule]
-    tracer = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    try:
-        assert tracer.stderr is not None
-        line = tracer.stderr.readline()
-        if "attached" not in line:
-            pytest.skip(f"strace may not look here: {line}")
+    with traced(door.process.pid, output, "-e", "trace=fsync", "-e", rule):
         yield
-    finally:
-        tracer.terminate()
-        tracer.wait(10)
 
 
 def asked(door: Door, *, stream: bool = False) -> tuple[Answer, float]:
