@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-import outcomes
 import pytest
 from limits import DIRECT
 from vendors import JUDGES, Client
@@ -56,9 +55,3 @@ def place(request: pytest.FixtureRequest, upstream: str) -> Callable[[Client, st
         return gateway.url, gateway.client_key, prefix_of(target)
 
     return find
-
-
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    outcome = yield
-    outcomes.note(item, outcome.get_result())

@@ -2,34 +2,27 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import pytest
-
 FOLDER = Path(__file__).parents[2] / ".cache" / "matrix"
-# All workers of one run share this name; without workers the process is the run.
-RUN = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
 
 
-def note(item: pytest.Item, report: pytest.TestReport) -> None:
-    """Adds a finished case of the matrix to its pair's file, which holds the cases of one run only.
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one case: `green`, `dropped`, `refused` or `failed`.
 
     `noticed` is how often the feature was taken out, each time with the promise found broken.
     """
-    told = dict(item.user_properties)
-    if report.when != "call" or "matrix" not in told:
-        return
-    pair, case = told["matrix"]
+
+    outcome: str
+    noticed: int = 0
+
+
+def note(pair: str, cases: Mapping[str, Outcome]) -> None:
+    """Keeps all cases of one pair."""
     FOLDER.mkdir(parents=True, exist_ok=True)
-    with (FOLDER / f"{pair}.json").open("a+") as page:
-        fcntl.flock(page, fcntl.LOCK_EX)
-        page.seek(0)
-        found = json.loads(page.read() or "{}")
-        cases = found["cases"] if found.get("run") == RUN else {}
-        outcome = told.get("outcome", "unproved") if report.outcome == "passed" else "failed"
-        cases[case] = {"outcome": outcome, "noticed": told.get("noticed", 0)}
-        page.truncate(0)
-        page.write(json.dumps({"run": RUN, "cases": cases}, sort_keys=True))
+    told = {case: asdict(outcome) for case, outcome in cases.items()}
+    (FOLDER / f"{pair}.json").write_text(json.dumps({"cases": told}, indent=0, sort_keys=True))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from traceback import format_exception
 
 import pytest
 from features import FEATURES, Feature, Without
 from limits import DIRECT, PAIRS, UNTOLD, known, refused
+from outcomes import Outcome, note
 from promises import Told, breaks_off, check, is_whole
 from vendors import Client
 
@@ -22,24 +24,10 @@ def case_of(feature: Feature, streamed: bool) -> str:
     return f"{feature.name}-{'stream' if streamed else 'whole'}"
 
 
-def gap(client: Client, target: str, case: str) -> list[pytest.MarkDecorator]:
-    """A defect that is known is expected; it is one in the published matrix all the same."""
-    reason = known(client, target, case)
-    return [pytest.mark.xfail(reason=reason, strict=False)] if reason else []
-
-
-def cases() -> list[object]:
-    """Every pair with every feature that the client's own format can ask for."""
+def cases(client: Client, target: str) -> list[tuple[Feature, bool]]:
+    """Every feature that the client's own format can ask for, and whether as a stream."""
     return [
-        pytest.param(
-            client,
-            target,
-            feature,
-            streamed,
-            id=f"{client.id}-{target}-{case_of(feature, streamed)}",
-            marks=gap(client, target, case_of(feature, streamed)),
-        )
-        for client, target in PAIRS
+        (feature, streamed)
         for feature in FEATURES
         for streamed in feature.streams
         if feature.needs not in (*client.cannot, *UNTOLD.get(target, ()))
@@ -73,37 +61,46 @@ def check_without(feature: Feature, asking: Asking) -> None:
             assert is_whole(told.verdict)
 
 
-@pytest.mark.parametrize(("client", "target", "feature", "streamed"), cases())
+def tried(client: Client, target: str, feature: Feature, streamed: bool, asking: Asking) -> Outcome:
+    """What becomes of one case. Raises AssertionError if the promise is not kept, or its check proves nothing."""
+    told = asking(question(feature))
+    if word := refused(client, target, case_of(feature, streamed)):
+        assert told.verdict["error"]["status"] == 422
+        assert word in told.verdict["error"]["message"].lower()
+        return Outcome("refused")
+    check(told)
+    if not is_whole(told.verdict):
+        return Outcome("dropped")
+    check_without(feature, asking)
+    return Outcome("green", len(feature.without))
+
+
+@pytest.mark.parametrize(("client", "target"), PAIRS, ids=[f"{client.id}-{target}" for client, target in PAIRS])
 def test_says_the_same_as_every_other_pair(
     client: Client,
     target: str,
-    feature: Feature,
-    streamed: bool,
     judge: Callable[[Client], Judge],
     place: Callable[[Client, str], tuple[str, str, str]],
-    record_property: Callable[[str, object], None],
 ) -> None:
-    case = case_of(feature, streamed)
-    record_property("matrix", (f"{client.id}@{target}", case))
     url, key, prefix = place(client, target)
+    outcomes: dict[str, Outcome] = {}
+    faults: list[str] = []
+    for feature, streamed in cases(client, target):
+        case = case_of(feature, streamed)
 
-    def asking(told: dict) -> Told:
-        job = {"base_url": url, "key": key, "stream": streamed, **told, "model": prefix + told["model"]}
-        verdict = judge(client).ask(**job)
-        if not breaks_off(feature) and (verdict["error"] or {}).get("kind") == "APIConnectionError":
-            verdict = judge(client).ask(**job)  # a crowded machine may break a first connection
-        return Told(client, target, case, feature, verdict)
+        def asking(told: dict, case: str = case, feature: Feature = feature, streamed: bool = streamed) -> Told:
+            job = {"base_url": url, "key": key, "stream": streamed, **told, "model": prefix + told["model"]}
+            verdict = judge(client).ask(**job)
+            if not breaks_off(feature) and (verdict["error"] or {}).get("kind") == "APIConnectionError":
+                verdict = judge(client).ask(**job)  # a crowded machine may break a first connection
+            return Told(client, target, case, feature, verdict)
 
-    told = asking(question(feature))
-    if word := refused(client, target, case):
-        record_property("outcome", "refused")
-        assert told.verdict["error"]["status"] == 422
-        assert word in told.verdict["error"]["message"].lower()
-        return
-    check(told)
-    if not is_whole(told.verdict):
-        record_property("outcome", "dropped")
-        return
-    check_without(feature, asking)
-    record_property("outcome", "green")
-    record_property("noticed", len(feature.without))
+        try:
+            outcomes[case] = tried(client, target, feature, streamed, asking)
+        except Exception as fault:
+            outcomes[case] = Outcome("failed")
+            # A defect that is known is expected; it is one in the published matrix all the same.
+            faults += [] if known(client, target, case) else [f"{case}: {''.join(format_exception(fault))}"]
+    note(f"{client.id}@{target}", outcomes)
+    if faults:
+        pytest.fail("\n".join([f"{len(faults)} of {len(outcomes)} cases:", *faults]), pytrace=False)
