@@ -19,7 +19,6 @@ from ledger.servers import Database, Redis
 from ledger.several import codes_of, most_in_a_minute, race, served, three
 from ledger.stage import Stage
 
-pytestmark = pytest.mark.xdist_group("frozen")
 SPENDER = "sk-ug-budget-1b9XcQ7mVtR2"
 BY_MINUTE = "sk-ug-minute-1b9XcQ7mVtR2"
 SCOPE = "key_file:spender"

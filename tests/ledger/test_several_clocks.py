@@ -32,7 +32,6 @@ from ledger.test_clocks import (
 
 __all__ = ["turned_clock"]
 
-pytestmark = pytest.mark.xdist_group("several-clocks")
 MIDNIGHT = datetime(2028, 2, 29, tzinfo=UTC)
 ENDING = "sk-ug-ending-1b9XcQ7mVtR2w"
 ENDING_ADMIN = "sk-ug-endingadmin-1b9XcQ7mVt"

@@ -14,8 +14,6 @@ from ledger.servers import Database, Redis
 from ledger.several import most_in_a_minute, three
 from ledger.test_several_outages import BY_MINUTE, KEYS, REQUESTS, Scene
 
-pytestmark = pytest.mark.xdist_group("several-forgetting")
-
 # What is left of the minute when the book is lost is less than one gateway asks for then, and more than none.
 BEFORE = 380
 
