@@ -43,12 +43,12 @@ T = TypeVar("T")
 
 def until(look: Callable[[], T | None], what: str = "the condition", within: float = 5.0) -> T:
     """The first true value `look` gives; fails after `within` seconds."""
-    began = time.monotonic()
-    deadline = began + within
+    first = began = time.monotonic()
     while not (found := look()):
         looked = time.monotonic()
-        assert looked < deadline, f"{what} did not come within {within} s"
-        time.sleep(max(0.005, looked - began))  # a look that is dear must not keep what it waits for from its work
+        assert looked < first + within, f"{what} did not come within {within} s"
+        # Neither a look that is dear nor many of them in a long wait may keep what is waited for from its work.
+        time.sleep(max(0.005, looked - began, min((looked - first) / 20, 0.05)))
         began = time.monotonic()
     return found
 

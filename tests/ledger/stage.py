@@ -27,12 +27,13 @@ from ledger.servers import Database
 
 __all__ = ["CLIENT", "PRICES", "Stage", "children", "stage"]
 
+# A process that is paused for three seconds may be making connections: that is no fault of the upstream.
 CONFIG = """
 server: {{port: {port}, drain: {drain}, workers: {workers}}}
 {database}
 providers:
   mock: {{kind: openai, base_url: "http://127.0.0.1:{upstream}/v1", api_key: "${{UPSTREAM_KEY}}",
-         timeouts: {{connect: 2, first_byte: {idle}, idle: {idle}, total: 60}}}}
+         timeouts: {{connect: 6, first_byte: {idle}, idle: {idle}, total: 60}}}}
 keys:
   - {{name: operator, key: "${{ADMIN_KEY}}", role: admin}}
 {more}
@@ -47,15 +48,22 @@ CLIENT = '  - {name: tester, key: "${CLIENT_KEY}"}\n'
 def children(supervisor: int) -> dict[str, int]:
     """A gateway's living children by name: `door-0`, `door-1`, `keeper`."""
     found: dict[str, int] = {}
-    for path in sorted(Path("/proc").glob("[0-9]*"), key=lambda one: int(one.name)):
+    for pid in _children_of(supervisor):
         with contextlib.suppress(OSError):
-            fields = (path / "stat").read_text().rpartition(")")[2].split()
-            words = (path / "cmdline").read_bytes().split(b"\0")
-            if int(fields[1]) == supervisor and fields[0] != "Z" and b"unigate.app" in words:
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            if b"unigate.app" in words and _is_there(pid):
                 role = words[words.index(b"unigate.app") + 1].decode()
                 name = role if role == "keeper" else f"door-{sum(one.startswith('door') for one in found)}"
-                found[name] = int(path.name)
+                found[name] = pid
     return found
+
+
+def _children_of(pid: int) -> list[int]:
+    """All children of a process, whichever of its threads made them."""
+    with contextlib.suppress(OSError):
+        lists = [one.read_text().split() for one in Path(f"/proc/{pid}/task").glob("*/children")]
+        return sorted(int(child) for one in lists for child in one)
+    return []
 
 
 @dataclass

@@ -107,7 +107,7 @@ def test_calls_of_all_sizes_fill_a_budget_to_the_last_token(mock: Mock, tmp_path
 
 def test_a_door_that_dies_in_the_race_costs_its_holds_and_no_more(mock: Mock, tmp_path: Path) -> None:
     with stage(tmp_path / "g", mock, workers=3, more=MORE) as where:
-        waiting = iter(calls(2, 100_000, "tokens=10,latency=20"))
+        waiting = iter(calls(2, 1_000, "tokens=10,latency=20"))
         seen = asyncio.run(
             storm(where, waiting, seed=2, kills=4, calls_per_kill=60, concurrency=20, victims=("door-0", "keeper"))
         )
