@@ -48,7 +48,7 @@ def until(look: Callable[[], T | None], what: str = "the condition", within: flo
         looked = time.monotonic()
         assert looked < first + within, f"{what} did not come within {within} s"
         # Neither a look that is dear nor many of them in a long wait may keep what is waited for from its work.
-        time.sleep(max(0.005, looked - began, min((looked - first) / 20, 0.05)))
+        time.sleep(max(0.005, looked - began, min((looked - first) / 20, 0.02)))
         began = time.monotonic()
     return found
 

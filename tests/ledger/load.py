@@ -10,10 +10,11 @@ import struct
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 
 from gateways import CLIENT_KEY
 
-__all__ = ["Ask", "Told", "asks", "load"]
+__all__ = ["Ask", "Told", "asks", "endless", "load"]
 
 _LINGER_NONE = struct.pack("ii", 1, 0)
 _PATIENCE_S = 60.0
@@ -100,8 +101,14 @@ def _has_text(choice: object) -> bool:
 
 def asks(seed: int | str, count: int, **same: object) -> list[Ask]:
     """So many calls that differ in their nonces."""
+    return list(islice(endless(seed, **same), count))
+
+
+def endless(seed: int | str, **same: object) -> Iterator[Ask]:
+    """The same calls and all that follow them, each made when it is wanted."""
     rng = random.Random(seed)
-    return [Ask(nonce=f"n{rng.getrandbits(48):012x}", **same) for _ in range(count)]
+    while True:
+        yield Ask(nonce=f"n{rng.getrandbits(48):012x}", **same)
 
 
 async def load(

@@ -31,7 +31,7 @@ from ledger.stage import stage
 from ledger.storm import storm
 from ledger.syscalls import KINDS, fail_and_recover, is_whole
 from ledger.test_kills import plain, streams
-from ledger.test_money_doors import LIMIT, MORE, SCOPE, calls, use_up
+from ledger.test_money_doors import LIMIT, MORE, SCOPE, fresh_calls, use_up
 
 __all__ = ["main"]
 
@@ -99,7 +99,7 @@ def kills_in_a_budget(soak: Soak, seed: int) -> None:
     """Three doors race for one budget, and die; in the end all of it is spent, and no more."""
     with start_mock() as mock, stage(soak.place("money"), mock, workers=3, more=MORE) as where:
         where.until_ready()
-        waiting = iter(calls(seed, 100_000, "tokens=10,latency=20"))
+        waiting = fresh_calls(seed, "tokens=10,latency=20")
         victims = ("door-0", "door-1", "keeper", "all")
         running = storm(where, waiting, seed=seed, kills=6, calls_per_kill=40, concurrency=15, victims=victims)
         seen = asyncio.run(running)

@@ -13,7 +13,7 @@ import apsw
 
 from harness import Mock, until
 from ledger.check import until_all_agree
-from ledger.load import asks, load
+from ledger.load import asks, endless, load
 from ledger.stage import Stage
 
 __all__ = ["KINDS", "attached", "fail_and_recover", "is_whole"]
@@ -71,7 +71,7 @@ def fail_and_recover(where: Stage, mock: Mock, *, call: str, error: str, when: s
     until_all_agree(where, told, mock)  # the keeper is at work
     with attached(where, call, error, when):
         told += asyncio.run(load(where.port, asks(seed * 3 + 1, 60, script="tokens=3,latency=50"), concurrency=5))
-    fresh = iter(asks(seed * 3 + 2, 10_000))
+    fresh = endless(seed * 3 + 2)
 
     def serves() -> bool:
         told.extend(asyncio.run(load(where.port, [next(fresh)])))

@@ -11,7 +11,7 @@ import pytest
 
 from harness import Mock, start_mock
 from ledger.check import logged, until_all_agree
-from ledger.load import Ask, asks
+from ledger.load import Ask, endless
 from ledger.servers import Database
 from ledger.stage import stage
 from ledger.storm import storm
@@ -23,21 +23,17 @@ def mock() -> Iterator[Mock]:
         yield mock
 
 
-# More than a storm makes.
-ENOUGH = 2_000
-
-
 def plain(seed: int) -> Iterator[Ask]:
     """Short calls, a few of them waiting long enough to be killed."""
     rng = random.Random(seed)
-    for ask in asks(seed, ENOUGH):
+    for ask in endless(seed):
         yield Ask(ask.nonce, f"tokens=3,latency={rng.choice((0, 0, 5, 20))}")
 
 
 def streams(seed: int) -> Iterator[Ask]:
     """Streams of very different lengths, so that a kill finds them at mixed progress."""
     rng = random.Random(seed)
-    for ask in asks(seed, ENOUGH):
+    for ask in endless(seed):
         yield Ask(ask.nonce, f"tokens={rng.randrange(1, 30)},pace=10", streamed=True)
 
 

@@ -7,13 +7,14 @@ import random
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import pytest
 
 from harness import Mock, start_mock, until
 from ledger.check import until_all_agree
-from ledger.load import Ask, Told, asks, load
+from ledger.load import Ask, Told, endless, load
 from ledger.money import billed, limited, spent, until_no_drift, until_quiet
 from ledger.stage import PRICES, Stage, stage
 from ledger.storm import storm
@@ -36,12 +37,16 @@ def mock() -> Iterator[Mock]:
 
 
 def calls(seed: int, count: int, script: str = "tokens=10") -> list[Ask]:
-    return asks(seed, count, script=script, key=KEY, max_tokens=10)
+    return list(islice(fresh_calls(seed, script), count))
+
+
+def fresh_calls(seed: int, script: str = "tokens=10") -> Iterator[Ask]:
+    return endless(seed, script=script, key=KEY, max_tokens=10)
 
 
 def use_up(where: Stage, told: list[Told], fresh: Iterator[Ask] | None = None) -> None:
     """A few calls at a time until there is no more."""
-    fresh = fresh or iter(calls(99, 100_000))
+    fresh = fresh or fresh_calls(99)
 
     def is_over() -> bool:
         told.extend(asyncio.run(load(where.port, [next(fresh) for _ in range(3)], concurrency=3)))
@@ -92,7 +97,7 @@ def test_calls_of_all_sizes_fill_a_budget_to_the_last_token(mock: Mock, tmp_path
     todo = [
         replace(one, script=f"tokens={size}", max_tokens=size) for one, size in zip(calls(4, 1000), sizes, strict=True)
     ]
-    smallest = iter(replace(one, script="tokens=1", max_tokens=1) for one in calls(5, 100_000))
+    smallest = (replace(one, script="tokens=1", max_tokens=1) for one in fresh_calls(5))
     # A whole number of tokens, and nearly another one.
     more = limited("spender", KEY, "budget_usd_total: 0.015002") + EXACT
     with stage(tmp_path / "g", mock, workers=3, more=more) as where:
@@ -107,7 +112,7 @@ def test_calls_of_all_sizes_fill_a_budget_to_the_last_token(mock: Mock, tmp_path
 
 def test_a_door_that_dies_in_the_race_costs_its_holds_and_no_more(mock: Mock, tmp_path: Path) -> None:
     with stage(tmp_path / "g", mock, workers=3, more=MORE) as where:
-        waiting = iter(calls(2, 1_000, "tokens=10,latency=20"))
+        waiting = fresh_calls(2, "tokens=10,latency=20")
         seen = asyncio.run(
             storm(where, waiting, seed=2, kills=4, calls_per_kill=60, concurrency=20, victims=("door-0", "keeper"))
         )

@@ -12,7 +12,7 @@ import pytest
 
 from harness import Mock, start_mock, until
 from ledger.check import until_all_agree
-from ledger.load import Ask, Told, asks, load
+from ledger.load import Ask, Told, asks, endless, load
 from ledger.money import billed, leases, limited, spent, until_no_drift, until_quiet
 from ledger.servers import Database
 from ledger.stage import PRICES, Stage, stage
@@ -66,7 +66,7 @@ async def race(gateways: list[Stage], count: int, told: list[Told], victim: Stag
 
 def use_up(gateways: list[Stage], told: list[Told]) -> None:
     """One call after the other, on each gateway in turn, until there is no more."""
-    fresh = iter(calls(99, 100_000))
+    fresh = endless(99, script="tokens=10", key=KEY, max_tokens=10)
 
     def is_over() -> bool:
         answers = [asyncio.run(load(one.port, [next(fresh)])) for one in gateways]
