@@ -11,6 +11,7 @@ import httptools
 
 from unigate.errors import LATE, Fault, Kind
 from unigate.target import Timeouts
+from unigate.upstream.head import LARGEST_HEAD, ends_at_eof, headers_in, too_many_headers
 from unigate.upstream.inflate import Inflate
 from unigate.wire.chunk import data_in
 
@@ -21,11 +22,9 @@ Take = Callable[[bytes], "asyncio.Future[None] | None"]
 
 _HIGH_WATER = 64 * 1024
 _WRITE_AHEAD = 1024 * 1024
-_MOST_HEADERS = 200
 _SURELY_OPEN = 0.01
 # A kept connection that ends this soon was dead already; one that ends later may have begun to work on the call.
 _SOON = 0.25
-_LARGEST_HEAD = 64 * 1024
 _LONGEST_IDLE = 55.0  # most servers close after 60 s or more; ours must be first
 _LONGEST_LIFE = 300.0  # so that a changed DNS entry is followed
 # What a connection that is not open has, and never feeds.
@@ -40,7 +39,6 @@ class Connection:
         "_buffered",
         "_chunks",
         "_drained",
-        "_ends_chunk",
         "_fault",
         "_head_size",
         "_heard_at",
@@ -77,11 +75,10 @@ class Connection:
         self._parser = _NO_PARSER
         self._poll = select.poll()
         self._opened_at = loop.time()
-        self._used_at = 0.0
         self._waiter: asyncio.Future[None] | None = None
         self._drained: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._asked_at = self._heard_at = 0.0
+        self._used_at = self._asked_at = self._heard_at = 0.0
         self._chunks: list[bytes] = []
         self._buffered = 0
         self._is_paused = False
@@ -89,7 +86,6 @@ class Connection:
         self._take: Take | None = None
         self._slow: asyncio.Future[None] | None = None
         self._timeouts = Timeouts()
-        self._shortest = 0.0
         self._begin(Timeouts())
         self._is_active = False
 
@@ -102,8 +98,7 @@ class Connection:
         self.status = 0  # until the head is there
         self.headers: dict[bytes, bytes] = {}
         self._head_size = 0  # with whatever came together with its end
-        self._is_complete = self._stays_open = False
-        self._ends_chunk = self._is_between_chunks = False
+        self._is_complete = self._stays_open = self._is_between_chunks = False
         self._inflate: Inflate | None = None
 
     # --- asyncio's side
@@ -134,20 +129,19 @@ class Connection:
             if self._buffered > _HIGH_WATER and not self._is_paused and self._transport is not None:
                 self._is_paused = True
                 self._transport.pause_reading()
-        elif self._head_size > _LARGEST_HEAD:
-            self._fail(_too_many_headers())
+        elif self._head_size > LARGEST_HEAD:
+            self._fail(too_many_headers())
         self._wake()
 
     def _parse(self, data: bytes) -> None:
         try:
             self._parser.feed_data(data)
             # Part of the next chunk's size may have come as well, but nothing of it that ends a line.
-            self._is_between_chunks = self._ends_chunk and self._inflate is None and data.endswith(b"\r\n")
+            self._is_between_chunks = self._is_between_chunks and data.endswith(b"\r\n")
         except httptools.HttpParserUpgrade:
             self._fail(Fault(Kind.PROTOCOL, "The upstream switched protocols, which nobody asked for."))
         except httptools.HttpParserCallbackError as error:
-            cause = error.__context__
-            if not isinstance(cause, Fault):
+            if not isinstance(cause := error.__context__, Fault):
                 raise
             self._fail(cause)
         except httptools.HttpParserError:
@@ -158,7 +152,7 @@ class Connection:
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._is_active and not self._is_complete and self._fault is None:
-            self._fault = self._end_at_eof() if exc is None and self._ends_at_eof() else self._lost()
+            self._fault = self._end_at_eof() if exc is None and ends_at_eof(self.status, self.headers) else self._lost()
         self._transport = None
         # It holds methods of ours: a circle, which would lie about until somebody looked for such.
         self._parser = _NO_PARSER
@@ -210,11 +204,7 @@ class Connection:
             return
         if status == 408 and self._was_dead():
             raise Fault(Kind.STALE, "The upstream gave up a kept connection as it was used again.")
-        lines = self._lines
-        self.headers = {name.lower(): value for name, value in lines.items()}
-        is_long = self._head_size > _LARGEST_HEAD and sum(map(len, (*lines, *lines.values()))) > _LARGEST_HEAD
-        if is_long or len(lines) > _MOST_HEADERS:
-            raise _too_many_headers()
+        self.headers = headers_in(self._lines, self._head_size)
         if b"content-encoding" in self.headers:
             encoding = self.headers[b"content-encoding"].strip().lower()
             self._inflate = Inflate(encoding) if encoding and encoding != b"identity" else None
@@ -228,13 +218,13 @@ class Connection:
         self._buffered += len(body)
 
     def on_chunk_header(self) -> None:
-        self._ends_chunk = False
+        self._is_between_chunks = False
 
     def on_chunk_complete(self) -> None:
-        self._ends_chunk = True
+        self._is_between_chunks = self._inflate is None
 
     def on_message_complete(self) -> None:
-        self._ends_chunk = False
+        self._is_between_chunks = False
         if not self.status:
             return  # the end of an informational answer
         if self._inflate is not None:
@@ -394,8 +384,7 @@ class Connection:
         self._wake()
 
     def _wake(self) -> None:
-        waiter = self._waiter
-        if waiter is not None and not waiter.done():
+        if (waiter := self._waiter) is not None and not waiter.done():
             waiter.set_result(None)
 
     def _bell(self) -> asyncio.Future[None]:
@@ -408,15 +397,3 @@ class Connection:
             self._heard_at = self._loop.time()
             self._transport.resume_reading()
         await self._bell()
-
-    def _ends_at_eof(self) -> bool:
-        return (
-            self.status > 0
-            and b"content-length" not in self.headers
-            and b"transfer-encoding" not in self.headers
-            and self.status not in (204, 304)
-        )
-
-
-def _too_many_headers() -> Fault:
-    return Fault(Kind.PROTOCOL, "The upstream's answer has too many headers.")
