@@ -13,6 +13,7 @@ import pytest
 from attack import ask
 
 from gateways import PATIENCE_S, clean_environment, free_port, kill_group, start_gateway
+from harness import until
 
 ROOT = Path(__file__).parent.parent.parent
 GOOD_KEY = "Zk3vT9qLw8RmXc5bNd2s"
@@ -33,29 +34,53 @@ def run(folder: Path, *arguments: str, **environment: str) -> subprocess.Complet
 
 
 def test_with_nothing_set_it_makes_random_keys_that_only_their_owner_can_read(tmp_path: Path) -> None:
-    keys: list[dict[str, str]] = []
-    for name in ("one", "two"):
-        folder = tmp_path / name
-        folder.mkdir()
-        port = free_port()
-        gateway = start_gateway(folder, "--port", str(port), port=port)
-        try:
-            file = gateway.data / "first-keys"
-            assert stat.S_IMODE(file.stat().st_mode) == 0o600
-            keys.append(dict(FIRST_KEY.findall(file.read_text())))
-            listed = subprocess.run(["ss", "-Hltn"], capture_output=True, text=True).stdout
-            assert {line.split()[3] for line in listed.splitlines() if line.split()[3].endswith(f":{port}")} == {
-                f"127.0.0.1:{port}"
-            }
-            admin, client = keys[-1]["admin"], keys[-1]["client"]
-            statuses = [ask(gateway, "GET", "/admin/v1/keys", key=key).status for key in ("", client, admin)]
-            assert statuses == [401, 403, 200]
-            assert admin not in gateway.output.read_text()
-            kill_group(gateway.process)
-        finally:
-            kill_group(gateway.process)
+    one, two = tmp_path / "one", tmp_path / "two"
+    one.mkdir()
+    port = free_port()
+    gateway = start_gateway(one, "--port", str(port), port=port)
+    try:
+        keys = first_keys(gateway.data)
+        listed = subprocess.run(["ss", "-Hltn"], capture_output=True, text=True).stdout
+        assert {line.split()[3] for line in listed.splitlines() if line.split()[3].endswith(f":{port}")} == {
+            f"127.0.0.1:{port}"
+        }
+        statuses = [
+            ask(gateway, "GET", "/admin/v1/keys", key=key).status for key in ("", keys["client"], keys["admin"])
+        ]
+        assert statuses == [401, 403, 200]
+        assert keys["admin"] not in gateway.output.read_text()
+    finally:
+        kill_group(gateway.process)
 
-    assert len({key for pair in keys for key in pair.values()}) == 4
+    assert len({*keys.values(), *keys_of_another_start(two).values()}) == 4
+
+
+def first_keys(data: Path) -> dict[str, str]:
+    """The keys that a start has made, by role; nothing before it has."""
+    file = data / "first-keys"
+    if not file.exists():
+        return {}
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    return dict(FIRST_KEY.findall(file.read_text()))
+
+
+def keys_of_another_start(folder: Path) -> dict[str, str]:
+    """What another start makes; it ends before it has loaded any model."""
+    folder.mkdir()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "unigate", "serve", "--port", str(free_port())],
+        cwd=folder,
+        env=clean_environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        until(lambda: first_keys(folder / "data").keys() == {"admin", "client"}, "the keys", PATIENCE_S)
+        return first_keys(folder / "data")
+    finally:
+        kill_group(process)
 
 
 @pytest.mark.parametrize(
