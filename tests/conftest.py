@@ -33,6 +33,17 @@ def pytest_report_header() -> str:
     return f"unigate: {relay.origin if relay is not None else 'not installed'}"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Spreads the long tests of the vendors' libraries evenly, so that no worker is left with them at the end."""
+    longer = [item for item in items if "sdks" in item.path.parts]
+    others = [item for item in items if "sdks" not in item.path.parts]
+    if longer and others:
+        places = [(at + 0.5) / len(longer) for at in range(len(longer))] + [
+            at / len(others) for at in range(len(others))
+        ]
+        items[:] = [item for _, item in sorted(zip(places, longer + others, strict=True), key=lambda one: one[0])]
+
+
 def pytest_collection_finish() -> None:
     """What was collected stays to the end, so that no later collection of garbage looks through all of it anew."""
     gc.collect()
