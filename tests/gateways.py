@@ -18,7 +18,7 @@ from pathlib import Path
 CLIENT_KEY = "sk-ug-client-5vR9wXb2LqTz8KpN"
 ADMIN_KEY = "sk-ug-admin-Yh3mQ7cVt6JfW1sD"
 UPSTREAM_KEY = "upstream-key-Gp4ZkE9uRx2B"
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 CONFIG = """
 server: {{port: {port}, drain: 2}}
@@ -122,7 +122,7 @@ def wait_for_models(gateway: Gateway) -> None:
     request = urllib.request.Request(f"{gateway.url}/v1/models", headers={"authorization": f"Bearer {CLIENT_KEY}"})
     end = time.monotonic() + PATIENCE_S
     while time.monotonic() < end:
-        with urllib.request.urlopen(request, timeout=5) as answer:
+        with urllib.request.urlopen(request, timeout=20) as answer:
             if json.load(answer)["data"]:
                 return
         time.sleep(0.02)

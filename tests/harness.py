@@ -41,8 +41,8 @@ OK = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 14\r
 T = TypeVar("T")
 
 
-def until(look: Callable[[], T | None], what: str = "the condition", within: float = 5.0) -> T:
-    """The first true value `look` gives; fails after `within` seconds."""
+def until(look: Callable[[], T | None], what: str = "the condition", within: float = 60.0) -> T:
+    """The first true value `look` gives; fails after `within` seconds, which are many, as machines may be busy."""
     first = began = time.monotonic()
     while not (found := look()):
         looked = time.monotonic()
@@ -101,7 +101,7 @@ class Answer:
 class Wire:
     """A client's connection: sends bytes as they are, reads answers one by one."""
 
-    def __init__(self, port: int, *, timeout: float = 5.0, receive_buffer: int = 0) -> None:
+    def __init__(self, port: int, *, timeout: float = 20.0, receive_buffer: int = 0) -> None:
         self.socket = socket.socket()
         self.socket.settimeout(timeout)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -179,7 +179,7 @@ class Wire:
         self._seen = joined[size:]
         return joined[:size]
 
-    def is_closed(self, within: float = 2.0) -> bool:
+    def is_closed(self, within: float = 10.0) -> bool:
         """Whether the other side closes, saying nothing more."""
         self.socket.settimeout(within)
         try:
@@ -223,7 +223,7 @@ class Mock:
             answer = wire.send(b"GET /mock/calls HTTP/1.1\r\nhost: mock\r\n\r\n").answer()
         return [call for call in json.loads(answer.body) if model is None or call["model"] == model]
 
-    def ended(self, model: str, within: float = 5.0) -> dict[str, object]:
+    def ended(self, model: str, within: float = 60.0) -> dict[str, object]:
         """The one call of this model, once it is over."""
         calls = until(lambda: [c for c in self.calls(model) if c["ended"]], f"the end of {model}", within)
         assert len(calls) == 1
@@ -353,12 +353,12 @@ class Door:
         """One chat completion on a connection of its own."""
         return self.ask(request(chat(model, **more), path=path, key=key, headers=headers))
 
-    def ask(self, *packets: bytes, timeout: float = 5.0) -> Answer:
+    def ask(self, *packets: bytes, timeout: float = 20.0) -> Answer:
         """One answer on a connection of its own."""
         with self.wire(timeout=timeout) as wire:
             return wire.send(*packets).answer()
 
-    def wire(self, *, timeout: float = 5.0, receive_buffer: int = 0) -> Wire:
+    def wire(self, *, timeout: float = 20.0, receive_buffer: int = 0) -> Wire:
         return Wire(self.port, timeout=timeout, receive_buffer=receive_buffer)
 
     def entries(self) -> list[Entry]:
@@ -449,7 +449,7 @@ def start_door(
             door.process.stdin.close()
         door.process.terminate()
         try:
-            door.process.wait(10)
+            door.process.wait(30)
         finally:
             door.process.kill()
     assert "Traceback" not in door.log(), door.log()

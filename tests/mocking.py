@@ -30,7 +30,7 @@ def upstream(**settings: object) -> Iterator[int]:
     yield port
     loop.call_soon_threadsafe(server.close)
     loop.call_soon_threadsafe(loop.stop)
-    thread.join(5)
+    thread.join(20)
 
 
 def raw(port: int, path: str, body: object, *, method: str = "POST", headers: str = "", key: str = KEY) -> bytes:
@@ -73,7 +73,7 @@ def bill(port: int, page: str = "bill") -> object:
 
 
 def last_call(port: int, model: str) -> dict[str, object]:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
         calls = bill(port, "calls")
         assert isinstance(calls, list)

@@ -251,7 +251,7 @@ def told(gateway: Gateway, key: str, text: str, *, stream: bool = False) -> dict
         return found if {"request", "answer"} <= found.keys() else None
 
     try:
-        return until(kept, "the bodies in the database", 20)
+        return until(kept, "the bodies in the database")
     finally:
         database.close()
 

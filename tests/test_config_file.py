@@ -416,7 +416,7 @@ def test_an_alias_bomb_is_refused_at_once() -> None:
     started = time.perf_counter()
     [problem] = refused("\n".join(["a0: &a0 [1]", *levels]))
     assert "means more than 100,000 values, aliases counted" in problem
-    assert time.perf_counter() - started < 2
+    assert time.perf_counter() - started < 20  # to count them one by one takes hours
 
 
 @pytest.mark.parametrize(
@@ -521,7 +521,7 @@ def test_the_table_is_read_fast_enough_for_every_start() -> None:
         load_table()
         return time.perf_counter() - started
 
-    assert min(took() for _ in range(5)) < 0.03
+    assert min(took() for _ in range(5)) < 0.1
 
 
 def overridden(name: str, **facts: object) -> dict[str, tuple[str, str, frozenset[str]]]:

@@ -209,7 +209,7 @@ def test_all_children_end_with_a_parent_that_was_killed(tmp_path: Path) -> None:
     finally:
         gateway.stop(signal.SIGKILL)
 
-    end = time.monotonic() + 5
+    end = time.monotonic() + 20
     while any(map(is_alive, children)) and time.monotonic() < end:
         time.sleep(0.05)
     assert [pid for pid in children if is_alive(pid)] == []

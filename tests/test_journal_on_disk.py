@@ -387,10 +387,10 @@ def test_always_no_answer_ends_before_the_disk_has_its_record(tmp_path: Path, mo
 
 @can_trace
 def test_interval_no_call_waits_for_the_disk(tmp_path: Path, mock: Mock) -> None:
-    slow, often = "inject=fsync:delay_enter=900000", JournalSettings(interval_s=0.05)
+    slow, often = "inject=fsync:delay_enter=4000000", JournalSettings(interval_s=0.05)
     with served(tmp_path / "data", mock, often) as door, tampering(door, slow, tmp_path / "trace"):
         answer, seconds = asked(door)
-    assert (answer.status, seconds < 0.8) == (200, True)
+    assert (answer.status, seconds < 3.0) == (200, True)
 
 
 @can_trace
@@ -400,7 +400,7 @@ def test_always_a_disk_that_confirms_nothing_refuses_calls_unsent_and_serves_aga
         with tampering(door, "inject=fsync:error=EIO", tmp_path / "trace"):
             refused = door.ask(request(chat(model)), timeout=30)
         sent = mock.calls(model.removeprefix("mock/"))
-        until(lambda: asked(door)[0].status == 200, "an answer", 5.0)
+        until(lambda: asked(door)[0].status == 200, "an answer")
     assert (refused.status, refused.json()["error"]["code"]) == (503, "storage_full")  # type: ignore[index]
     assert sent == []
 
@@ -421,5 +421,5 @@ def test_a_full_journal_refuses_calls_and_serves_again_soon_after_it_was_carried
         until(lambda: asked(door)[0].status == 503, "a refusal")
         refused, _ = asked(door)
         shutil.rmtree(elsewhere)
-        until(lambda: asked(door)[0].status == 200, "an answer", 5.0)
+        until(lambda: asked(door)[0].status == 200, "an answer")
     assert (refused.status, refused.json()["error"]["code"]) == (503, "storage_full")  # type: ignore[index]

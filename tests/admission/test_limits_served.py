@@ -92,7 +92,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         (folder / "unigate.yaml").write_text(CONFIG.format(port=port, mock=mock.port, nowhere=nowhere, **names))
         gateway = start_gateway(folder, port=port)
         try:
-            until(lambda: (gateway.data / "bank.sock").exists(), "the bank", 20.0)
+            until(lambda: (gateway.data / "bank.sock").exists(), "the bank")
             yield Place(gateway, mock)
         finally:
             gateway.stop()
@@ -234,4 +234,4 @@ def test_counters_are_the_sums_of_rows_and_nothing_stays_held(place: Place) -> N
         held = place.select("SELECT sum(amount) FROM leases")
         return rows == spent and held in ([(0,)], [(None,)])
 
-    until(look, "the end of all holds", 20.0)
+    until(look, "the end of all holds")

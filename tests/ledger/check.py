@@ -138,7 +138,7 @@ def until_all_agree(
     mock: Mock,
     *,
     read: Callable[[Stage], list[Row]] = rows_of,
-    within: float = 30.0,
+    within: float = 60.0,
 ) -> list[Row]:
     """The rows, once all stories agree; fails with the differences that stay."""
     last: list[str] = []

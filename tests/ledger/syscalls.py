@@ -49,7 +49,7 @@ def attached(where: Stage, call: str, error: str, when: str) -> Iterator[None]:
         yield
     finally:
         tracing.terminate()
-        tracing.wait(10)
+        tracing.wait(60)
 
 
 def _output(where: Stage) -> Path:
@@ -77,7 +77,7 @@ def fail_and_recover(where: Stage, mock: Mock, *, call: str, error: str, when: s
         told.extend(asyncio.run(load(where.port, [next(fresh)])))
         return told[-1].was_confirmed
 
-    until(serves, "recovery", 10.0)
+    until(serves, "recovery")
     last = asyncio.run(load(where.port, [next(fresh) for _ in range(20)]))
     assert [one for one in last if not one.was_confirmed] == []
     until_all_agree(where, told + last, mock)

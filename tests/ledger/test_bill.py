@@ -117,7 +117,7 @@ def test_who_leaves_a_stream_pays_for_what_came_and_is_told_apart(where: Stage, 
     ]
     told = asyncio.run(load(where.port, todo, concurrency=30))
     assert {one.status for one in told} <= {0, 200}
-    rows = by_nonce(until(lambda: len(rows := rows_of(where)) == len(told) and rows, "a row for each", 10.0))
+    rows = by_nonce(until(lambda: len(rows := rows_of(where)) == len(told) and rows, "a row for each"))
     costs = {nonce_of(str(call["model"])): call for call in mock.calls()}
     for one in told:
         row, call = rows[one.nonce], costs.get(one.nonce)
@@ -129,7 +129,7 @@ def test_who_leaves_a_stream_pays_for_what_came_and_is_told_apart(where: Stage, 
         assert row.output_tokens is not None
         assert one.words <= row.output_tokens <= int(str(call["output_tokens"])), (one.ask, row, call)
         assert row.cost is not None and row.cost >= row.output_tokens * OUTPUT + INPUT
-    until(lambda: all_slots_are_free(where), "all slots", 10.0)
+    until(lambda: all_slots_are_free(where), "all slots")
     until_quiet(where)
 
 

@@ -68,7 +68,7 @@ class Desk:
 
     def answer(self, key: str) -> int:
         """The status of one call, once the bank had time for it."""
-        return until(lambda: next((one.status for one in self.call(key) if one.status != 503), None), "an answer", 20.0)
+        return until(lambda: next((one.status for one in self.call(key) if one.status != 503), None), "an answer")
 
     def use_up(self, key: str) -> Told:
         """Calls until there is nothing left; the refusal."""
@@ -90,7 +90,7 @@ def test_a_day_and_a_month_end_once_and_at_midnight_utc(
         refused = [desk.use_up(BY_DAY), desk.use_up(BY_MONTH)]
         assert 300 < int(refused[0].headers["retry-after"]) <= 601
         turned_clock.turn_to(midnight - timedelta(seconds=1))
-        until(lambda: desk.call(BY_DAY)[0].status == 200, "another day", 20.0)
+        until(lambda: desk.call(BY_DAY)[0].status == 200, "another day")
 
         assert desk.answer(BY_MONTH) == (200 if ends_a_month else 429)
         until_all_agree(where, desk.told, mock)
@@ -136,7 +136,7 @@ def test_a_wall_clock_that_jumps_lets_nobody_pass_a_limit_and_cuts_no_call(
 
         async def jump() -> None:
             holding = asyncio.create_task(load(where.port, running, concurrency=SLOTS))
-            await asyncio.to_thread(until, lambda: len(served(mock, running)) == SLOTS, "the running calls", 20.0)
+            await asyncio.to_thread(until, lambda: len(served(mock, running)) == SLOTS, "the running calls")
             for seed, by in enumerate((timedelta(), HOUR, -HOUR, -DAY, DAY)):
                 turned_clock.turn(by)
                 some = asks(seed, 40, key=BY_MINUTE)
@@ -164,7 +164,7 @@ def test_logs_are_in_the_order_of_what_happened_whatever_time_it_was(
             turned_clock.turn(by)
             desk.call(CLIENT_KEY, 3)
             made.append(administered(where, "POST", "keys", {"name": f"key-{len(made)}"})["id"])
-            until(lambda: len(logged(where)) == len(desk.told), "the log", 20.0)
+            until(lambda: len(logged(where)) == len(desk.told), "the log")
         until_all_agree(where, desk.told, mock)
 
         audit = administered(where, "GET", "audit")["data"]

@@ -70,13 +70,13 @@ def test_a_gateway_that_was_frozen_settles_nothing_twice_and_passes_no_limit(
     mock: Mock, database: Database, valkey: str, tmp_path: Path
 ) -> None:
     with three(tmp_path, mock, database, KEYS, valkey) as gateways:
-        until(lambda: are_well(gateways), "the first calls", 20.0)
+        until(lambda: are_well(gateways), "the first calls")
         before, meanwhile, after = (pair(seed, count) for seed, count in ((1, 90), (2, 150), (3, 60)))
 
         async def play() -> list[Told]:
             begun = len(mock.calls())
             running = asyncio.create_task(race(gateways, before))
-            await asyncio.to_thread(until, lambda: len(mock.calls()) > begun + 20, "a load", 20.0)
+            await asyncio.to_thread(until, lambda: len(mock.calls()) > begun + 20, "a load")
             ends = time.monotonic() + FROZEN_S
             with frozen(gateways[1]):
                 told = await race([gateways[0], gateways[2]], meanwhile)
@@ -88,7 +88,7 @@ def test_a_gateway_that_was_frozen_settles_nothing_twice_and_passes_no_limit(
         assert {one.status for one in told} <= {200, 429, 503, 504}, codes_of(told)
         assert most_in_a_minute(served(mock, [one.ask for one in told if one.ask.key == BY_MINUTE])) <= REQUESTS
         assert spent(gateways[0], SCOPE) <= LIMIT
-        until(lambda: are_spent(gateways), "the end of the budget", 30.0)
+        until(lambda: are_spent(gateways), "the end of the budget")
         rows = until_no_drift(gateways[0], mock)
         assert [row for row in rows if row.end == "interrupted"] == []
         assert LIMIT - LARGEST_HOLD < spent(gateways[0], SCOPE) <= LIMIT

@@ -60,4 +60,4 @@ def test_a_door_without_memory_loses_nothing_confirmed(mock: Mock, tmp_path: Pat
 
 
 def was_replaced(where: Stage, door: int) -> bool:
-    return until(lambda: where.children().get("door-0"), "a door", 20.0) != door
+    return until(lambda: where.children().get("door-0"), "a door") != door

@@ -52,7 +52,7 @@ def use_up(where: Stage, told: list[Told], fresh: Iterator[Ask] | None = None) -
         told.extend(asyncio.run(load(where.port, [next(fresh) for _ in range(3)], concurrency=3)))
         return all(one.code == "insufficient_quota" for one in told[-3:])
 
-    until(is_over, "the end of the budget", 40.0)
+    until(is_over, "the end of the budget")
 
 
 def assert_all_is_spent(where: Stage, told: list[Told], mock: Mock) -> None:
@@ -129,4 +129,4 @@ def test_a_budget_that_is_raised_lets_calls_through_at_once(mock: Mock, tmp_path
         where.stop()
         where.more = MORE
         where.start()
-        until(lambda: asyncio.run(load(where.port, calls(5, 1)))[0].was_confirmed, "the raised budget", 10.0)
+        until(lambda: asyncio.run(load(where.port, calls(5, 1)))[0].was_confirmed, "the raised budget")

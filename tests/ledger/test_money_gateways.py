@@ -74,7 +74,7 @@ def use_up(gateways: list[Stage], told: list[Told]) -> None:
         return all(one.code == "insufficient_quota" for answer in answers for one in answer)
 
     try:
-        until(is_over, "the end of the budget", 60.0)
+        until(is_over, "the end of the budget")
     finally:
         print("the last answers:", Counter((one.status, one.code) for one in told[-30:]))
 

@@ -111,7 +111,7 @@ def test_calls_go_on_without_postgres_and_their_rows_follow(
             count = 140 if fault in SILENT else 40
             told += asyncio.run(load(where.port, asks(2, count, script="tokens=3,latency=500"), concurrency=10))
             assert all_is_told_in_time(told)
-        until_all_agree(where, told, mock, within=15.0)
+        until_all_agree(where, told, mock)
         assert where.child("keeper") == keeper, "no restart was needed"
 
 
@@ -130,7 +130,7 @@ def test_connections_cut_by_the_server_lose_nothing(mock: Mock, database: Databa
             told += asyncio.run(load(where.port, asks(number, 50)))
             database.server.terminate_backends()
         assert all_is_told_in_time(told)
-        assert len(until_all_agree(where, told, mock, within=15.0)) == 500
+        assert len(until_all_agree(where, told, mock)) == 500
 
 
 def connections(where: Stage) -> int:

@@ -79,7 +79,7 @@ class Desk:
             told = self.call(gateways, key, len(gateways))
             return told[0] if {one.code for one in told} == {"insufficient_quota"} else None
 
-        return until(look, "the end of the budget", 30.0)
+        return until(look, "the end of the budget")
 
 
 def test_a_day_ends_by_the_databases_clock_also_for_who_was_away_or_has_another_one(
@@ -102,7 +102,7 @@ def test_a_day_ends_by_the_databases_clock_also_for_who_was_away_or_has_another_
         refused = desk.use_up(gateways, BY_DAY)
         gateways[2].kill("all")
         turned_clock.turn_to(MIDNIGHT - timedelta(seconds=1))
-        until(lambda: 200 in {one.status for one in desk.call(gateways[:2], BY_DAY, 2)}, "another day", 30.0)
+        until(lambda: 200 in {one.status for one in desk.call(gateways[:2], BY_DAY, 2)}, "another day")
         gateways[2].start()
         gateways[2].until_ready()
         desk.use_up(gateways, BY_DAY)
@@ -125,7 +125,7 @@ def test_a_stores_clock_that_jumps_lets_nobody_pass_a_limit(
         for one in gateways:
             one.until_ready()
         desk = Desk()
-        until(lambda: {one.status for one in desk.call(gateways, BY_MINUTE, 2)} == {200}, "the first calls", 20.0)
+        until(lambda: {one.status for one in desk.call(gateways, BY_MINUTE, 2)} == {200}, "the first calls")
         desk.call(gateways[:1], BY_MINUTE, 2 * REQUESTS)
         for by in (HOUR, -HOUR, -DAY, DAY):
             turned_clock.turn(by)
@@ -156,7 +156,7 @@ def test_a_key_ends_by_the_databases_clock_whatever_a_gateway_believes(
         desk = Desk()
 
         def until_all_say(*expected: tuple[int, str]) -> None:
-            until(lambda: told(desk, gateways) == set(expected), f"{expected}", 20.0)
+            until(lambda: told(desk, gateways) == set(expected), f"{expected}")
             assert told(desk, gateways) == set(expected)
             assert {administered(one) for one in gateways} == {status for status, _ in expected}
 

@@ -34,7 +34,7 @@ def copy(redis: Redis) -> Iterator[Redis]:
         server.start()
         redis.run("CONFIG", "SET", "repl-diskless-sync-delay", "0")
         server.run("REPLICAOF", "127.0.0.1", str(redis.port))
-        until(lambda: server.run("EVAL", IS_LINKED, "0") == "1", "the copy", 20.0)
+        until(lambda: server.run("EVAL", IS_LINKED, "0") == "1", "the copy")
         yield server
     finally:
         server.remove()
@@ -76,19 +76,19 @@ def spend(scene: Scene, count: int) -> None:
         missing = count - len(scene.served())
         return missing <= 0 or not scene.call(BY_MINUTE, missing)
 
-    until(is_spent, f"{count} calls that are served", 20.0)
+    until(is_spent, f"{count} calls that are served")
 
 
 def assert_limit_holds(scene: Scene) -> None:
     """What is left of the minute can be used to its end, and no further."""
-    until(lambda: scene.call(BY_MINUTE, 150) and len(scene.served()) >= REQUESTS, "the end of the minute's share", 40.0)
+    until(lambda: scene.call(BY_MINUTE, 150) and len(scene.served()) >= REQUESTS, "the end of the minute's share")
     assert {one.status for one in scene.call(BY_MINUTE, 30)} <= {429, 503}
     assert most_in_a_minute(scene.served()) <= REQUESTS
 
 
 def assert_one_gateway_gets_no_more_than_is_left(scene: Scene) -> None:
     """It asks for all that the others have used, before any of them asks for anything."""
-    until(lambda: 429 in {one.status for one in scene.call_first(BY_MINUTE, 150)}, "an answer of the bank", 30.0)
+    until(lambda: 429 in {one.status for one in scene.call_first(BY_MINUTE, 150)}, "an answer of the bank")
     assert len(scene.served()) >= BEFORE
     assert most_in_a_minute(scene.served()) <= REQUESTS
 
@@ -105,11 +105,11 @@ def test_a_redis_that_forgets_what_was_lent_lets_nobody_pass_a_limit(
 ) -> None:
     with fault_proxy(redis.port) as proxy, three(tmp_path, mock, database, KEYS, redis.url) as gateways:
         scene = Scene(mock, gateways, proxy, redis)
-        until(scene.are_well, "the first calls", 20.0)
+        until(scene.are_well, "the first calls")
         for fault in FAULTS:
             fault(redis, lambda: scene.call(BY_MINUTE, 60))
             scene.assert_nobody_waits()
-            until(scene.are_well, "the recovery", 20.0)
+            until(scene.are_well, "the recovery")
 
         assert_limit_holds(scene)
         assert_said_once_per_change(scene, len(FAULTS))
@@ -123,7 +123,7 @@ def test_a_copy_that_takes_over_lets_nobody_pass_a_limit(
         three(tmp_path, mock, database, KEYS, redis.url_through(proxy.port)) as gateways,
     ):
         scene = Scene(mock, gateways, proxy, redis)
-        until(scene.are_well, "the first calls", 20.0)
+        until(scene.are_well, "the first calls")
         spend(scene, 60)
         copy.run("REPLICAOF", "NO", "ONE")  # it never hears of the next ones
         spend(scene, BEFORE)
@@ -146,7 +146,7 @@ def test_near_the_limit_nobody_is_lent_what_a_redis_forgot(
 ) -> None:
     with fault_proxy(redis.port) as proxy, three(tmp_path, mock, database, KEYS, redis.url) as gateways:
         scene = Scene(mock, gateways, proxy, redis)
-        until(scene.are_well, "the first calls", 20.0)
+        until(scene.are_well, "the first calls")
         fault(redis, lambda: spend(scene, BEFORE))
 
         assert_one_gateway_gets_no_more_than_is_left(scene)

@@ -23,7 +23,7 @@ KEYS = limited("minute", BY_MINUTE, f"requests_per_minute: {REQUESTS}") + limite
     "spender", SPENDER, "budget_usd_total: 100"
 )
 # What a call may take on a machine that has much else to do; without any limit it takes a tenth of that.
-PROMPT_S = 1.5
+PROMPT_S = 4.0
 
 
 @pytest.fixture
@@ -99,12 +99,12 @@ def test_whatever_redis_does_the_limit_holds_and_nobody_waits(
         three(tmp_path, mock, database, KEYS, redis.url_through(proxy.port)) as gateways,
     ):
         scene = Scene(mock, gateways, proxy, redis)
-        until(scene.are_well, "the first calls", 10.0)
+        until(scene.are_well, "the first calls")
         for breaks, heals in FAULTS:
             breaks(scene)
             scene.assert_nobody_waits()
             heals(scene)
-            until(scene.are_well, "the recovery", 8.0)
+            until(scene.are_well, "the recovery", 20.0)
 
         until(
             lambda: scene.call(BY_MINUTE, 150) and len(scene.served()) >= REQUESTS,

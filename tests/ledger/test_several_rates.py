@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness import Mock, start_mock, until
-from ledger.load import Ask, Told, asks, load
+from ledger.load import Ask, Told, asks, endless, load
 from ledger.money import limited
 from ledger.servers import Database, Redis
 from ledger.several import codes_of, most_at_once, most_in_a_minute, race, served, three
@@ -59,14 +59,19 @@ def use_up(gateways: list[Stage], key: str, made: list[Ask]) -> list[Told]:
         told.extend(asyncio.run(race(gateways, batch)))
         return all(one.status == 429 for one in told[-3:])
 
-    until(is_over, "the end of the minute's share", 30.0)
+    until(is_over, "the end of the minute's share")
     return told
+
+
+def running(mock: Mock) -> list[dict[str, object]]:
+    """The long calls that the upstream has."""
+    return [one for one in mock.calls() if "latency=120000" in str(one["model"]) and one["ended"] is None]
 
 
 def join(gateways: list[Stage]) -> None:
     """Waits until each gateway has told the others what it has; until then it says 503 and `try again in 1 s`."""
     for gateway in gateways:
-        until(lambda: asyncio.run(race([gateway], calls(9, 1, AT_ONCE)))[0].status == 200, "the first call", 20.0)  # noqa: B023
+        until(lambda: asyncio.run(race([gateway], calls(9, 1, AT_ONCE)))[0].status == 200, "the first call")  # noqa: B023
 
 
 def assert_refusals_help(told: list[Told]) -> None:
@@ -98,14 +103,15 @@ def test_the_slots_of_a_gateway_that_is_killed_are_there_again(
 ) -> None:
     with three(tmp_path, mock, database, KEYS, redis.url) as gateways:
         join(gateways)
-        long = calls(4, 200, AT_ONCE, "latency=60000")
 
         async def hold() -> None:
             gone = asyncio.Event()
             # Whoever is refused, as others hold slots still, comes again.
-            todo = takewhile(lambda _: not gone.is_set(), long)
+            todo = takewhile(
+                lambda _: not gone.is_set(), endless(4, script="latency=120000", key=AT_ONCE, max_tokens=10)
+            )
             holding = asyncio.create_task(load(gateways[0].port, todo, concurrency=SLOTS))
-            await asyncio.to_thread(until, lambda: len(served(mock, long)) == SLOTS, "the calls", 60.0)
+            await asyncio.to_thread(until, lambda: len(running(mock)) == SLOTS, "the calls")
             [refused] = await race(gateways[1:2], calls(5, 1, AT_ONCE))
             assert refused.status in (429, 503)
             gone.set()

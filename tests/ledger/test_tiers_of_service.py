@@ -50,7 +50,7 @@ def asked(where: Stage, **fields: object) -> tuple[int, str]:
 
 def row_of(where: Stage, count: int) -> Row:
     """The last of so many rows."""
-    assert until(lambda: len(rows_of(where)) == count, f"{count} rows", 10)
+    assert until(lambda: len(rows_of(where)) == count, f"{count} rows")
     return max(rows_of(where), key=lambda row: row.at_ns)
 
 
@@ -68,7 +68,7 @@ def test_a_tier_is_held_charged_and_named(where: Stage) -> None:
     assert (costs["priority"], costs["flex"]) == (2 * costs["default"], costs["default"] // 2)
     # Who asks for the cheaper tier may be served in the ordinary one; the names differ by a few bytes.
     assert held["priority"] > 2 * held["default"] > held["flex"] >= held["default"] - 9 * INPUT
-    until(lambda: spent(where, rows_of(where)[0].key) == sum(costs.values()), "the counter", 10)
+    until(lambda: spent(where, rows_of(where)[0].key) == sum(costs.values()), "the counter")
 
 
 def test_a_tier_without_a_price_is_refused_to_a_budget(where: Stage, tmp_path: Path) -> None:
