@@ -10,7 +10,8 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-SOURCE = Path(__file__).parent.parent / "src" / "unigate"
+ROOT = Path(__file__).parent.parent
+SOURCE = ROOT / "src" / "unigate"
 
 # A module imports only from its own layer or a lower one. A folder's name stands for all its modules.
 LAYERS: dict[str, int] = {
@@ -212,6 +213,20 @@ def catchers(module: Path, tree: ast.Module) -> list[int]:
         and (node.type is None or (isinstance(node.type, ast.Name) and node.type.id == "Exception"))
     ]
     return lines if len(lines) > (1 if name_of(module) in BOUNDARIES else 0) else []
+
+
+def test_what_a_compiled_module_never_changes_is_final() -> None:
+    # Machine code looks up any other name of a module each time it is used.
+    named = subprocess.run(
+        [sys.executable, "scripts/compiled.py"], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    changeable = [
+        f"{path}:{line.lineno} {ast.unparse(line)[:60]}"
+        for path in named.stdout.split()
+        for line in ast.parse((ROOT / path).read_text("utf-8")).body
+        if isinstance(line, ast.Assign) and not re.match(r"__|_?[A-Z]\w*[a-z]|[A-Z] =", ast.unparse(line))
+    ]
+    assert changeable == []
 
 
 def test_everything_is_caught_only_at_a_listed_boundary() -> None:

@@ -20,27 +20,11 @@ from unigate.dialects.table import DIALECTS
 from unigate.journal import Journal, read_frames, segments_of
 from unigate.lender import Lender
 from unigate.pipeline import Pipeline
-from unigate.reply import Reply
+from unigate.reply import Outlet, Reply
 from unigate.snapshot import Settings, Stored, build_snapshot
 from unigate.upstream.client import Upstream
 
 SEGMENT = 8 * 1024 * 1024
-
-
-class Client:
-    """A client that takes all it is told."""
-
-    is_gone = False
-    drained = None
-
-    def __init__(self) -> None:
-        self.heard = b""
-
-    def write(self, data: bytes) -> None:
-        self.heard += data
-
-    def break_off(self) -> None:
-        self.heard += b"<cut>"
 
 
 def full_journal(folder: Path, room: int) -> Journal:
@@ -67,11 +51,12 @@ def heard(folder: Path, journal: Journal) -> str:
         pipeline = Pipeline(lambda: snapshot, upstream, books, cashier, heartbeat=15.0)
         call = Call("req_1", "openai.chat", Caller("k", "n", "client", None), {}, peer="", started_ns=1)
         call.content = chat("m")
-        client = Client()
+        client, told = Outlet(), bytearray()
+        client.write = told.extend
         reply = Reply(client, b"req_1", with_body=True, http_10=False, keep_alive=True)
         await pipeline.carry(call, DIALECTS["openai.chat"], None, reply)
         upstream.close()
-        return client.heard
+        return bytes(told)
 
     with raw_upstream(answer_ok) as upstream:
         return asyncio.run(play(upstream.port)).decode()

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Final, Protocol
 
 from unigate.tenancy import Standing
 from unigate.wire.body import Body
 
 __all__ = ["Call", "Caller", "Guard"]
 
-_UNLIMITED = Standing()
+_UNLIMITED: Final = Standing()
 
 
 class Guard(Protocol):

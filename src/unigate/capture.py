@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -23,12 +23,13 @@ from unigate.wire.body import decode_body
 
 __all__ = ["Books", "Capturing", "Shelf", "Watched"]
 
-log = logging.getLogger("unigate.door")
+log: Final = logging.getLogger("unigate.door")
 
-_LARGEST_ENTRY = 64 * 1024
-_REDACTED, _FULL = Capture.REDACTED, Capture.FULL
+_LARGEST_ENTRY: Final = 64 * 1024
+_REDACTED: Final = Capture.REDACTED
+_FULL: Final = Capture.FULL
 # What every call has changed on its way; the record tells the model, and nobody's words are in the other.
-_OURS = ("model", "stream_options")
+_OURS: Final = ("model", "stream_options")
 
 
 class Shelf:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from unigate.accounting.cost import cost_of, sane
 from unigate.accounting.estimate import Bound, is_free
 from unigate.accounting.likely import estimated_input
@@ -19,9 +21,9 @@ from unigate.usage import Usage
 
 __all__ = ["Cashier", "Charge", "Sum", "reckon"]
 
-_ANTHROPIC = "anthropic."  # how the operations of its format begin
+_ANTHROPIC: Final = "anthropic."  # how the operations of its format begin
 # The answer, or the way to it, broke in the middle: what was consumed by then is owed, whoever broke it.
-_CUT = frozenset(
+_CUT: Final = frozenset(
     {
         *(Kind.CONNECTION.value, Kind.FIRST_BYTE_TIMEOUT.value, Kind.IDLE_TIMEOUT.value, Kind.TOTAL_TIMEOUT.value),
         *(Kind.TRUNCATED.value, Kind.PROTOCOL.value, Kind.ENCODING.value, Kind.TOO_LARGE.value, Kind.INVALID.value),

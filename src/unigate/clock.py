@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Final
 
 __all__ = ["LeaseClock", "StoreClock", "Wall", "wall"]
 
 Wall = Callable[[], int]
 """Nanoseconds since 1970-01-01 UTC; may jump, so it dates things and never times them."""
 
-wall: Wall = time.time_ns
+wall: Final[Wall] = time.time_ns
 
-_TOLERATED_NS = 50_000_000
-_JUMP_NS = 1_000_000_000
+_TOLERATED_NS: Final = 50_000_000
+_JUMP_NS: Final = 1_000_000_000
 # Doors use no lease for longer that was not dated anew, and whoever lives does so once a second.
-_DOUBT_NS = 10_000_000_000
+_DOUBT_NS: Final = 10_000_000_000
 
 
 class StoreClock:

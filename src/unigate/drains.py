@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine
+from typing import Final
 
 from unigate.errors import Fault, Kind, Refusal, StorageError
 from unigate.gate import Ledger
@@ -12,10 +13,10 @@ from unigate.reply import Reply
 
 __all__ = ["Drains"]
 
-log = logging.getLogger("unigate.door")
+log: Final = logging.getLogger("unigate.door")
 
-_MOST = 64
-_LONGEST = 120.0
+_MOST: Final = 64
+_LONGEST: Final = 120.0
 
 
 class Drains:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from concurrent.futures import ThreadPoolExecutor
+from typing import Final
 
 from unigate.errors import StorageError
 from unigate.journal import Journal
 
 __all__ = ["Confirmed", "Flusher", "confirmed"]
 
-log = logging.getLogger("unigate.door")
+log: Final = logging.getLogger("unigate.door")
 
-_LONGEST_SYNC = 10.0
-_LOOK_FOR_ROOM = 1.0
+_LONGEST_SYNC: Final = 10.0
+_LOOK_FOR_ROOM: Final = 1.0
 
 
 class Flusher:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import time
+from time import perf_counter_ns
+from typing import Final
 
 import msgspec
 
@@ -21,9 +22,9 @@ from unigate.wire.body import decode_body, flag_of, text_of
 
 __all__ = ["Gate", "Ledger"]
 
-_LONGEST_NAME = 1000  # it is written down with each attempt, and remembered with each prepared head
-_EMPTY = (b"null", b"[]")
-_NONE = Capture.NONE
+_LONGEST_NAME: Final = 1000  # it is written down with each attempt, and remembered with each prepared head
+_EMPTY: Final = (b"null", b"[]")
+_NONE: Final = Capture.NONE
 
 
 class Gate:
@@ -163,7 +164,7 @@ class Ledger:
         """Notes how the attempt failed: the kind of fault."""
         asked, attempt = self._call.asked, self._attempt
         if attempt is not None:
-            took_us = (time.perf_counter_ns() - asked) // 1000 if asked else 0
+            took_us = (perf_counter_ns() - asked) // 1000 if asked else 0
             self._failed.append(FailedAttempt(attempt.way.provider, attempt.way.model, end, took_us))
 
     def settle(self, status: int, end: str, error: str | None = None) -> asyncio.Future[None] | None:
@@ -228,7 +229,7 @@ class Ledger:
             call.operation,
             status,
             end,
-            (time.perf_counter_ns() - received) // 1000,
+            (perf_counter_ns() - received) // 1000,
             caller.key_id,
             caller.name,
             call.model or None,

@@ -16,19 +16,19 @@ import threading
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from unigate.errors import StorageError
 
 __all__ = ["Journal", "Scribe", "next_frame", "read_frames", "segments_of", "take_lock"]
 
-_MARK_SIZE = 8
-_HEAD = struct.Struct("<8sII")
-_SIZES = struct.Struct("<II")
-_SEGMENT_SIZE = 8 * 1024 * 1024
-_LARGEST_FRAME = 4 * 1024 * 1024
-_MOST = 4 * 1024 * 1024 * 1024
-_FREE_FOR_BODIES = 2 * _SEGMENT_SIZE
+_MARK_SIZE: Final = 8
+_HEAD: Final = struct.Struct("<8sII")
+_SIZES: Final = struct.Struct("<II")
+_SEGMENT_SIZE: Final = 8 * 1024 * 1024
+_LARGEST_FRAME: Final = 4 * 1024 * 1024
+_MOST: Final = 4 * 1024 * 1024 * 1024
+_FREE_FOR_BODIES: Final = 2 * _SEGMENT_SIZE
 
 
 class Scribe(Protocol):

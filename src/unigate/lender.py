@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Final
 
 from unigate.admission.allowance import Allowance, Key
 from unigate.admission.bank_words import (
@@ -33,20 +34,20 @@ from unigate.tenancy import Quota, QuotaKind
 
 __all__ = ["Lender"]
 
-log = logging.getLogger("unigate.door")
+log: Final = logging.getLogger("unigate.door")
 
-_LINE = 0.7
-_WITH_RECALL = 1.5
-_NO_LINE = 1.0
-_RECONNECT = 0.1
-_SWEEP = 2.0
-_AT_ONCE = 500
-_BREATH = 0.05
-_IDLE = 10
-_FORGOTTEN = 70
-_LASTING = 10
+_LINE: Final = 0.7
+_WITH_RECALL: Final = 1.5
+_NO_LINE: Final = 1.0
+_RECONNECT: Final = 0.1
+_SWEEP: Final = 2.0
+_AT_ONCE: Final = 500
+_BREATH: Final = 0.05
+_IDLE: Final = 10
+_FORGOTTEN: Final = 70
+_LASTING: Final = 10
 # A provider needs a moment to notice that an exchange was broken off.
-_NOTICE = 0.25
+_NOTICE: Final = 0.25
 
 
 class _Waiter:

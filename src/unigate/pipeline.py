@@ -7,6 +7,7 @@ import logging
 import random
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Final
 
 from unigate.attempt import Attempt
 from unigate.call import Call
@@ -26,14 +27,14 @@ from unigate.upstream.client import Upstream
 
 __all__ = ["Pipeline"]
 
-log = logging.getLogger("unigate.door")
+log: Final = logging.getLogger("unigate.door")
 
-_MOST_ATTEMPTS = 3
-_SHORTEST_SECRET = 8
-_STOPPING = Told(
+_MOST_ATTEMPTS: Final = 3
+_SHORTEST_SECRET: Final = 8
+_STOPPING: Final = Told(
     status=503, code="server_shutting_down", message="The gateway is stopping; repeat the call.", type="server_error"
 )
-_NOT_KEPT = Told(
+_NOT_KEPT: Final = Told(
     status=503,
     code="storage_full",
     message="The call was answered, but could not be written down, so the answer is withheld; is the disk full?",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
+from time import perf_counter_ns
+from typing import Final
 
 from unigate.attempt import Attempt
 from unigate.errors import Fault, Kind
@@ -16,7 +17,7 @@ from unigate.upstream.connection import Connection
 
 __all__ = ["relay"]
 
-_LARGEST_ERROR = 256 * 1024
+_LARGEST_ERROR: Final = 256 * 1024
 
 
 async def relay(attempt: Attempt, ledger: Ledger, upstream: Upstream, reply: Reply) -> None:
@@ -24,12 +25,12 @@ async def relay(attempt: Attempt, ledger: Ledger, upstream: Upstream, reply: Rep
     call, crossing, target = attempt.call, attempt.crossing, attempt.way.target
     content = crossing.outgoing(call, target)
     dialect, operation = attempt.words
-    call.asked = time.perf_counter_ns()
+    call.asked = perf_counter_ns()
     attempt.exchange = exchange = upstream.send(
         target, dialect, operation, call.headers, content, content_type=call.content_type, fresh=attempt.fresh
     )
     async with exchange as answer:
-        call.answer(time.perf_counter_ns())
+        call.answer(perf_counter_ns())
         if answer.status >= 400:
             raise crossing.fault(answer.status, answer.headers, await _said(answer))
         if answer.status >= 300:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import time
+from collections.abc import Callable
 from email.utils import formatdate
-from typing import Protocol
+from time import monotonic, time
+from typing import Final
 
 from unigate.dialects.dialect import ErrorShape
 from unigate.errors import Told
 from unigate.wire.chunk import chunk_of
 
-__all__ = ["Outlet", "Reply", "write_error"]
+__all__ = ["Outlet", "Reply", "nowhere", "write_error"]
 
-_REASONS = {
+_REASONS: Final = {
     200: b"OK",
     204: b"No Content",
     400: b"Bad Request",
@@ -31,31 +32,29 @@ _REASONS = {
     503: b"Service Unavailable",
     504: b"Gateway Timeout",
 }
-_COMMENT = b": still waiting\n\n"
-_EVENTS = b"content-type: text/event-stream"
-_STREAM_HEAD = _EVENTS + b"; charset=utf-8\r\ncache-control: no-cache\r\n"
+_COMMENT: Final = b": still waiting\n\n"
+_EVENTS: Final = b"content-type: text/event-stream"
+_STREAM_HEAD: Final = _EVENTS + b"; charset=utf-8\r\ncache-control: no-cache\r\n"
 
 
-class Outlet(Protocol):
-    """The connection a reply is written to."""
+class Outlet:
+    """The connection a reply is written to. A base and no protocol: machine code reaches what it has directly."""
 
-    @property
-    def is_gone(self) -> bool:
-        """Whether the client has left."""
-        ...
-
-    def write(self, data: bytes, /) -> None:
-        """Hands bytes to the socket; after the client has left it does nothing."""
-        ...
-
-    @property
-    def drained(self) -> asyncio.Future[None] | None:
-        """What to wait for while the client reads too slowly, or None."""
-        ...
+    def __init__(self) -> None:
+        # Hands bytes to the socket; after the client has left it does nothing.
+        self.write: Callable[[bytes], None] = nowhere
+        # What to wait for while the client reads too slowly.
+        self.drained: asyncio.Future[None] | None = None
+        # Whether the client has left.
+        self.is_gone = False
 
     def break_off(self) -> None:
         """Closes the connection so that the client sees the answer was not finished."""
-        ...
+        raise NotImplementedError
+
+
+def nowhere(data: bytes) -> None:
+    """Where what is written to nobody goes."""
 
 
 class Reply:
@@ -121,7 +120,7 @@ class Reply:
         """Hands over whole events, or a piece of a body; a future to wait for if the client reads too slowly."""
         self.committed = True
         if self._is_head_sent and self._is_framed:
-            self._last_write = time.monotonic()
+            self._last_write = monotonic()
             self._outlet.write(chunk_of(data))
         else:
             self._write_part(data)
@@ -166,7 +165,7 @@ class Reply:
         """From now on a comment goes out after each `interval` seconds of silence, opening a 200 head if need be."""
         self._interval = interval
         loop = asyncio.get_running_loop()
-        self._last_write = time.monotonic()
+        self._last_write = monotonic()
         self._heartbeat = loop.call_later(interval, self._tick, loop)
 
     def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -176,7 +175,7 @@ class Reply:
         if self._lines and not self._lines.startswith(_EVENTS):
             self._heartbeat = None  # an answer in one piece has begun, and a comment would become a part of it
             return
-        silence = time.monotonic() - self._last_write
+        silence = monotonic() - self._last_write
         if silence >= self._interval - 0.01 and self._outlet.drained is None:
             if not self._is_head_sent and not self._lines:
                 self.open(200, _STREAM_HEAD)
@@ -191,7 +190,7 @@ class Reply:
 
     def _write_part(self, data: bytes) -> None:
         if self._heartbeat is not None:
-            self._last_write = time.monotonic()
+            self._last_write = monotonic()
         if self._is_head_sent:
             self._outlet.write(self._framed(data))
             return
@@ -221,7 +220,7 @@ class Reply:
             self.extra,
             framing,
             self.request_id,
-            _date(int(time.time())),
+            _date(int(time())),
             self._persistence(),
         )
 
@@ -253,4 +252,4 @@ class _Date:
         return self._text
 
 
-_date = _Date()
+_date: Final = _Date()

@@ -8,28 +8,29 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
+from typing import Final
 
 import msgspec
 
 __all__ = ["ANY", "ORDINARY", "SERVICES", "asked_tier", "is_tier", "tier_named", "told_tier", "united"]
 
-ORDINARY = ""
+ORDINARY: Final = ""
 """The tier of a call that asks for nothing."""
-ANY = "auto"
+ANY: Final = "auto"
 """What the account is set to, which only the answer tells."""
-SERVICES = frozenset({"service_tier", "serviceTier", "speed", "inference_geo", "performanceConfig"})
+SERVICES: Final = frozenset({"service_tier", "serviceTier", "speed", "inference_geo", "performanceConfig"})
 """The fields of a request that ask for a tier."""
 
-_OTHER = "other"  # stands for what is no name
-_SAME: Mapping[str, str] = dict.fromkeys(
+_OTHER: Final = "other"  # stands for what is no name
+_SAME: Final[Mapping[str, str]] = dict.fromkeys(
     ("", "default", "standard", "standard_only", "on_demand", "global", "not_available"), ORDINARY
 )
-_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,30}")
-_SILENT = frozenset({b"null", b'"auto"', b'"unspecified"', b'""'})
-_PLAIN = frozenset({b'"default"', b'"standard"', b'"on_demand"', b'"global"', b'"not_available"'})
-_NOTHING = frozenset({b"null", b"[]", b"{}", b'""', b"false"})
-_value = msgspec.json.Decoder(str | dict[str, str])
-_FAILURES = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,30}")
+_SILENT: Final = frozenset({b"null", b'"auto"', b'"unspecified"', b'""'})
+_PLAIN: Final = frozenset({b'"default"', b'"standard"', b'"on_demand"', b'"global"', b'"not_available"'})
+_NOTHING: Final = frozenset({b"null", b"[]", b"{}", b'""', b"false"})
+_value: Final = msgspec.json.Decoder(str | dict[str, str])
+_FAILURES: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 def asked_tier(body: Mapping[str, msgspec.Raw], unsent: Collection[str] = ()) -> str:

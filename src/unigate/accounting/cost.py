@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 from unigate.accounting.estimate import Bound
@@ -10,13 +12,13 @@ from unigate.usage import Usage
 
 __all__ = ["ABSURD", "cost_of", "sane"]
 
-_MILLION = 1_000_000
+_MILLION: Final = 1_000_000
 
-ABSURD = 1_000_000_000
+ABSURD: Final = 1_000_000_000
 """More tokens than any call has."""
 
-_PLAUSIBLE: tuple[str, ...] = ()
-_REJECTED = ("usage_rejected",)
+_PLAUSIBLE: Final[tuple[str, ...]] = ()
+_REJECTED: Final = ("usage_rejected",)
 
 
 def cost_of(price: Price, usage: Usage) -> int | None:

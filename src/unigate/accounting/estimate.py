@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
+from typing import Final
 
 import msgspec
 
@@ -17,7 +19,7 @@ from unigate.wire.body import Body
 
 __all__ = ["Bound", "Claim", "claim_of", "is_free", "reason_unpriced", "worst_case"]
 
-_MILLION = 1_000_000
+_MILLION: Final = 1_000_000
 
 
 class Bound:
@@ -109,25 +111,25 @@ class _Form:
         self.is_silent = is_silent
 
 
-_DATA = re.compile(rb'"(?:inlineData|inline_data|fileData|file_data)"')
-_PICTURE = re.compile(rb'"image_url"')
-_OLLAMA = _Form(
+_DATA: Final = re.compile(rb'"(?:inlineData|inline_data|fileData|file_data)"')
+_PICTURE: Final = re.compile(rb'"image_url"')
+_OLLAMA: Final = _Form(
     re.compile(rb'"images"'),
     content=("messages", "prompt", "system", "images"),
     limits=("num_predict",),
     nests=("options",),
 )
-_GENERATE = _Form(
+_GENERATE: Final = _Form(
     _DATA,
     content=("contents", "systemInstruction", "system_instruction"),
     limits=("maxOutputTokens", "max_output_tokens"),
     choices=("candidateCount", "candidate_count"),
     nests=("generationConfig", "generation_config"),
 )
-_EMBED = _Form(_DATA, content=("content", "requests"), is_silent=True)
-_INPUT = _Form(_PICTURE, content=("input",), is_silent=True)
+_EMBED: Final = _Form(_DATA, content=("content", "requests"), is_silent=True)
+_INPUT: Final = _Form(_PICTURE, content=("input",), is_silent=True)
 
-_FORMS: Mapping[str, _Form] = {
+_FORMS: Final[Mapping[str, _Form]] = {
     "openai.chat": _Form(
         re.compile(rb'"(?:image_url|file|video_url|audio)"'),
         limits=("max_completion_tokens", "max_tokens"),
@@ -165,46 +167,48 @@ _FORMS: Mapping[str, _Form] = {
     "gemini.batch_embed": _EMBED,
     "cohere.embed": _Form(re.compile(rb'"(?:image_url"|data:)'), content=("inputs",), is_silent=True),
 }
-_FREE = frozenset({"anthropic.count_tokens", "gemini.count_tokens"})
+_FREE: Final = frozenset({"anthropic.count_tokens", "gemini.count_tokens"})
 
-_OUTSIDE = frozenset(
+_OUTSIDE: Final = frozenset(
     {
         *("previous_response_id", "conversation", "conversation_id", "container", "cachedContent", "cached_content"),
         *("promptVariables", "images"),
     }
 )
-_HOSTED = frozenset(
+_HOSTED: Final = frozenset(
     {
         *("web_search_options", "mcp_servers", "plugins", "search_parameters", "enable_search", "connectors"),
         *("data_sources", "search_options"),
     }
 )
 # The limit on the output does not hold with these.
-_LOOSE = frozenset({"prediction", "additionalModelRequestFields", "thinking_budget"})
+_LOOSE: Final = frozenset({"prediction", "additionalModelRequestFields", "thinking_budget"})
 # What a format adds to a prompt for these costs tokens of its own: Anthropic's tools up to 700.
 # https://platform.claude.com/docs/en/agents-and-tools/tool-use/overview#pricing
-_FRAMED = frozenset({"tools", "toolConfig", "functions", "response_format", "output_format", "output_config", "text"})
-_FRAME = 1024
+_FRAMED: Final = frozenset(
+    {"tools", "toolConfig", "functions", "response_format", "output_format", "output_config", "text"}
+)
+_FRAME: Final = 1024
 # Guardrails have fees of their own; what is done in the background tells its usage to whoever asks later.
-_DEARER = frozenset({"guardrailConfig", "background"})
+_DEARER: Final = frozenset({"guardrailConfig", "background"})
 # Tiers that cost no more than the ordinary one, whatever they cost.
-_NEVER_DEARER = frozenset({ANY, "flex"})
+_NEVER_DEARER: Final = frozenset({ANY, "flex"})
 # What an account can be set to at most: https://developers.openai.com/api/docs/guides/priority-processing
-_DEAREST_OF_ANY = "priority"
-_NOTABLE = frozenset({*_OUTSIDE, *_HOSTED, *_LOOSE, *_FRAMED, *_DEARER, *SERVICES, "prompt", "n", "best_of"})
-_NONE: frozenset[str] = frozenset()
-_NOTHING = frozenset({b"null", b"[]", b"{}", b'""', b"false"})
+_DEAREST_OF_ANY: Final = "priority"
+_NOTABLE: Final = frozenset({*_OUTSIDE, *_HOSTED, *_LOOSE, *_FRAMED, *_DEARER, *SERVICES, "prompt", "n", "best_of"})
+_NONE: Final[frozenset[str]] = frozenset()
+_NOTHING: Final = frozenset({b"null", b"[]", b"{}", b'""', b"false"})
 # A letter that is written as an escape could hide any of the marks.
-_HIDDEN = re.compile(rb"\\u00[4-7]")
+_HIDDEN: Final = re.compile(rb"\\u00[4-7]")
 
-_OWN_TOOLS = frozenset({b'"function"', b'"custom"'})
-_OWN_SHAPES = frozenset({"function", "input_schema", "parameters", "toolSpec", "cachePoint"})
-_DECLARATIONS = frozenset({"functionDeclarations", "function_declarations"})
+_OWN_TOOLS: Final = frozenset({b'"function"', b'"custom"'})
+_OWN_SHAPES: Final = frozenset({"function", "input_schema", "parameters", "toolSpec", "cachePoint"})
+_DECLARATIONS: Final = frozenset({"functionDeclarations", "function_declarations"})
 
-_tools = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
-_fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_prompts = msgspec.json.Decoder(list[msgspec.Raw])
-_FAILURES = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_tools: Final = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
+_fields: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_prompts: Final = msgspec.json.Decoder(list[msgspec.Raw])
+_FAILURES: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 def is_free(dialect: str) -> bool:
@@ -275,6 +279,7 @@ def reason_unpriced(price: Price | None, bound: Bound) -> str:
     return "neither the request nor the table of prices limits the length of the answer"
 
 
+@lru_cache(maxsize=1024)  # there are a few prices, and each call asks
 def _dearest(rates: Rates) -> tuple[int, int]:
     fed = max(
         rates.input, rates.cached or 0, rates.cache_write or 0, rates.cache_write_hour or 0, rates.audio_input or 0

@@ -7,6 +7,7 @@ up. What is not text counts nothing, so the rule is for calls that ended early a
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Final
 
 import msgspec
 
@@ -16,16 +17,16 @@ __all__ = ["estimated_input"]
 
 _Json = str | int | float | bool | None | list["_Json"] | dict[str, "_Json"]
 
-_BYTES_TO_TOKEN = 4
-_LARGEST = 4 * 1024 * 1024
+_BYTES_TO_TOKEN: Final = 4
+_LARGEST: Final = 4 * 1024 * 1024
 # What holds a conversation's text, in any dialect.
-_SAID = (
+_SAID: Final = (
     *("system", "systemInstruction", "system_instruction", "instructions", "messages", "contents", "content", "input"),
     *("prompt", "suffix", "inputs", "texts", "requests", "query", "additional_messages"),
 )
-_TOOLS = ("tools", "functions", "toolConfig")
+_TOOLS: Final = ("tools", "functions", "toolConfig")
 # Within it, the fields that hold text, or parts that do.
-_TEXT = frozenset(
+_TEXT: Final = frozenset(
     {
         *("text", "content", "parts", "output", "result", "response", "refusal", "thinking", "reasoning_content"),
         *("message", "toolResult", "toolUse", "functionCall", "functionResponse", "tool_calls", "function"),
@@ -34,9 +35,9 @@ _TEXT = frozenset(
 )
 
 # Those that hold a call's arguments or result: all of it is read.
-_WHOLE = frozenset({"arguments", "args", "input", "response", "json"})
+_WHOLE: Final = frozenset({"arguments", "args", "input", "response", "json"})
 
-_FAILURES = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_FAILURES: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 def estimated_input(body: Body | None, size: int) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from unigate.admission.rates import SPAN, Cooling
 from unigate.tenancy import QuotaKind
 
@@ -10,8 +12,8 @@ __all__ = ["Allowance", "Key"]
 Key = tuple[str, str, str]
 """Scope, kind and window of a limit."""
 
-_COOLS = (QuotaKind.REQUESTS, QuotaKind.TOKENS)
-_PLACES = {QuotaKind.TOKENS: 1, QuotaKind.REQUESTS: 2, QuotaKind.SLOTS: 3}
+_COOLS: Final = (QuotaKind.REQUESTS, QuotaKind.TOKENS)
+_PLACES: Final = {QuotaKind.TOKENS: 1, QuotaKind.REQUESTS: 2, QuotaKind.SLOTS: 3}
 
 
 class Allowance:

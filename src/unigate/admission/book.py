@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from unigate.admission.allowance import Key
 from unigate.admission.bank_words import Back, Grant, Holding, Verdict, Want
@@ -11,7 +11,7 @@ from unigate.admission.bank_words import Back, Grant, Holding, Verdict, Want
 __all__ = ["Book", "Schedules", "share"]
 
 # A door gets at most this part of what is left beyond its need, so that little is stranded near the end.
-_SHARE = 4
+_SHARE: Final = 4
 
 
 class Book(Protocol):

@@ -7,6 +7,7 @@ clients of Anthropic's API Anthropic's (https://docs.anthropic.com/en/api/rate-l
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Final
 
 from unigate.admission.allowance import Allowance
 from unigate.admission.wallet import Purse
@@ -14,20 +15,22 @@ from unigate.clock import Wall
 
 __all__ = ["limit_lines"]
 
-_SECOND = 1_000_000_000
-_USUAL_REQUESTS = (
+_SECOND: Final = 1_000_000_000
+_USUAL_REQUESTS: Final = (
     b"x-ratelimit-limit-requests: %d\r\nx-ratelimit-remaining-requests: %d\r\nx-ratelimit-reset-requests: %b\r\n"
 )
-_USUAL_TOKENS = b"x-ratelimit-limit-tokens: %d\r\nx-ratelimit-remaining-tokens: %d\r\nx-ratelimit-reset-tokens: %b\r\n"
-_THEIR_REQUESTS = (
+_USUAL_TOKENS: Final = (
+    b"x-ratelimit-limit-tokens: %d\r\nx-ratelimit-remaining-tokens: %d\r\nx-ratelimit-reset-tokens: %b\r\n"
+)
+_THEIR_REQUESTS: Final = (
     b"anthropic-ratelimit-requests-limit: %d\r\nanthropic-ratelimit-requests-remaining: %d\r\n"
     b"anthropic-ratelimit-requests-reset: %b\r\n"
 )
-_THEIR_TOKENS = (
+_THEIR_TOKENS: Final = (
     b"anthropic-ratelimit-tokens-limit: %d\r\nanthropic-ratelimit-tokens-remaining: %d\r\n"
     b"anthropic-ratelimit-tokens-reset: %b\r\n"
 )
-_DURATIONS = tuple(b"%ds" % n if n < 60 else b"%dm%ds" % divmod(n, 60) for n in range(64))
+_DURATIONS: Final = tuple(b"%ds" % n if n < 60 else b"%dm%ds" % divmod(n, 60) for n in range(64))
 
 
 def limit_lines(purse: Purse, clock: Wall, *, is_theirs: bool) -> bytes:

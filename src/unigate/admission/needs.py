@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from unigate.accounting.estimate import Bound, Claim, claim_of, is_free, reason_unpriced, worst_case
 from unigate.admission.refusals import unpriced
 from unigate.admission.wallet import Need, Purse
@@ -11,7 +13,7 @@ from unigate.routing.catalog import Way
 __all__ = ["Terms", "terms_of"]
 
 # Where neither the request nor the model limits the answer, this much is held of a limit of tokens.
-_USUAL_OUTPUT = 16_384
+_USUAL_OUTPUT: Final = 16_384
 
 
 class Terms:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
+from typing import Final
 
 __all__ = ["SPAN", "Cooling"]
 
-SPAN = 61
+SPAN: Final = 61
 """Seconds that a use counts for: a minute, and one more because a call arrives a moment after it was let in."""
 
 

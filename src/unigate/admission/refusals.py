@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from unigate.admission.bank_words import Verdict
 from unigate.admission.wallet import Need, Part
 from unigate.admission.windows import MONEY, end_of
@@ -10,19 +12,19 @@ from unigate.tenancy import Quota, QuotaKind
 
 __all__ = ["refusal_for", "refuse_known", "unavailable", "unpriced"]
 
-_SECOND = 1_000_000_000
-_PERIODS = {
+_SECOND: Final = 1_000_000_000
+_PERIODS: Final = {
     QuotaKind.USD_DAY: "of this UTC day",
     QuotaKind.USD_MONTH: "of this UTC month",
     QuotaKind.USD_TOTAL: "in total",
 }
-_WORDS = {
+_WORDS: Final = {
     QuotaKind.REQUESTS: "requests per minute",
     QuotaKind.TOKENS: "tokens per minute",
     QuotaKind.SLOTS: "calls at once",
 }
-_RETRY = (("x-should-retry", "true"),)
-_NO_RETRY = (("x-should-retry", "false"),)
+_RETRY: Final = (("x-should-retry", "true"),)
+_NO_RETRY: Final = (("x-should-retry", "false"),)
 
 
 def refusal_for(quota: Quota, need: int, verdict: Verdict, wait: int, at_ns: int) -> Refusal:

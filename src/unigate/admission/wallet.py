@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from unigate.admission.allowance import Allowance, Key
 from unigate.admission.bank_words import Holding
@@ -11,7 +12,7 @@ from unigate.tenancy import Quota, QuotaKind
 
 __all__ = ["Need", "Part", "Permit", "Purse", "Shortage", "Wallet"]
 
-_SECOND = 1_000_000_000
+_SECOND: Final = 1_000_000_000
 
 
 class Need:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 __all__ = ["Alike"]
 
-_GAP = b"\0"  # stands in no JSON
-_MOST_STRINGS = 2  # the words, and the padding that some services put beside them against eavesdroppers
+_GAP: Final = b"\0"  # stands in no JSON
+_MOST_STRINGS: Final = 2  # the words, and the padding that some services put beside them against eavesdroppers
 # A stream whose events are this often unlike those before is not worth learning.
-_MOST_LESSONS = 32
-_BACKSLASH = 0x5C
+_MOST_LESSONS: Final = 32
+_BACKSLASH: Final = 0x5C
 
 
 class Alike:

@@ -8,7 +8,7 @@ and so is white space at the end of an answer that is to be gone on with.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 import msgspec
 
@@ -20,9 +20,9 @@ __all__ = ["Alternation", "Turn", "alternating"]
 
 W = TypeVar("W")
 
-_INSTRUCTIONS = frozenset({Role.SYSTEM, Role.DEVELOPER})
-_ASSISTANT = Role.ASSISTANT
-_WORDS = (Text, Refused)
+_INSTRUCTIONS: Final = frozenset({Role.SYSTEM, Role.DEVELOPER})
+_ASSISTANT: Final = Role.ASSISTANT
+_WORDS: Final = (Text, Refused)
 
 
 class Turn(Generic[W]):

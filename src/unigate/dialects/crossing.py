@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
@@ -20,13 +20,13 @@ from unigate.wire.body import Body, encode_body
 
 __all__ = ["Straight", "edit_body", "edit_content", "without_model"]
 
-_LARGEST_WHOLE = 64 * 1024 * 1024
-_LARGEST_LAST = 8 * 1024 * 1024
-_USAGE_WISH = "stream_options"
-_TRUE = msgspec.Raw(b"true")
-_ASK_USAGE = msgspec.Raw(b'{"include_usage":true}')
-_encode = msgspec.json.Encoder().encode
-_body = msgspec.json.Decoder(Body)
+_LARGEST_WHOLE: Final = 64 * 1024 * 1024
+_LARGEST_LAST: Final = 8 * 1024 * 1024
+_USAGE_WISH: Final = "stream_options"
+_TRUE: Final = msgspec.Raw(b"true")
+_ASK_USAGE: Final = msgspec.Raw(b'{"include_usage":true}')
+_encode: Final = msgspec.json.Encoder().encode
+_body: Final = msgspec.json.Decoder(Body)
 
 
 class Straight:
@@ -164,27 +164,38 @@ class _Passage(Protocol):
 class _Stream:
     """Whole events as they come; the terminal one waits."""
 
-    __slots__ = ("_cutter", "_last", "_meter")
+    __slots__ = ("_cut", "_cutter", "_is_over", "_last", "_meter", "_watch")
 
     def __init__(self, meter: Meter, cutter: Cutter) -> None:
         self._meter = meter
         self._cutter = cutter
+        # Each event meets these two, and finding a method costs as much as calling it.
+        self._cut: Callable[[bytes], bytes] = cutter.feed
+        self._watch: Callable[[bytes], tuple[bytes, bytes]] = meter.watch
         self._last = b""
+        # Whether the terminal event was there, or the upstream's error.
+        self._is_over = False
 
     def feed(self, chunk: bytes) -> bytes:
-        block = self._cutter.feed(chunk)
+        block = self._cut(chunk)
         if not block:
             return b""
+        if self._is_over:
+            return self._keep(block)
+        now, last = self._watch(block)
+        if now is not block:  # neither the terminal part nor an error is ever passed on
+            self._last = last
+            self._is_over = bool(last) or self._meter.fault is not None
+        return now
+
+    def _keep(self, block: bytes) -> bytes:
+        """Nothing should follow the terminal event; what does stays behind it."""
         if self._meter.fault is not None:
             raise self._meter.fault
-        if self._last:
-            # Nothing should follow the terminal event; what does stays behind it.
-            self._last += b"".join(self._meter.watch(block))
-            if len(self._last) > _LARGEST_LAST:
-                raise Fault(Kind.TOO_LARGE, "The upstream went on and on after the end of its answer.")
-            return b""
-        now, self._last = self._meter.watch(block)
-        return now
+        self._last += b"".join(self._watch(block))
+        if len(self._last) > _LARGEST_LAST:
+            raise Fault(Kind.TOO_LARGE, "The upstream went on and on after the end of its answer.")
+        return b""
 
     def close(self) -> bytes:
         tail = self._cutter.close()

@@ -50,6 +50,7 @@ class Meter(Protocol):
     def watch(self, block: bytes) -> tuple[bytes, bytes]:
         """Sorts whole events into those to pass on now and the terminal part, which waits for the settlement.
 
+        All of the block, as it came, goes on only where there is neither a terminal part nor a fault in it.
         Raises Fault if the block is an upstream's error and nothing was passed on before it.
         """
         ...

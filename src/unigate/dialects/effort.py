@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import lru_cache
+from typing import Final
 
 from unigate.target import Quirks
 
 __all__ = ["budget_for", "effort_for", "takes_effort"]
 
-_BUDGETS: Mapping[str, int] = {
+_BUDGETS: Final[Mapping[str, int]] = {
     "none": 0,
     "minimal": 1024,
     "low": 2048,
@@ -24,7 +25,7 @@ _BUDGETS: Mapping[str, int] = {
     "max": 32768,
 }
 # `minimal` and `xhigh` are known to few models, so that no number becomes one of them.
-_UP_TO: tuple[tuple[int, str], ...] = ((0, "none"), (4096, "low"), (12288, "medium"))
+_UP_TO: Final[tuple[tuple[int, str], ...]] = ((0, "none"), (4096, "low"), (12288, "medium"))
 
 
 def budget_for(effort: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Final
 
 from unigate.dialects.alike import Alike
 from unigate.dialects.openai_answer import NULL, Answer, read_answer
@@ -15,11 +16,12 @@ from unigate.wire import sse
 __all__ = ["ChatMeter", "SilentMeter"]
 
 
-_UNREADABLE = Answer()
-_NO_TEXT, _NO_DELTA = b'"content":""', b'"delta":{}'
+_UNREADABLE: Final = Answer()
+_NO_TEXT: Final = b'"content":""'
+_NO_DELTA: Final = b'"delta":{}'
 # A reason that is there may be any word, so an event that has one is like no other.
-_UNLIKE = re.compile(rb'"finish_reason"(?!\s*:\s*null)')
-_MARKS = (b"[DONE]", b'"usage"', b'"error"')
+_UNLIKE: Final = re.compile(rb'"finish_reason"(?!\s*:\s*null)')
+_MARKS: Final = (b"[DONE]", b'"usage"', b'"error"')
 
 
 def _answer_of(content: bytes) -> Answer:

@@ -5,19 +5,21 @@ https://platform.claude.com/docs/en/build-with-claude/structured-outputs
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 __all__ = ["closed", "of_object"]
 
-_MAPS = ("properties", "$defs", "definitions")
-_LISTS = ("anyOf", "oneOf", "prefixItems")
-_FALSE = msgspec.Raw(b"false")
-_OBJECT = msgspec.Raw(b'"object"')
-_EMPTY = msgspec.Raw(b'{"type":"object","properties":{}}')
+_MAPS: Final = ("properties", "$defs", "definitions")
+_LISTS: Final = ("anyOf", "oneOf", "prefixItems")
+_FALSE: Final = msgspec.Raw(b"false")
+_OBJECT: Final = msgspec.Raw(b'"object"')
+_EMPTY: Final = msgspec.Raw(b'{"type":"object","properties":{}}')
 
-_object = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_array = msgspec.json.Decoder(list[msgspec.Raw])
-_encode = msgspec.json.Encoder().encode
+_object: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_array: Final = msgspec.json.Decoder(list[msgspec.Raw])
+_encode: Final = msgspec.json.Encoder().encode
 
 
 def of_object(schema: msgspec.Raw | None) -> msgspec.Raw:

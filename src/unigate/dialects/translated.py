@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -21,11 +22,11 @@ from unigate.wire.body import Body
 __all__ = ["Translated"]
 
 # Each unknown one is noted by name; whoever makes up thousands keeps the door busy for nothing.
-_MOST_FIELDS = 500
-_NO_TOOLS: frozenset[str] = frozenset()
-_LARGEST_WHOLE = 64 * 1024 * 1024
+_MOST_FIELDS: Final = 500
+_NO_TOOLS: Final[frozenset[str]] = frozenset()
+_LARGEST_WHOLE: Final = 64 * 1024 * 1024
 # A client's flags for features of its own provider, which mean nothing to another.
-_FLAGS = frozenset({b"anthropic-beta", b"openai-beta"})
+_FLAGS: Final = frozenset({b"anthropic-beta", b"openai-beta"})
 
 
 class Translated:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Final
 
 __all__ = ["Alarm"]
 
-_CLOSE_ENOUGH = 0.001
+_CLOSE_ENOUGH: Final = 0.001
 
 
 class Alarm:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
 from weakref import ref
 
 import msgspec
@@ -28,17 +29,17 @@ from unigate.tenancy import Capture
 
 __all__ = ["ClientApi"]
 
-log = logging.getLogger("unigate.door")
+log: Final = logging.getLogger("unigate.door")
 
-_JSON = b"content-type: application/json\r\n"
+_JSON: Final = b"content-type: application/json\r\n"
 # What the SDKs send from a page, and what they look for in an answer.
-_CORS_HEADERS = (
+_CORS_HEADERS: Final = (
     b"authorization, content-type, x-api-key, api-key, x-goog-api-key, x-goog-api-client, openai-beta,"
     b" openai-organization, openai-project, anthropic-version, anthropic-beta,"
     b" anthropic-dangerous-direct-browser-access"
 )
-_READ = (b"GET", b"HEAD")
-_METHODS = (b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS")
+_READ: Final = (b"GET", b"HEAD")
+_METHODS: Final = (b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS")
 
 
 class ClientApi:
@@ -281,5 +282,5 @@ class ClientApi:
         reply.finish()
 
 
-_GEMINI = DIALECTS["gemini.generate"].errors
-_OLLAMA = DIALECTS["ollama.chat"].errors
+_GEMINI: Final = DIALECTS["gemini.generate"].errors
+_OLLAMA: Final = DIALECTS["ollama.chat"].errors

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 from urllib.parse import urlsplit
 
 from unigate.errors import Refusal
@@ -10,8 +11,8 @@ from unigate.errors import Refusal
 __all__ = ["Head", "body_too_large", "has_body", "length_of", "split_target"]
 
 # Header lines that a request may have, and the bytes of its target and all lines together.
-_MOST_HEADERS = 100
-_LARGEST_HEAD = 32 * 1024
+_MOST_HEADERS: Final = 100
+_LARGEST_HEAD: Final = 32 * 1024
 
 
 class Head:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from unigate.http.request import Desk
 
 __all__ = ["Guest", "House", "Limits"]
 
-_LAST_WORDS = 2.0
+_LAST_WORDS: Final = 2.0
 
 
 class Guest(Protocol):

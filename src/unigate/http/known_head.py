@@ -6,17 +6,18 @@ Clients that keep their connection say the same head with each request, but for 
 from __future__ import annotations
 
 import re
+from typing import Final
 
 from unigate.http.request import Request, Verdict
 
 __all__ = ["KnownHead"]
 
-_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(0|[1-9][0-9]{0,8})\r\n", re.IGNORECASE)
-_MOST_DIGITS = 9
+_LENGTH: Final = re.compile(rb"\r\ncontent-length:[ \t]*(0|[1-9][0-9]{0,8})\r\n", re.IGNORECASE)
+_MOST_DIGITS: Final = 9
 # What makes the rest of a message depend on more than its length.
-_SPECIAL = (b"transfer-encoding", b"expect", b"upgrade")
+_SPECIAL: Final = (b"transfer-encoding", b"expect", b"upgrade")
 # A client that says so many different heads never says one twice.
-_MOST_LESSONS = 16
+_MOST_LESSONS: Final = 16
 
 
 class KnownHead:

@@ -6,10 +6,9 @@ Framing is llhttp's (through httptools) in its strict mode; what a gateway must 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
-from collections.abc import Callable
-from typing import cast
+from time import perf_counter_ns
+from typing import Final, cast
 
 import httptools
 
@@ -19,30 +18,29 @@ from unigate.http.head import Head, body_too_large, has_body, length_of, split_t
 from unigate.http.house import House
 from unigate.http.known_head import KnownHead
 from unigate.http.request import Request, Verdict
-from unigate.reply import Reply
+from unigate.reply import Outlet, Reply, nowhere
 
 __all__ = ["ClientConnection"]
 
-_MOST_WAITING = 16
-_LINGER_BYTES = 16 * 1024 * 1024
-_LINGER_SECONDS = 1.0
-_LEAST_READ = 64 * 1024
-_VERSIONS = ("1.1", "1.0")
-_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_MOST_WAITING: Final = 16
+_LINGER_BYTES: Final = 16 * 1024 * 1024
+_LINGER_SECONDS: Final = 1.0
+_LEAST_READ: Final = 64 * 1024
+_VERSIONS: Final = ("1.1", "1.0")
+_CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 # What a connection that is gone has, and never feeds.
-_NO_PARSER = httptools.HttpRequestParser(None)
+_NO_PARSER: Final = httptools.HttpRequestParser(None)
 
 
-class ClientConnection:
+class ClientConnection(Outlet):
     """One client's connection. Its states: reading a head, reading a body, answering, lingering after a refusal."""
 
     def __init__(self, house: House) -> None:
+        super().__init__()
         self._house = house
         self._loop = house.loop
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpRequestParser(self)
-        # Hands bytes to the socket; after the client has left it does nothing.
-        self.write: Callable[[bytes], None] = _nowhere
         self._peer = ""
         self._head = Head()
         self._is_resuming = False
@@ -55,13 +53,11 @@ class ClientConnection:
         # Answers one request after the other, and waits in between: cheaper than a task for each of them.
         self._task: asyncio.Task[None] | None = None
         self._next: asyncio.Future[None] | None = None
-        self.drained: asyncio.Future[None] | None = None
         self._lingering = -1
         self._is_last = False
         self._is_paused = False
         self._alarm = Alarm(house.loop, self._late)
         self._unsent = 0
-        self.is_gone = False
 
     # --- asyncio's side
 
@@ -138,7 +134,7 @@ class ClientConnection:
         if self._task is not None:
             self._task.cancel()
         self._transport = None
-        self.write = _nowhere
+        self.write = nowhere
         # It holds methods of ours: a circle, which would lie about until somebody looked for such.
         self._parser = _NO_PARSER
 
@@ -227,7 +223,7 @@ class ClientConnection:
         if request is None or self._lingering >= 0:
             return
         self._is_between = request.keep_alive
-        request.received_ns = time.perf_counter_ns()
+        request.received_ns = perf_counter_ns()
         if self._answering is None:
             self._begin(request)
             return
@@ -388,7 +384,3 @@ class ClientConnection:
             self._alarm.set(self._house.limits.write_timeout)
         else:
             self.break_off()
-
-
-def _nowhere(data: bytes) -> None:
-    """Where what is written to nobody goes."""

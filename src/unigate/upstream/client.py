@@ -7,7 +7,7 @@ import ssl
 from collections.abc import Mapping
 from functools import partial
 from types import TracebackType
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 from urllib.request import getproxies_environment, proxy_bypass
 
@@ -21,10 +21,10 @@ from unigate.upstream.signed import Exchange, Request, Signed, Signer
 
 __all__ = ["Answer", "Upstream"]
 
-_MOST_PREPARED = 1000
+_MOST_PREPARED: Final = 1000
 # The only client headers that go on; everything else is ours or the operator's.
-_FORWARDED = (b"openai-beta", b"anthropic-beta", b"anthropic-version")
-_ANY_FORWARDED = frozenset(_FORWARDED)
+_FORWARDED: Final = (b"openai-beta", b"anthropic-beta", b"anthropic-version")
+_ANY_FORWARDED: Final = frozenset(_FORWARDED)
 
 
 class Answer:

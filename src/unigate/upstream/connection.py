@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import select
 from collections.abc import Callable
-from typing import cast
+from typing import Final, cast
 
 import httptools
 
@@ -20,15 +20,15 @@ __all__ = ["Connection", "Take"]
 Take = Callable[[bytes], "asyncio.Future[None] | None"]
 """Takes a piece of a body; a future means that the next piece should wait for it."""
 
-_HIGH_WATER = 64 * 1024
-_WRITE_AHEAD = 1024 * 1024
-_SURELY_OPEN = 0.01
+_HIGH_WATER: Final = 64 * 1024
+_WRITE_AHEAD: Final = 1024 * 1024
+_SURELY_OPEN: Final = 0.01
 # A kept connection that ends this soon was dead already; one that ends later may have begun to work on the call.
-_SOON = 0.25
-_LONGEST_IDLE = 55.0  # most servers close after 60 s or more; ours must be first
-_LONGEST_LIFE = 300.0  # so that a changed DNS entry is followed
+_SOON: Final = 0.25
+_LONGEST_IDLE: Final = 55.0  # most servers close after 60 s or more; ours must be first
+_LONGEST_LIFE: Final = 300.0  # so that a changed DNS entry is followed
 # What a connection that is not open has, and never feeds.
-_NO_PARSER = httptools.HttpResponseParser(None)
+_NO_PARSER: Final = httptools.HttpResponseParser(None)
 
 
 class Connection:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from unigate.errors import Fault, Kind
 
 __all__ = ["LARGEST_HEAD", "ends_at_eof", "headers_in", "too_many_headers"]
 
-LARGEST_HEAD = 64 * 1024
+LARGEST_HEAD: Final = 64 * 1024
 """Bytes of all names and values together."""
 
-_MOST_HEADERS = 200
+_MOST_HEADERS: Final = 200
 
 
 def headers_in(lines: dict[bytes, bytes], size: int) -> dict[bytes, bytes]:

@@ -6,7 +6,7 @@ import asyncio
 import ssl
 from collections import deque
 from dataclasses import dataclass
-from typing import cast
+from typing import Final, cast
 
 from unigate.errors import Fault, Kind
 from unigate.target import Timeouts
@@ -14,8 +14,8 @@ from unigate.upstream.connection import Connection
 
 __all__ = ["Origin", "Pool", "Proxy"]
 
-_PATIENCE = 0.05
-_HEALTH = b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n"
+_PATIENCE: Final = 0.05
+_HEALTH: Final = b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n"
 
 
 @dataclass(frozen=True)

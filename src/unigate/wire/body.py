@@ -6,6 +6,7 @@ Duplicate top-level keys: the last one wins, and only that one is judged and sen
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 import msgspec
 
@@ -15,19 +16,21 @@ __all__ = ["Body", "decode_body", "encode_body", "few_quotes", "flag_of", "text_
 
 Body = dict[str, msgspec.Raw]
 
-_decoder = msgspec.json.Decoder(Body)
-_text = msgspec.json.Decoder(str | None)
-_encoder = msgspec.json.Encoder()
+_decoder: Final = msgspec.json.Decoder(Body)
+_text: Final = msgspec.json.Decoder(str | None)
+_encoder: Final = msgspec.json.Encoder()
 
-_QUOTE, _BACKSLASH = b'"', b"\\"
-_LARGE = 32 * 1024
-_LONG = 4096
+_QUOTE: Final = b'"'
+_BACKSLASH: Final = b"\\"
+_LARGE: Final = 32 * 1024
+_LONG: Final = 4096
 # Looking at quotes one by one pays where they stand this far apart.
-_APART, _FIRST = 1024, 32
-_GAP = b"\x7fgap\x7f"  # and its number
-_MOST_GAPS = 10_000
+_APART: Final = 1024
+_FIRST: Final = 32
+_GAP: Final = b"\x7fgap\x7f"  # and its number
+_MOST_GAPS: Final = 10_000
 # What people leave raw in strings by mistake; any other control character in a gap is the upstream's to refuse.
-_RAW = (b"\n", b"\r", b"\t", b"\0")
+_RAW: Final = (b"\n", b"\r", b"\t", b"\0")
 
 
 def decode_body(content: bytes) -> Body:

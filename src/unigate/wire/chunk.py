@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 __all__ = ["chunk_of", "data_in"]
 
-_MOST = 4096
+_MOST: Final = 4096
+_CR: Final = 13
+_LF: Final = 10
 # A stream's events are small, and their sizes repeat.
-_OPENINGS = tuple(b"%x\r\n" % size for size in range(_MOST))
+_OPENINGS: Final = tuple(b"%x\r\n" % size for size in range(_MOST))
 
 
 def chunk_of(data: bytes) -> bytes:
@@ -18,8 +22,10 @@ def chunk_of(data: bytes) -> bytes:
 
 def data_in(chunk: bytes) -> bytes:
     """What these bytes carry if they are one chunk of usual size, plainly written; nothing if a parser must judge."""
-    start = chunk.find(b"\n", 0, 5) + 1
-    size = len(chunk) - start - 2
-    if not 0 < size < _MOST or chunk[:start] != _OPENINGS[size] or not chunk.endswith(b"\r\n"):
+    whole = len(chunk)
+    # As many digits as the size has that would make it as long as it is.
+    start = 3 if whole < 0x10 + 5 else 4 if whole < 0x100 + 6 else 5
+    size = whole - start - 2
+    if not 0 < size < _MOST or chunk[-1] != _LF or chunk[-2] != _CR or chunk[:start] != _OPENINGS[size]:
         return b""
     return chunk[start:-2]

@@ -7,18 +7,22 @@ them. Nothing is looked at twice, so a long value in small pieces costs no more 
 from __future__ import annotations
 
 import re
+from typing import Final
 
 from unigate.errors import Fault, Kind
 
 __all__ = ["ArrayItems", "LineCutter", "Lines"]
 
-_LARGEST = 8 * 1024 * 1024
-_BETWEEN_ITEMS = re.compile(rb"[^ \t\r\n,]")
-_IN_ITEM = re.compile(rb'["{}\[\]]')
-_IN_STRING = re.compile(rb'["\\]')
-_OPENING = b"{["
-_QUOTE, _BACKSLASH = b'"\\'
-_OBJECT, _ARRAY, _ARRAY_END = b"{[]"
+_LARGEST: Final = 8 * 1024 * 1024
+_BETWEEN_ITEMS: Final = re.compile(rb"[^ \t\r\n,]")
+_IN_ITEM: Final = re.compile(rb'["{}\[\]]')
+_IN_STRING: Final = re.compile(rb'["\\]')
+_OPENING: Final = b"{["
+_QUOTE: Final = 0x22
+_BACKSLASH: Final = 0x5C
+_OBJECT: Final = 0x7B
+_ARRAY: Final = 0x5B
+_ARRAY_END: Final = 0x5D
 
 
 class Lines:

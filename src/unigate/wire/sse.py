@@ -8,16 +8,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from itertools import pairwise
+from typing import Final
 
 from unigate.errors import Fault, Kind
 
 __all__ = ["Cutter", "Events", "data_of", "events", "has_any", "name_of"]
 
 # A CR at the very end may be half of a CR LF, so it ends a line only once the next byte is known.
-_END = rb"(?:\r\n|\n|\r(?=[^\n]))"
-_BLANK = re.compile(_END + _END)
-_LF = 10
-_BLANK_AT_CLOSE = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r(?!\n))")
+_END: Final = rb"(?:\r\n|\n|\r(?=[^\n]))"
+_BLANK: Final = re.compile(_END + _END)
+_LF: Final = 10
+_BLANK_AT_CLOSE: Final = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r(?!\n))")
 
 
 class Cutter:
@@ -33,7 +34,8 @@ class Cutter:
     def feed(self, chunk: bytes) -> bytes:
         """The whole events that are complete now, possibly none. Raises Fault if one event outgrows the limit."""
         tail = self._tail
-        if not tail and chunk.endswith(b"\n\n"):
+        # Not `endswith`: a look at two bytes costs a tenth of its call.
+        if not tail and len(chunk) > 1 and chunk[-1] == _LF and chunk[-2] == _LF:
             return chunk
         start = max(len(tail) - 3, 0)
         tail += chunk

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 import msgspec
 
@@ -35,8 +36,8 @@ from unigate.usage import Usage
 
 __all__ = ["MessagesWriter"]
 
-_STOP = Reason.STOP  # under a name of the module: an enumeration's members are slow to look up
-_REASONS = {
+_STOP: Final = Reason.STOP  # under a name of the module: an enumeration's members are slow to look up
+_REASONS: Final = {
     Reason.STOP: "end_turn",
     Reason.STOP_SEQUENCE: "stop_sequence",
     Reason.LENGTH: "max_tokens",
@@ -45,29 +46,33 @@ _REASONS = {
     Reason.REFUSAL: "refusal",
     Reason.PAUSE: "pause_turn",
 }
-_MESSAGE = (
+_MESSAGE: Final = (
     b'{"id":%b,"type":"message","role":"assistant","model":%b,"content":%b,"stop_reason":%b,"stop_sequence":%b,'
     b'"stop_details":%b,"usage":%b}'
 )
-_MESSAGE_START = b'event: message_start\ndata: {"type":"message_start","message":%b}\n\n'
-_BLOCK_START = b'event: content_block_start\ndata: {"type":"content_block_start","index":%d,"content_block":%b}\n\n'
-_BLOCK_DELTA = b'event: content_block_delta\ndata: {"type":"content_block_delta","index":%d,"delta":{"type":"%b":'
-_BLOCK_STOP = b'event: content_block_stop\ndata: {"type":"content_block_stop","index":%d}\n\n'
-_END = (
+_MESSAGE_START: Final = b'event: message_start\ndata: {"type":"message_start","message":%b}\n\n'
+_BLOCK_START: Final = (
+    b'event: content_block_start\ndata: {"type":"content_block_start","index":%d,"content_block":%b}\n\n'
+)
+_BLOCK_DELTA: Final = (
+    b'event: content_block_delta\ndata: {"type":"content_block_delta","index":%d,"delta":{"type":"%b":'
+)
+_BLOCK_STOP: Final = b'event: content_block_stop\ndata: {"type":"content_block_stop","index":%d}\n\n'
+_END: Final = (
     b'event: message_delta\ndata: {"type":"message_delta","delta":{"stop_reason":%b,"stop_sequence":%b,'
     b'"stop_details":%b},"usage":%b}\n\nevent: message_stop\ndata: {"type":"message_stop"}\n\n'
 )
-_NO_ENDING = (b"null", b"null", b"null")
-_STOPPED = (b'"end_turn"', b"null", b"null")
-_AFTER_DELTA = b"}}\n\n"
-_THOUGHT = b'{"type":"thinking","thinking":"","signature":""}'
-_TEXT = b'text_delta","text'
-_THINKING = b'thinking_delta","thinking'
-_ARGUMENTS = b'input_json_delta","partial_json'
-_SIGNATURE = b'signature_delta","signature'
-_CITATION = b'citations_delta","citation'
+_NO_ENDING: Final = (b"null", b"null", b"null")
+_STOPPED: Final = (b'"end_turn"', b"null", b"null")
+_AFTER_DELTA: Final = b"}}\n\n"
+_THOUGHT: Final = b'{"type":"thinking","thinking":"","signature":""}'
+_TEXT: Final = b'text_delta","text'
+_THINKING: Final = b'thinking_delta","thinking'
+_ARGUMENTS: Final = b'input_json_delta","partial_json'
+_SIGNATURE: Final = b'signature_delta","signature'
+_CITATION: Final = b'citations_delta","citation'
 
-_encode = msgspec.json.Encoder().encode
+_encode: Final = msgspec.json.Encoder().encode
 
 _OfBlock = Open | Delta | Close | Signed | Cited
 

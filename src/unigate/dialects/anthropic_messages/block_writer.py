@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Final
 
 import msgspec
 
@@ -49,15 +50,15 @@ from unigate.parts import Part
 
 __all__ = ["Blocks"]
 
-_NOT_IN_ID = re.compile(r"[^a-zA-Z0-9_-]")
-_PDF = "application/pdf"
-_PARTS: Mapping[type[Block], Part] = {
+_NOT_IN_ID: Final = re.compile(r"[^a-zA-Z0-9_-]")
+_PDF: Final = "application/pdf"
+_PARTS: Final[Mapping[type[Block], Part]] = {
     Audio: Part.AUDIO,
     Document: Part.DOCUMENTS,
     Image: Part.IMAGES,
     Video: Part.VIDEO,
 }
-_encode = msgspec.json.Encoder().encode
+_encode: Final = msgspec.json.Encoder().encode
 
 
 class Blocks:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 import msgspec
 
@@ -21,12 +22,12 @@ from unigate.target import Target
 
 __all__ = ["write_ask"]
 
-_NAMES: Mapping[Part, str] = {part: name for name, part in SETTINGS.items()}
-_SERVICE_TIER = Part.SERVICE_TIER  # under a name of the module: an enumeration's members are slow to look up
-_TIERS: Mapping[bytes, str] = {b'"auto"': "auto", b'"default"': "standard_only"}
-_CHOICES = {"auto": "auto", "required": "any", "named": "any", "none": "none"}
-_MOST_MARKS = 4  # https://platform.claude.com/docs/en/build-with-claude/prompt-caching
-_encode = msgspec.json.Encoder().encode
+_NAMES: Final[Mapping[Part, str]] = {part: name for name, part in SETTINGS.items()}
+_SERVICE_TIER: Final = Part.SERVICE_TIER  # under a name of the module: an enumeration's members are slow to look up
+_TIERS: Final[Mapping[bytes, str]] = {b'"auto"': "auto", b'"default"': "standard_only"}
+_CHOICES: Final = {"auto": "auto", "required": "any", "named": "any", "none": "none"}
+_MOST_MARKS: Final = 4  # https://platform.claude.com/docs/en/build-with-claude/prompt-caching
+_encode: Final = msgspec.json.Encoder().encode
 
 _Json = dict[str, object]
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from typing import Final
 
 import msgspec
 
@@ -32,9 +33,9 @@ from unigate.parts import Part
 
 __all__ = ["OWN", "Blocks", "cache_point"]
 
-OWN = "bedrock.converse"
-_NOT_IN_ID = re.compile(r"[^a-zA-Z0-9_.:-]")
-_LONGEST_ID = 64
+OWN: Final = "bedrock.converse"
+_NOT_IN_ID: Final = re.compile(r"[^a-zA-Z0-9_.:-]")
+_LONGEST_ID: Final = 64
 
 _Json = dict[str, object]
 
@@ -121,7 +122,7 @@ class Blocks:
         return {"reasoningContent": {"reasoningText": {"text": thought.text, "signature": thought.signature}}}
 
 
-_PARTS: dict[type[Block], Part] = {
+_PARTS: Final[dict[type[Block], Part]] = {
     Audio: Part.AUDIO,
     Document: Part.DOCUMENTS,
     Image: Part.IMAGES,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Iterable
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -19,16 +19,16 @@ __all__ = ["HOSTED", "block_of", "foreign_of", "picture_of", "redacted_of"]
 
 T = TypeVar("T")
 
-HOSTED = "server_tool_use"
+HOSTED: Final = "server_tool_use"
 """The type of a call that the service itself carries out."""
 
-_FAILURES = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_FAILURES: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
-_content = msgspec.json.Decoder(Content)
-_object = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_array = msgspec.json.Decoder(list[msgspec.Raw])
-_text = msgspec.json.Decoder(str)
-_encode = msgspec.json.Encoder().encode
+_content: Final = msgspec.json.Decoder(Content)
+_object: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_array: Final = msgspec.json.Decoder(list[msgspec.Raw])
+_text: Final = msgspec.json.Decoder(str)
+_encode: Final = msgspec.json.Encoder().encode
 
 
 def block_of(raw: msgspec.Raw, answer_id: str, index: int) -> Block:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 import msgspec
 
@@ -24,16 +25,16 @@ from unigate.target import Target
 
 __all__ = ["write_ask"]
 
-_SAMPLERS: Mapping[Part, str] = {Part.TEMPERATURE: "temperature", Part.TOP_P: "topP"}
-_TIERS = frozenset({b'"default"', b'"flex"', b'"priority"'})
-_CHOICES: Mapping[str, str] = {"auto": "auto", "required": "any", "named": "any"}
-_OTHER_PLACE = frozenset({Part.TEMPERATURE, Part.TOP_P, Part.TOP_K})
-_AUTO = ToolChoice("auto")
-_LABEL = re.compile(r"[a-zA-Z0-9\s:_@$#=/+,.-]{0,256}")
-_MOST_LABELS = 16
-_MOST_MARKS = 4  # https://docs.aws.amazon.com/bedrock/latest/userguide/prompt-caching.html
-_labels = msgspec.json.Decoder(dict[str, str])
-_encode = msgspec.json.Encoder().encode
+_SAMPLERS: Final[Mapping[Part, str]] = {Part.TEMPERATURE: "temperature", Part.TOP_P: "topP"}
+_TIERS: Final = frozenset({b'"default"', b'"flex"', b'"priority"'})
+_CHOICES: Final[Mapping[str, str]] = {"auto": "auto", "required": "any", "named": "any"}
+_OTHER_PLACE: Final = frozenset({Part.TEMPERATURE, Part.TOP_P, Part.TOP_K})
+_AUTO: Final = ToolChoice("auto")
+_LABEL: Final = re.compile(r"[a-zA-Z0-9\s:_@$#=/+,.-]{0,256}")
+_MOST_LABELS: Final = 16
+_MOST_MARKS: Final = 4  # https://docs.aws.amazon.com/bedrock/latest/userguide/prompt-caching.html
+_labels: Final = msgspec.json.Decoder(dict[str, str])
+_encode: Final = msgspec.json.Encoder().encode
 
 _Json = dict[str, object]
 

@@ -7,7 +7,7 @@ for one: it is read as a thought.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -42,8 +42,8 @@ __all__ = ["CohereReader"]
 
 T = TypeVar("T")
 
-_FAILURES = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-_ENDS: Mapping[str, Reason] = {
+_FAILURES: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_ENDS: Final[Mapping[str, Reason]] = {
     "COMPLETE": Reason.STOP,
     "STOP_SEQUENCE": Reason.STOP_SEQUENCE,
     "MAX_TOKENS": Reason.LENGTH,
@@ -51,15 +51,15 @@ _ENDS: Mapping[str, Reason] = {
     "ERROR_LIMIT": Reason.LENGTH,
     "ERROR_TOXIC": Reason.FILTER,
 }
-_LATE = "TIMEOUT"
-_PLAN = "plan"
+_LATE: Final = "TIMEOUT"
+_PLAN: Final = "plan"
 
-_event = msgspec.json.Decoder(chunks.Event)
-_whole = msgspec.json.Decoder(chunks.Whole)
-_usage = msgspec.json.Decoder(chunks.Usage | None)
-_described = msgspec.json.Decoder(chunks.Described)
+_event: Final = msgspec.json.Decoder(chunks.Event)
+_whole: Final = msgspec.json.Decoder(chunks.Whole)
+_usage: Final = msgspec.json.Decoder(chunks.Usage | None)
+_described: Final = msgspec.json.Decoder(chunks.Described)
 
-_STOP = Reason.STOP  # under a name of the module: an enumeration's members are slow to look up
+_STOP: Final = Reason.STOP  # under a name of the module: an enumeration's members are slow to look up
 
 _Key = tuple[str, int]
 

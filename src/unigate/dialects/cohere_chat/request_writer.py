@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 import msgspec
 
@@ -15,7 +16,7 @@ from unigate.target import Target
 
 __all__ = ["write_ask"]
 
-_NAMES: Mapping[Part, str] = {
+_NAMES: Final[Mapping[Part, str]] = {
     Part.TEMPERATURE: "temperature",
     Part.TOP_P: "p",
     Part.TOP_K: "k",
@@ -24,8 +25,8 @@ _NAMES: Mapping[Part, str] = {
     Part.PRESENCE_PENALTY: "presence_penalty",
     Part.LOGPROBS: "logprobs",
 }
-_NO_ARGUMENTS = msgspec.Raw(b'{"type":"object","properties":{}}')
-_encode = msgspec.json.Encoder().encode
+_NO_ARGUMENTS: Final = msgspec.Raw(b'{"type":"object","properties":{}}')
+_encode: Final = msgspec.json.Encoder().encode
 
 _Json = dict[str, object]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 from unigate.conversation import (
     Audio,
@@ -27,11 +28,12 @@ from unigate.parts import Part
 
 __all__ = ["OWN", "Turns"]
 
-OWN = "cohere.chat"
+OWN: Final = "cohere.chat"
 """The name of this dialect."""
 
 # Under names of the module: an enumeration's members are slow to look up.
-_USER, _ASSISTANT = Role.USER, Role.ASSISTANT
+_USER: Final = Role.USER
+_ASSISTANT: Final = Role.ASSISTANT
 
 _Json = dict[str, object]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -31,7 +31,7 @@ from unigate.dialects.gemini_generate.slots import ORIGIN
 
 __all__ = ["Blocks"]
 
-_encode = msgspec.json.Encoder().encode
+_encode: Final = msgspec.json.Encoder().encode
 
 _Flow = Literal["text", "thinking"]
 

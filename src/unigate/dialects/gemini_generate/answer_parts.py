@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 import msgspec
 
@@ -34,7 +35,7 @@ from unigate.dialects.gemini_generate.slots import ORIGIN, UNSIGNED, slot_of
 
 __all__ = ["AnswerParts"]
 
-_REASONS: Mapping[Reason, str] = {
+_REASONS: Final[Mapping[Reason, str]] = {
     Reason.STOP: "STOP",
     Reason.STOP_SEQUENCE: "STOP",
     Reason.TOOL_USE: "STOP",
@@ -43,12 +44,12 @@ _REASONS: Mapping[Reason, str] = {
     Reason.REFUSAL: "SAFETY",
     Reason.PAUSE: "STOP",
 }
-_TOOL_USE = Reason.TOOL_USE  # under a name of the module: an enumeration's members are slow to look up
-_CALLED = "Model generated function call(s)."
-_MALFORMED = "Malformed function call: the arguments of '%s' are no JSON object."
+_TOOL_USE: Final = Reason.TOOL_USE  # under a name of the module: an enumeration's members are slow to look up
+_CALLED: Final = "Model generated function call(s)."
+_MALFORMED: Final = "Malformed function call: the arguments of '%s' are no JSON object."
 
-_object = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_encode = msgspec.json.Encoder().encode
+_object: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_encode: Final = msgspec.json.Encoder().encode
 
 
 class AnswerParts:

@@ -6,6 +6,7 @@ https://ai.google.dev/api/generate-content#response-body
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 import msgspec
 
@@ -24,17 +25,18 @@ from unigate.wire.lines import ArrayItems
 
 __all__ = ["GenerateReader"]
 
-_FAILURES = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_FAILURES: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 # Under names of the module: an enumeration's members are slow to look up.
-_STOP, _FILTER = Reason.STOP, Reason.FILTER
-_REASONS: Mapping[str, Reason] = {
+_STOP: Final = Reason.STOP
+_FILTER: Final = Reason.FILTER
+_REASONS: Final[Mapping[str, Reason]] = {
     "STOP": Reason.STOP,
     "1": Reason.STOP,
     "MAX_TOKENS": Reason.LENGTH,
     "2": Reason.LENGTH,
 }
 # The model's answer makes no sense; all other reasons mean that something was held back.
-_FAILED = frozenset(
+_FAILED: Final = frozenset(
     {
         "MALFORMED_FUNCTION_CALL",
         "MALFORMED_RESPONSE",
@@ -44,9 +46,9 @@ _FAILED = frozenset(
     }
 )
 # How the service itself frames its events.
-_DATA = b"data: "
-_END = b"\r\n\r\n"
-_UNSPECIFIED = ("", "0", "FINISH_REASON_UNSPECIFIED")
+_DATA: Final = b"data: "
+_END: Final = b"\r\n\r\n"
+_UNSPECIFIED: Final = ("", "0", "FINISH_REASON_UNSPECIFIED")
 
 
 class GenerateReader:

@@ -6,6 +6,7 @@ https://ai.google.dev/api/generate-content#response-body; a stream without `alt=
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 import msgspec
 
@@ -17,9 +18,9 @@ from unigate.usage import Usage
 
 __all__ = ["ArrayWriter", "EventWriter"]
 
-_NO_USAGE = Usage()
-_NOT_BEGUN = Begin("", "")
-_encode = msgspec.json.Encoder().encode
+_NO_USAGE: Final = Usage()
+_NOT_BEGUN: Final = Begin("", "")
+_encode: Final = msgspec.json.Encoder().encode
 
 
 class _Chunks:

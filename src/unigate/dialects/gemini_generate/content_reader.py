@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 import msgspec
 
@@ -26,19 +27,20 @@ from unigate.wire.typed import TypedDecoder
 __all__ = ["read_contents", "read_system"]
 
 # Under names of the module: an enumeration's members are slow to look up.
-_SYSTEM, _ASSISTANT = Role.SYSTEM, Role.ASSISTANT
-_ROLES: Mapping[str, Role] = {
+_SYSTEM: Final = Role.SYSTEM
+_ASSISTANT: Final = Role.ASSISTANT
+_ROLES: Final[Mapping[str, Role]] = {
     "user": Role.USER,
     "function": Role.USER,
     "tool": Role.USER,
     "model": Role.ASSISTANT,
 }
 # What a tool's result is called that is no more than a text (ai.google.dev/api/caching#FunctionResponse).
-_ALONE = frozenset({"output", "result", "error"})
+_ALONE: Final = frozenset({"output", "result", "error"})
 
-_text = TypedDecoder(str, "contents[].parts[].functionResponse.response")
-_object = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_encode = msgspec.json.Encoder().encode
+_text: Final = TypedDecoder(str, "contents[].parts[].functionResponse.response")
+_object: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_encode: Final = msgspec.json.Encoder().encode
 
 
 def read_contents(contents: Contents) -> tuple[Message, ...]:

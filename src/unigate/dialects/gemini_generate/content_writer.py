@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 import msgspec
 
@@ -34,12 +35,13 @@ __all__ = ["Contents"]
 _Json = dict[str, object]
 
 # Under names of the module: an enumeration's members are slow to look up.
-_USER, _INSTRUCTIONS = Role.USER, frozenset({Role.SYSTEM, Role.DEVELOPER})
+_USER: Final = Role.USER
+_INSTRUCTIONS: Final = frozenset({Role.SYSTEM, Role.DEVELOPER})
 # What a functionResponse may hold beside JSON, from Gemini 3 on (ai.google.dev/gemini-api/docs/function-calling).
-_SHOWN_BY_TOOLS = ("image/png", "image/jpeg", "image/webp", "application/pdf", "text/plain")
-_OTHERWISE = {Image: "image/jpeg", Document: "application/pdf", Audio: "audio/mpeg", Video: None}
+_SHOWN_BY_TOOLS: Final = ("image/png", "image/jpeg", "image/webp", "application/pdf", "text/plain")
+_OTHERWISE: Final = {Image: "image/jpeg", Document: "application/pdf", Audio: "audio/mpeg", Video: None}
 
-_object = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_object: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 class Contents:

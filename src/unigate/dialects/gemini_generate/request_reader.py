@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Final
 
 import msgspec
 
@@ -31,13 +32,13 @@ __all__ = ["read_ask"]
 
 _Tools = Body | tuple[Body, ...]
 
-_contents: TypedDecoder[Contents] = TypedDecoder(Contents, "contents")
-_system: TypedDecoder[str | Content] = TypedDecoder(str | Content, "systemInstruction")
-_tools: TypedDecoder[_Tools] = TypedDecoder(_Tools, "tools")
-_declarations: TypedDecoder[Declarations] = TypedDecoder(Declarations, "tools[].functionDeclarations")
-_tool_config = TypedDecoder(ToolConfig, "toolConfig")
-_labels = TypedDecoder(dict[str, str], "labels")
-_encode = msgspec.json.Encoder().encode
+_contents: Final[TypedDecoder[Contents]] = TypedDecoder(Contents, "contents")
+_system: Final[TypedDecoder[str | Content]] = TypedDecoder(str | Content, "systemInstruction")
+_tools: Final[TypedDecoder[_Tools]] = TypedDecoder(_Tools, "tools")
+_declarations: Final[TypedDecoder[Declarations]] = TypedDecoder(Declarations, "tools[].functionDeclarations")
+_tool_config: Final = TypedDecoder(ToolConfig, "toolConfig")
+_labels: Final = TypedDecoder(dict[str, str], "labels")
+_encode: Final = msgspec.json.Encoder().encode
 
 
 def read_ask(body: Body, model: str, streamed: bool) -> Ask:
@@ -139,7 +140,7 @@ def _read_nothing(ask: Ask, raw: msgspec.Raw) -> None:
     """The model is named in the path."""
 
 
-_READ: Mapping[str, Callable[[Ask, msgspec.Raw], None]] = {
+_READ: Final[Mapping[str, Callable[[Ask, msgspec.Raw], None]]] = {
     "contents": _read_contents,
     "systemInstruction": _read_system,
     "tools": _read_tools,

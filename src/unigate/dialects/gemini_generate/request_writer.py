@@ -6,6 +6,7 @@ The model is named in the path, and so is whether the answer is streamed.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 import msgspec
 
@@ -24,15 +25,15 @@ __all__ = ["write_ask"]
 _Json = dict[str, object]
 
 # One answer is all that the neutral conversation holds.
-_NAMES: Mapping[Part, str] = {part: name for name, part in CONFIG.items() if part is not Part.N}
-_LEVELS: Mapping[str, str] = {"none": "minimal", "minimal": "minimal", "low": "low", "medium": "medium"}
+_NAMES: Final[Mapping[Part, str]] = {part: name for name, part in CONFIG.items() if part is not Part.N}
+_LEVELS: Final[Mapping[str, str]] = {"none": "minimal", "minimal": "minimal", "low": "low", "medium": "medium"}
 # What every model with a budget takes at most, and what those need that cannot do without
 # (https://ai.google.dev/gemini-api/docs/thinking#set-budget).
-_LARGEST_BUDGET = 24576
-_LEAST_BUDGET = 128
-_MODES: Mapping[str, str] = {"auto": "AUTO", "none": "NONE", "required": "ANY", "named": "ANY"}
+_LARGEST_BUDGET: Final = 24576
+_LEAST_BUDGET: Final = 128
+_MODES: Final[Mapping[str, str]] = {"auto": "AUTO", "none": "NONE", "required": "ANY", "named": "ANY"}
 
-_encode = msgspec.json.Encoder().encode
+_encode: Final = msgspec.json.Encoder().encode
 
 
 def write_ask(ask: Ask, target: Target, losses: Losses) -> bytes:

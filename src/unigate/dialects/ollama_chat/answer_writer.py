@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
+from typing import Final
 
 import msgspec
 
@@ -35,8 +36,8 @@ from unigate.usage import Usage
 
 __all__ = ["chat_writer", "generate_writer"]
 
-_NOTHING = b'""'
-_encode = msgspec.json.Encoder().encode
+_NOTHING: Final = b'""'
+_encode: Final = msgspec.json.Encoder().encode
 
 _Json = dict[str, object]
 # What was said, thought, and made otherwise (fields as JSON), as the fields of a line.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import lru_cache
+from typing import Final
 
 import msgspec
 
@@ -19,10 +20,10 @@ from unigate.target import Quirks, Target
 
 __all__ = ["write_ask"]
 
-_OPTIONS: Mapping[Part, str] = {part: name for name, part in OPTIONS.items()}
-_SETTINGS: Mapping[Part, str] = {part: name for name, part in SETTINGS.items()}
-_LEVELS: Mapping[str, bool | str] = {"none": False, "minimal": "low", "low": "low", "medium": "medium"}
-_encode = msgspec.json.Encoder().encode
+_OPTIONS: Final[Mapping[Part, str]] = {part: name for name, part in OPTIONS.items()}
+_SETTINGS: Final[Mapping[Part, str]] = {part: name for name, part in SETTINGS.items()}
+_LEVELS: Final[Mapping[str, bool | str]] = {"none": False, "minimal": "low", "low": "low", "medium": "medium"}
+_encode: Final = msgspec.json.Encoder().encode
 
 _Json = dict[str, object]
 

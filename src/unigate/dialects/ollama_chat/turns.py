@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 import msgspec
 
@@ -32,12 +33,12 @@ from unigate.parts import Part
 
 __all__ = ["arguments_of", "write_messages"]
 
-_DEVELOPER = Role.DEVELOPER  # under a name of the module: an enumeration's members are slow to look up
+_DEVELOPER: Final = Role.DEVELOPER  # under a name of the module: an enumeration's members are slow to look up
 
 _Json = dict[str, object]
 
-_object = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_encode = msgspec.json.Encoder().encode
+_object: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_encode: Final = msgspec.json.Encoder().encode
 
 
 def write_messages(messages: Iterable[Message], losses: Losses) -> list[_Json]:

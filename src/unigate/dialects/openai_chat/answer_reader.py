@@ -5,7 +5,7 @@ https://platform.openai.com/docs/api-reference/chat-streaming
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -40,17 +40,17 @@ from unigate.wire import sse
 
 __all__ = ["ChatReader"]
 
-_OWN = "openai.chat"
-_FAILURES = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-_REASONS = {
+_OWN: Final = "openai.chat"
+_FAILURES: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_REASONS: Final = {
     "stop": Reason.STOP,
     "length": Reason.LENGTH,
     "tool_calls": Reason.TOOL_USE,
     "function_call": Reason.TOOL_USE,
     "content_filter": Reason.FILTER,
 }
-_STOP = Reason.STOP  # under a name of the module: an enumeration's members are slow to look up
-_NO_USAGE = Usage()
+_STOP: Final = Reason.STOP  # under a name of the module: an enumeration's members are slow to look up
+_NO_USAGE: Final = Usage()
 _Flow = Literal["text", "thinking", "refusal"]
 
 

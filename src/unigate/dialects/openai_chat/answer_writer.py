@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -33,18 +33,18 @@ from unigate.usage import Usage
 
 __all__ = ["ChatWriter"]
 
-_OWN = "openai.chat"
-_DONE = b"data: [DONE]\n\n"
-_WHOLE = (
+_OWN: Final = "openai.chat"
+_DONE: Final = b"data: [DONE]\n\n"
+_WHOLE: Final = (
     b'{"id":%b,"object":"chat.completion","created":%d,"model":%b,"choices":[{"index":0,"message":%b,"logprobs":%b,'
     b'"finish_reason":"%b"}],"usage":%b}'
 )
-_PLAIN = b'{"role":"assistant","content":%b,"refusal":null}'
-_USAGE = (
+_PLAIN: Final = b'{"role":"assistant","content":%b,"refusal":null}'
+_USAGE: Final = (
     b'{"prompt_tokens":%d,"completion_tokens":%d,"total_tokens":%d,"prompt_tokens_details":{%b},'
     b'"completion_tokens_details":{%b}}'
 )
-_FINISH = {
+_FINISH: Final = {
     Reason.STOP: "stop",
     Reason.STOP_SEQUENCE: "stop",
     Reason.PAUSE: "stop",
@@ -53,10 +53,10 @@ _FINISH = {
     Reason.FILTER: "content_filter",
     Reason.REFUSAL: "content_filter",
 }
-_encode = msgspec.json.Encoder().encode
+_encode: Final = msgspec.json.Encoder().encode
 
-_REFUSAL = Reason.REFUSAL
-_NO_USAGE = Usage()
+_REFUSAL: Final = Reason.REFUSAL
+_NO_USAGE: Final = Usage()
 
 _Json = dict[str, object]
 _Kind = Literal["text", "thinking", "redacted", "tool", "custom", "refusal", "foreign"]

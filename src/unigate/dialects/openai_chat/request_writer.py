@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 import msgspec
 
@@ -16,9 +17,9 @@ from unigate.target import Target
 
 __all__ = ["write_ask"]
 
-_NAMES: Mapping[Part, str] = {part: name for name, part in SETTINGS.items() if part is not Part.N}
-_ASK_USAGE = {"include_usage": True}
-_encode = msgspec.json.Encoder().encode
+_NAMES: Final[Mapping[Part, str]] = {part: name for name, part in SETTINGS.items() if part is not Part.N}
+_ASK_USAGE: Final = {"include_usage": True}
+_encode: Final = msgspec.json.Encoder().encode
 
 _Json = dict[str, object]
 

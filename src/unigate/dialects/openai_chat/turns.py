@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 from unigate.conversation import (
     Audio,
@@ -30,16 +31,20 @@ from unigate.target import Quirks
 
 __all__ = ["write_messages"]
 
-_OWN = "openai.chat"
+_OWN: Final = "openai.chat"
 # Under names of the module: an enumeration's members are slow to look up.
-_SYSTEM, _DEVELOPER = Role.SYSTEM, Role.DEVELOPER
-_FORMATS = {media_type: name for name, media_type in AUDIO_FORMATS.items()} | {"audio/mp3": "mp3", "audio/x-wav": "wav"}
-_ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_SYSTEM: Final = Role.SYSTEM
+_DEVELOPER: Final = Role.DEVELOPER
+_FORMATS: Final = {media_type: name for name, media_type in AUDIO_FORMATS.items()} | {
+    "audio/mp3": "mp3",
+    "audio/x-wav": "wav",
+}
+_ALPHABET: Final = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 _Json = dict[str, object]
 
 # Without words, calls or thoughts a turn is refused.
-_NOTHING_SAID: Mapping[str, object] = {"role": "assistant", "content": None}
+_NOTHING_SAID: Final[Mapping[str, object]] = {"role": "assistant", "content": None}
 
 
 def write_messages(messages: Iterable[Message], quirks: Quirks, losses: Losses) -> list[_Json]:
@@ -112,7 +117,7 @@ class _Turns:
         text: list[str] = []
         thoughts: list[Thinking] = []
         calls: list[_Json] = []
-        written = dict(_NOTHING_SAID)
+        written: _Json = dict(_NOTHING_SAID)
         extra: _Json = {}  # a signature that hangs onto the next call, or onto the message
         for block in blocks:
             match block:

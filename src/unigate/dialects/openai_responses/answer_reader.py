@@ -6,7 +6,7 @@ was not told piece by piece is taken from the finished part, item or response.
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -24,19 +24,19 @@ __all__ = ["ResponsesReader"]
 
 T = TypeVar("T")
 
-_event = msgspec.json.Decoder(parts.Event)
-_response = msgspec.json.Decoder(parts.Response)
-_item = msgspec.json.Decoder(parts.Item)
-_part = msgspec.json.Decoder(parts.Part)
-_head = msgspec.json.Decoder(parts.Head)
-_failure = msgspec.json.Decoder(Failure)
-_FAILURES = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-_TEXTS = frozenset({"response.output_text.delta", "response.refusal.delta"})
-_THOUGHTS = frozenset({"response.reasoning_summary_text.delta", "response.reasoning_text.delta"})
-_ARGUMENTS = frozenset({"response.function_call_arguments.delta", "response.custom_tool_call_input.delta"})
-_ENDS = frozenset({"response.completed", "response.incomplete"})
-_KNOWN_EVENTS = _TEXTS | _THOUGHTS | _ARGUMENTS | _ENDS | {"response.failed", "error"}
-_KNOWN_ITEMS = frozenset({"message", "reasoning", "function_call", "custom_tool_call"})
+_event: Final = msgspec.json.Decoder(parts.Event)
+_response: Final = msgspec.json.Decoder(parts.Response)
+_item: Final = msgspec.json.Decoder(parts.Item)
+_part: Final = msgspec.json.Decoder(parts.Part)
+_head: Final = msgspec.json.Decoder(parts.Head)
+_failure: Final = msgspec.json.Decoder(Failure)
+_FAILURES: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_TEXTS: Final = frozenset({"response.output_text.delta", "response.refusal.delta"})
+_THOUGHTS: Final = frozenset({"response.reasoning_summary_text.delta", "response.reasoning_text.delta"})
+_ARGUMENTS: Final = frozenset({"response.function_call_arguments.delta", "response.custom_tool_call_input.delta"})
+_ENDS: Final = frozenset({"response.completed", "response.incomplete"})
+_KNOWN_EVENTS: Final = _TEXTS | _THOUGHTS | _ARGUMENTS | _ENDS | {"response.failed", "error"}
+_KNOWN_ITEMS: Final = frozenset({"message", "reasoning", "function_call", "custom_tool_call"})
 
 
 class ResponsesReader:

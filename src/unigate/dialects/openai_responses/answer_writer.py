@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 import msgspec
 
@@ -44,11 +45,11 @@ from unigate.usage import Usage
 
 __all__ = ["ResponsesWriter"]
 
-_STOPPED: Mapping[Reason, bytes] = {Reason.LENGTH: b"max_output_tokens", Reason.FILTER: b"content_filter"}
-_REFUSAL = Reason.REFUSAL  # under a name of the module: an enumeration's members are slow to look up
-_NO_USAGE = Usage()
-_encode = msgspec.json.Encoder().encode
-_DEFAULTS: Mapping[str, object] = {
+_STOPPED: Final[Mapping[Reason, bytes]] = {Reason.LENGTH: b"max_output_tokens", Reason.FILTER: b"content_filter"}
+_REFUSAL: Final = Reason.REFUSAL  # under a name of the module: an enumeration's members are slow to look up
+_NO_USAGE: Final = Usage()
+_encode: Final = msgspec.json.Encoder().encode
+_DEFAULTS: Final[Mapping[str, object]] = {
     "max_output_tokens": None,
     "max_tool_calls": None,
     "metadata": {},
@@ -68,7 +69,7 @@ _DEFAULTS: Mapping[str, object] = {
     "truncation": "disabled",
     "user": None,
 }
-_SETTINGS: Mapping[str, bytes] = {
+_SETTINGS: Final[Mapping[str, bytes]] = {
     name: b'"%b":%b' % (name.encode(), _encode(value)) for name, value in _DEFAULTS.items()
 }
 

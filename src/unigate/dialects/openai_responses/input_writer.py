@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from typing import Final
 
 from unigate.conversation import (
     Audio,
@@ -29,11 +30,12 @@ from unigate.parts import Part
 
 __all__ = ["Items", "leading_instructions"]
 
-_FILES = (OWN, "openai.chat")  # one upload serves both
-_SOUNDS = {"audio/wav": "wav", "audio/x-wav": "wav", "audio/mpeg": "mp3", "audio/mp3": "mp3"}
-_LONGEST_ID = 64
+_FILES: Final = (OWN, "openai.chat")  # one upload serves both
+_SOUNDS: Final = {"audio/wav": "wav", "audio/x-wav": "wav", "audio/mpeg": "mp3", "audio/mp3": "mp3"}
+_LONGEST_ID: Final = 64
 # Under names of the module: an enumeration's members are slow to look up.
-_SYSTEM, _ASSISTANT = Role.SYSTEM, Role.ASSISTANT
+_SYSTEM: Final = Role.SYSTEM
+_ASSISTANT: Final = Role.ASSISTANT
 
 _Json = dict[str, object]
 

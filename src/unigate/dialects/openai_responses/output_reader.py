@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 from unigate.conversation import (
@@ -29,9 +31,9 @@ from unigate.dialects.openai_responses.tools import flat_name
 
 __all__ = ["Output"]
 
-_CALLS = frozenset({"function_call", "custom_tool_call"})
-_MESSAGE = "message"
-_REASONING = "reasoning"
+_CALLS: Final = frozenset({"function_call", "custom_tool_call"})
+_MESSAGE: Final = "message"
+_REASONING: Final = "reasoning"
 
 _Place = int | str
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
@@ -17,7 +17,7 @@ Finished = dict[int, bytes]
 """The items that are done, by their place in the output."""
 
 _Json = dict[str, object]
-_encode = msgspec.json.Encoder().encode
+_encode: Final = msgspec.json.Encoder().encode
 
 
 class Numbers:
