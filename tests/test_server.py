@@ -33,7 +33,7 @@ from harness import (
     until,
 )
 from unigate.config import ServerSettings
-from unigate.reply import Reply
+from unigate.reply import Outlet, Reply
 from unigate.target import Timeouts
 
 SERVER = ServerSettings(
@@ -745,7 +745,7 @@ from pathlib import Path
 sys.path.insert(0, {tests!r})
 from harness import listening, provider, spawn_door, KEYS
 from unigate.config import ServerSettings
-from unigate.reply import Reply
+from unigate.reply import Outlet, Reply
 from unigate.snapshot import Settings
 settings = Settings(server=ServerSettings(), providers=(provider("mock", {port}),), keys=KEYS, data={data!r})
 door = spawn_door(settings, listening())
@@ -785,34 +785,23 @@ def test_no_secret_of_the_upstream_reaches_log_or_journal(door: Door) -> None:
 # --- what no client can see
 
 
-class Listener:
-    """A client that leaves as soon as it has heard something, and counts how often it is looked for after that."""
-
-    drained = None
-
-    def __init__(self) -> None:
-        self.looks = 0
-        self.heard = asyncio.Event()
-
-    @property
-    def is_gone(self) -> bool:
-        self.looks += self.heard.is_set()
-        return self.heard.is_set()
-
-    def write(self, data: bytes) -> None:
-        self.heard.set()
-
-    def break_off(self) -> None:
-        self.heard.set()
-
-
 def test_a_heartbeat_dies_with_its_client() -> None:
-    async def looks() -> int:
-        listener = Listener()
-        reply = Reply(listener, b"req_1", with_body=True, http_10=False, keep_alive=True)
-        reply.beat(0.05)
-        await listener.heard.wait()
-        await asyncio.sleep(0.35)  # time for three more
-        return listener.looks
+    async def beats() -> int:
+        client, heard = Outlet(), asyncio.Event()
+        told: list[bytes] = []
 
-    assert asyncio.run(looks()) == 1
+        def leave(data: bytes) -> None:
+            told.append(data)
+            client.is_gone = True
+            heard.set()
+
+        client.write = leave
+        reply = Reply(client, b"req_1", with_body=True, http_10=False, keep_alive=True)
+        reply.beat(0.05)
+        await heard.wait()
+        await asyncio.sleep(0.25)
+        client.is_gone = False  # whatever still beats is heard again
+        await asyncio.sleep(0.35)
+        return len(told)
+
+    assert asyncio.run(beats()) == 1

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
 from time import perf_counter_ns
 from typing import Final
 
@@ -45,27 +43,12 @@ async def relay(attempt: Attempt, ledger: Ledger, upstream: Upstream, reply: Rep
             if whole_events and (slow := reply.send(whole_events)) is not None:
                 await slow
         else:
-            await answer.pour(_Passing(crossing.feed, reply).take)
+            await answer.pour((crossing.feed, reply.send))
         last = crossing.close()
         written = ledger.settle(answer.status, "ok")  # in the journal before the client can see the end
         if written is not None:
             await confirmed(written)
         reply.finish(last)
-
-
-class _Passing:
-    """Hands pieces of an answer on, as far as they make whole events."""
-
-    __slots__ = ("_feed", "_reply")
-
-    def __init__(self, feed: Callable[[bytes], bytes], reply: Reply) -> None:
-        self._feed = feed
-        self._reply = reply
-
-    def take(self, piece: bytes) -> asyncio.Future[None] | None:
-        """See `Take`."""
-        whole_events = self._feed(piece)
-        return self._reply.send(whole_events) if whole_events else None
 
 
 async def _said(answer: Connection) -> bytes:

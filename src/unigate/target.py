@@ -7,6 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from unigate.errors import Kind
 from unigate.price import Price
 from unigate.secret import Secret
 
@@ -21,6 +22,17 @@ class Timeouts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     first_byte: Annotated[float, Meta(gt=0, description="From the request's end to the answer's head.")] = 120.0
     idle: Annotated[float, Meta(gt=0, description="Of silence within an answer.")] = 60.0
     total: Annotated[float, Meta(gt=0, description="For the whole attempt.")] = 600.0
+
+    def deadline(self, asked_at: float, heard_at: float, *, is_answered: bool, is_written: bool) -> tuple[float, Kind]:
+        """When what is waited for is late, in the seconds of the two moments, and what that would be called."""
+        if is_answered:
+            deadline, late = heard_at + self.idle, Kind.IDLE_TIMEOUT
+        elif not is_written:
+            deadline, late = heard_at + self.write, Kind.WRITE_TIMEOUT
+        else:
+            deadline, late = heard_at + self.first_byte, Kind.FIRST_BYTE_TIMEOUT
+        total = asked_at + self.total
+        return (deadline, late) if deadline < total else (total, Kind.TOTAL_TIMEOUT)
 
 
 class Quirks(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -15,10 +15,10 @@ from unigate.upstream.head import LARGEST_HEAD, ends_at_eof, headers_in, too_man
 from unigate.upstream.inflate import Inflate
 from unigate.wire.chunk import data_in
 
-__all__ = ["Connection", "Take"]
+__all__ = ["Connection", "Flow"]
 
-Take = Callable[[bytes], "asyncio.Future[None] | None"]
-"""Takes a piece of a body; a future means that the next piece should wait for it."""
+Flow = tuple[Callable[[bytes], bytes], Callable[[bytes], "asyncio.Future[None] | None"]]
+"""What makes parts of an answer of its pieces, and what sends a part on; a future: the next should wait for it."""
 
 _HIGH_WATER: Final = 64 * 1024
 _WRITE_AHEAD: Final = 1024 * 1024
@@ -40,6 +40,7 @@ class Connection:
         "_chunks",
         "_drained",
         "_fault",
+        "_flow",
         "_head_size",
         "_heard_at",
         "_inflate",
@@ -49,13 +50,13 @@ class Connection:
         "_is_paused",
         "_lines",
         "_loop",
+        "_now",
         "_opened_at",
         "_parser",
         "_poll",
         "_shortest",
         "_slow",
         "_stays_open",
-        "_take",
         "_timeouts",
         "_timer",
         "_transport",
@@ -68,6 +69,7 @@ class Connection:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
+        self._now = loop.time
         self._transport: asyncio.Transport | None = None
         self._lines: dict[bytes, bytes] = {}
         # The parser calls this for each line of a head; there are many, and none needs a step of ours.
@@ -83,7 +85,7 @@ class Connection:
         self._buffered = 0
         self._is_paused = False
         self._fault: Fault | None = None
-        self._take: Take | None = None
+        self._flow: Flow | None = None
         self._slow: asyncio.Future[None] | None = None
         self._timeouts = Timeouts()
         self._begin(Timeouts())
@@ -116,14 +118,17 @@ class Connection:
             return
         if not self.status:
             self._head_size += len(data)
-        if self._is_between_chunks and (piece := data_in(data)):
-            self.on_body(piece)  # as the parser would, which stands where it stood
-        else:
-            self._parse(data)
+        if self._flow is not None and self._slow is None and self._is_between_chunks and (piece := data_in(data)):
+            # The parser stands where it stood, and nothing that came before still waits.
+            self._heard_at = self._now()
+            if not self._hand_over(self._flow, piece):
+                self._wake()
+            return
+        self._parse(data)
         if self.status:
-            self._heard_at = self._loop.time()
-            if self._take is not None and self._slow is None:
-                is_taken = not self._chunks or self._hand_over(self._take)
+            self._heard_at = self._now()
+            if self._flow is not None and self._slow is None:
+                is_taken = not self._chunks or self._hand_over(self._flow, self.take_whole())
                 if is_taken and self._fault is None and not self._is_complete:
                     return  # all of it was taken; nobody needs to be woken for it
             if self._buffered > _HIGH_WATER and not self._is_paused and self._transport is not None:
@@ -181,7 +186,7 @@ class Connection:
 
     def _was_dead(self) -> bool:
         """Whether a failure of this connection comes too soon after its reuse to be about the call."""
-        return self._used_at > 0 and self._loop.time() - self._asked_at < _SOON
+        return self._used_at > 0 and self._now() - self._asked_at < _SOON
 
     def pause_writing(self) -> None:
         self._drained = self._loop.create_future()
@@ -240,7 +245,7 @@ class Connection:
         if transport is None:
             raise Fault(Kind.STALE, "The upstream closed a kept connection as it was used again.")
         self._begin(timeouts)
-        self._asked_at = self._heard_at = now = self._loop.time()
+        self._asked_at = self._heard_at = now = self._now()
         self._look_by(now + self._shortest)
         if len(content) <= _HIGH_WATER:
             transport.write(head + content)
@@ -250,22 +255,22 @@ class Connection:
             # An upstream may answer, and close, before it has read all of a body it does not want.
             while not self.status and self._fault is None and (drained := self._drained) and self._transport:
                 await asyncio.wait((self._bell(), drained), return_when=asyncio.FIRST_COMPLETED)
-            self._heard_at = self._loop.time()
+            self._heard_at = self._now()
         while not self.status:
             if self._fault is not None:
                 raise self._fault
             await self._bell()
 
-    async def pour(self, take: Take) -> None:
-        """Hands the body to `take`, each piece in the very step that reads it, and waits where `take` asks for it.
+    async def pour(self, flow: Flow) -> None:
+        """Lets the body flow on, each piece in the very step that reads it, and waits where the flow asks for it.
 
-        Raises Fault if the end is not the answer's, and whatever Fault `take` raises.
+        Raises Fault if the end is not the answer's, and whatever Fault the flow raises.
         """
-        self._take = take
+        self._flow = flow
         try:
             while True:
                 if self._chunks and self._slow is None:
-                    self._hand_over(take)
+                    self._hand_over(flow, self.take_whole())
                 if self._slow is not None:
                     await self._slow
                     self._slow = None
@@ -276,7 +281,7 @@ class Connection:
                 else:
                     await self._more()
         finally:
-            self._take = self._slow = None
+            self._flow = self._slow = None
 
     @property
     def is_whole(self) -> bool:
@@ -305,9 +310,12 @@ class Connection:
                 await self._more()
         return b"".join(parts)
 
-    def _hand_over(self, take: Take) -> bool:
+    def _hand_over(self, flow: Flow, piece: bytes) -> bool:
+        """Whether the next piece may follow at once."""
+        feed, send = flow
         try:
-            self._slow = slow = take(self.take_whole())
+            part = feed(piece)
+            self._slow = slow = send(part) if part else None
         except Fault as fault:
             self._fault = fault
             self.close()
@@ -324,14 +332,14 @@ class Connection:
         if self._is_paused and self._transport is not None:
             self._is_paused = False
             self._transport.resume_reading()  # the last bytes came in one large piece
-        self._used_at = self._loop.time()
+        self._used_at = self._now()
         return self._transport is not None
 
     def is_usable(self) -> bool:
         """Whether an idle connection is young, open and silent; a readable one was closed or spoke unasked."""
         if self._transport is None or self._transport.is_closing():
             return False
-        now = self._loop.time()
+        now = self._now()
         if now - self._used_at > _LONGEST_IDLE or now - self._opened_at > _LONGEST_LIFE:
             return False
         # Just used, it needs no look: if it closes now, the call is repeated as on any stale connection.
@@ -356,8 +364,10 @@ class Connection:
         self._timer = None
         if not self._is_active or self._is_complete:
             return
-        now = self._loop.time()
-        deadline, late = self._deadline()
+        now = self._now()
+        deadline, late = self._timeouts.deadline(
+            self._asked_at, self._heard_at, is_answered=self.status > 0, is_written=self._drained is None
+        )
         if self._is_paused and late is not Kind.TOTAL_TIMEOUT:
             # It is our client that is slow; the server side has a clock for that.
             self._heard_at = now
@@ -365,17 +375,6 @@ class Connection:
             self._fail(Fault(late, LATE[late]))
             return
         self._look_by(min(deadline, now + self._shortest))
-
-    def _deadline(self) -> tuple[float, Kind]:
-        """When what is waited for is late, and what that would be called."""
-        if self.status:
-            deadline, late = self._heard_at + self._timeouts.idle, Kind.IDLE_TIMEOUT
-        elif self._drained is not None:
-            deadline, late = self._heard_at + self._timeouts.write, Kind.WRITE_TIMEOUT
-        else:
-            deadline, late = self._heard_at + self._timeouts.first_byte, Kind.FIRST_BYTE_TIMEOUT
-        total = self._asked_at + self._timeouts.total
-        return (deadline, late) if deadline < total else (total, Kind.TOTAL_TIMEOUT)
 
     def _fail(self, fault: Fault) -> None:
         if self._fault is None and not self._is_complete:
@@ -394,6 +393,6 @@ class Connection:
     async def _more(self) -> None:
         if self._is_paused and self._transport is not None:
             self._is_paused = False
-            self._heard_at = self._loop.time()
+            self._heard_at = self._now()
             self._transport.resume_reading()
         await self._bell()
