@@ -20,7 +20,7 @@ run: install-run ## Start the gateway on http://localhost:8000
 
 test: install-dev ## Run all tests against real processes
 	@$(BIN)/unigate local install
-	$(BIN)/python -m pytest $(or $(ARGS),-n 6 --dist worksteal --ignore tests/agents)
+	$(BIN)/python -m pytest $(or $(ARGS),-n 5 --dist worksteal --ignore tests/agents)
 	@$(if $(ARGS),:,[ ! -d .cache/matrix ] || $(BIN)/python scripts/matrix.py --check)
 
 compiled: install-dev ## Build the wheel, its hot path as machine code, into build/compiled

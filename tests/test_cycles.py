@@ -28,8 +28,9 @@ from ledger.stage import children
 CONFIG = """
 server: {{port: {port}, drain: 2}}
 providers:
-  chat: {{kind: openai, base_url: "{upstream}/v1", api_key: "${{UPSTREAM_KEY}}", speaks: [openai.chat],
-         timeouts: {{connect: 2, first_byte: 0.2, idle: 0.2, total: 60}}}}
+  chat: {{kind: openai, base_url: "{upstream}/v1", api_key: "${{UPSTREAM_KEY}}", speaks: [openai.chat]}}
+  hasty: {{kind: openai, base_url: "{upstream}/v1", api_key: "${{UPSTREAM_KEY}}", speaks: [openai.chat],
+          timeouts: {{connect: 2, first_byte: 0.2, idle: 0.2, total: 60}}}}
   claude: {{kind: anthropic, base_url: "{upstream}/v1", api_key: "${{UPSTREAM_KEY}}", speaks: [anthropic.messages]}}
   down: {{kind: openai, base_url: "http://127.0.0.1:9/v1", api_key: unused-key, speaks: [openai.chat]}}
 models:
@@ -39,6 +40,7 @@ models:
       - {{provider: chat, model: "script:tokens=3"}}
 prices:
   "chat/*": {{input: 1.0, output: 3.0, context: 20000, max_output: 1000}}
+  "hasty/*": {{input: 1.0, output: 3.0, context: 20000, max_output: 1000}}
   "claude/*": {{input: 1.0, output: 3.0, context: 20000, max_output: 1000}}
   "down/*": {{input: 1.0, output: 3.0, context: 20000, max_output: 1000}}
 keys:
@@ -125,8 +127,8 @@ def call(port: int, key: str, model: str, *, streamed: bool, leaves: bool) -> in
         ("chat/script:cut=head", {502}),
         ("chat/script:reset=mid:2", {200, 502}),
         ("chat/script:body=notjson", {200, 502}),
-        ("chat/script:stall=head", {504}),
-        ("chat/script:stall=mid:2", {200, 504}),
+        ("hasty/script:stall=head", {504}),
+        ("hasty/script:stall=mid:2", {200, 504}),
     ],
 )
 def test_a_call_leaves_no_circle(

@@ -13,17 +13,17 @@ import os
 import secrets
 import struct
 import threading
-import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, Protocol
+from zlib import crc32
 
 from unigate.errors import StorageError
 
 __all__ = ["Journal", "Scribe", "next_frame", "read_frames", "segments_of", "take_lock"]
 
 _MARK_SIZE: Final = 8
-_HEAD: Final = struct.Struct("<8sII")
+_head: Final = struct.Struct("<8sII").pack
 _SIZES: Final = struct.Struct("<II")
 _SEGMENT_SIZE: Final = 8 * 1024 * 1024
 _LARGEST_FRAME: Final = 4 * 1024 * 1024
@@ -80,7 +80,7 @@ class Journal:
 
     def append(self, payload: bytes) -> None:
         """Writes one frame; it survives this process from here on. Raises StorageError."""
-        frame = _HEAD.pack(self._mark, len(payload), zlib.crc32(payload)) + payload
+        frame = _head(self._mark, len(payload), crc32(payload)) + payload
         end = self._at + len(frame)
         if end > self._room or len(frame) > _LARGEST_FRAME:
             end = self._make_room(len(frame))
@@ -290,7 +290,7 @@ def _frame_end(block: bytes, at: int, mark: bytes) -> int | None:
     end = start + length
     if length == 0 or end > len(block):  # no entry is empty: nothing was written here yet
         return None
-    return end if zlib.crc32(memoryview(block)[start:end]) == crc else None
+    return end if crc32(memoryview(block)[start:end]) == crc else None
 
 
 def _mark_of(life: Path) -> bytes:

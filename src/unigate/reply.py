@@ -32,6 +32,7 @@ _REASONS: Final = {
     503: b"Service Unavailable",
     504: b"Gateway Timeout",
 }
+_STATUS_LINES: Final = {status: b"HTTP/1.1 %d %b\r\n" % (status, reason) for status, reason in _REASONS.items()}
 _COMMENT: Final = b": still waiting\n\n"
 _EVENTS: Final = b"content-type: text/event-stream"
 _STREAM_HEAD: Final = _EVENTS + b"; charset=utf-8\r\ncache-control: no-cache\r\n"
@@ -213,9 +214,8 @@ class Reply:
         return b"" if self._chunked else b"connection: keep-alive\r\n"  # HTTP/1.0 closes unless told otherwise
 
     def _head(self, framing: bytes) -> bytes:
-        return b"HTTP/1.1 %d %b\r\n%b%b%bx-request-id: %b\r\ndate: %b\r\n%b\r\n" % (
-            self.status,
-            _REASONS.get(self.status, b"Status"),
+        return b"%b%b%b%bx-request-id: %b\r\ndate: %b\r\n%b\r\n" % (
+            _STATUS_LINES.get(self.status) or b"HTTP/1.1 %d Status\r\n" % self.status,
             self._lines,
             self.extra,
             framing,
