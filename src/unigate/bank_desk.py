@@ -73,6 +73,8 @@ class BankDesk:
         self._is_lost = False
         # Those that lived before this desk opened, or lost their line, and have not been heard of since.
         self._missing: dict[str, float] = {}
+        # Those of whose words a store that did not answer may have done something or nothing.
+        self._unsure: set[DoorLine] = set()
         self._told: tuple[float, int] = (0.0, -1)
         self._regime = bank.regime
 
@@ -108,6 +110,7 @@ class BankDesk:
         if self.doors.get(line.life) is line:
             del self.doors[line.life]
             self._missing[line.life] = asyncio.get_running_loop().time()
+        self._unsure.discard(line)
         # Nobody would take what it wished for, and its life may be ended before its turn comes.
         self._inbox = [(one, word) for one, word in self._inbox if one is not line or not isinstance(word, Draw)]
         for number in [number for number, wish in self._wishes.items() if wish.line is line]:
@@ -117,6 +120,7 @@ class BankDesk:
         jobs: list[Job] = []
         after: list[Callable[[Outcome], None]] = []
         answered: list[tuple[int, str]] = []
+        lines = {line for line, _ in inbox}
         for line, word in inbox:
             match word:
                 case Hello():
@@ -131,7 +135,8 @@ class BankDesk:
                     after.append(lambda outcome, line=line, draw=word: self._first(line, draw, outcome))
             if isinstance(word, Hello):
                 line.life = word.life
-        if jobs and await self._work(jobs, after, [(line, word) for line, word in inbox if isinstance(word, Draw)]):
+        draws = [(line, word) for line, word in inbox if isinstance(word, Draw)]
+        if jobs and await self._work(jobs, after, draws, lines):
             for number, life in answered:
                 self._has_answered(number, life)
         await self._finish()
@@ -145,7 +150,11 @@ class BankDesk:
         self._told = (0.0, -1)
 
     async def _work(
-        self, jobs: list[Job], after: list[Callable[[Outcome], None]], draws: list[tuple[DoorLine, Draw]]
+        self,
+        jobs: list[Job],
+        after: list[Callable[[Outcome], None]],
+        draws: list[tuple[DoorLine, Draw]],
+        lines: Iterable[DoorLine],
     ) -> bool:
         """Has the bank do the jobs; a store that does not answer in time is told to those who wait, at once."""
         working = asyncio.get_running_loop().run_in_executor(self._thread, self._bank.work, jobs, self._patience)
@@ -163,28 +172,20 @@ class BankDesk:
                 log.error("bank.unavailable reason=%s", error)
             self._is_lost = True
             self._unanswered(draws)
-            self._inbox[:0] = self._again(jobs)
+            self._unsure.update(lines)
             return False
         if self._is_lost:
             log.warning("bank.available")
         self._answers, self._is_lost = True, False
         for then, outcome in zip(after, outcomes, strict=True):
             then(outcome)
+        self._hear_anew()
         return True
 
-    def _again(self, jobs: list[Job]) -> list[tuple[DoorLine, FromDoor]]:
-        """What doors said that must not be lost with a transaction: what they gave back. Others hang up and return."""
-        again: list[tuple[DoorLine, FromDoor]] = []
-        for job in jobs:
-            line = self.doors.get(job.life)
-            if line is None:
-                continue
-            if job.holdings is not None:
-                line.close()
-            backs = (*job.backs, *returns_of(Draw(0, job.wants)))
-            if backs:
-                again.append((line, Returned(0, backs)))
-        return again
+    def _hear_anew(self) -> None:
+        """The store answers again: the doors of which it is not sure hang up, and come back with all that they have."""
+        for line in tuple(self._unsure):
+            line.close()
 
     def _unanswered(self, draws: Iterable[tuple[DoorLine, Draw]]) -> None:
         self._answers = False
@@ -246,7 +247,7 @@ class BankDesk:
             lambda outcome, wish=wish: self._last(wish, outcome) for wish in wishes
         ]
         if jobs:
-            await self._work(jobs, after, [(wish.line, wish.draw) for wish in wishes])
+            await self._work(jobs, after, [(one.line, one.draw) for one in wishes], [one.line for one in wishes])
 
     def _last(self, wish: Wish, outcome: Outcome) -> None:
         """The last answer: who was asked in vain may have what is missing, so nobody can say that there is none."""
@@ -313,7 +314,7 @@ class BankDesk:
             version = self._version()
             if self._bank.regime != self._regime:
                 self._ask_anew()
-            if now - self._told[0] >= _TICK or version != self._told[1]:
+            if self._unsure or now - self._told[0] >= _TICK or version != self._told[1]:
                 self._told = (now, version)
                 await self._tell(version)
             if self._missing:
@@ -326,6 +327,7 @@ class BankDesk:
         greeted = -1 if self._missing else self._regime
         try:
             pulse = await asyncio.to_thread(self._bank.beat, (*self.doors, *self._missing), greeted, self._patience)
+            self._hear_anew()
         except StorageError:
             pulse = Pulse(0)
         if not pulse.is_settled:

@@ -88,7 +88,7 @@ def test_a_gateway_that_was_frozen_settles_nothing_twice_and_passes_no_limit(
         assert {one.status for one in told} <= {200, 429, 503, 504}, codes_of(told)
         assert most_in_a_minute(served(mock, [one.ask for one in told if one.ask.key == BY_MINUTE])) <= REQUESTS
         assert spent(gateways[0], SCOPE) <= LIMIT
-        spend_all(gateways)
+        until(lambda: are_spent(gateways), "the end of the budget")
         rows = until_no_drift(gateways[0], mock)
         assert [row for row in rows if row.end == "interrupted"] == []
         assert LIMIT - LARGEST_HOLD < spent(gateways[0], SCOPE) <= LIMIT
@@ -104,17 +104,6 @@ def are_well(gateways: list[Stage]) -> bool:
     """Whether all gateways have joined the others."""
     told = asyncio.run(race(gateways, calls(str(time.monotonic()), len(gateways), BY_MINUTE)))
     return {one.status for one in told} == {200}
-
-
-def spend_all(gateways: list[Stage]) -> None:
-    """Calls until the budget is at its end."""
-    try:
-        until(lambda: are_spent(gateways), "the end of the budget", 20.0)
-    except AssertionError:
-        # Seldom, some of what was lent around the pause stays lent until its door's life ends: too little, never more.
-        for one in gateways:
-            one.kill("door-0")
-        until(lambda: are_spent(gateways), "the end of the budget")
 
 
 def are_spent(gateways: list[Stage]) -> bool:
