@@ -47,6 +47,7 @@ FRACTION = "tests/accounting/test_cost.py::test_a_fraction_of_a_nano_dollar_is_r
 FIRST_BYTE = "tests/test_upstream.py::test_a_fault_that_would_allow_another_target_does_not_after_the_first_byte"
 STOPPING = "tests/ledger/test_stopping.py::test_streams_that_do_not_fit_are_told_and_have_rows"
 FORGETTING = "tests/ledger/test_several_forgetting.py::test_near_the_limit_nobody_is_lent_what_a_redis_forgot"
+LATE_COMMITS = "tests/ledger/test_late_commits.py"
 EXPIRY = "tests/ledger/test_several_clocks.py::test_a_key_ends_by_the_databases_clock_whatever_a_gateway_believes"
 UNHEARD = (
     "tests/admission/test_bank.py::"
@@ -306,6 +307,11 @@ BUGS = (
         "what-a-door-forgot-unheard-is-lent-again",
         (("storage/bank.py", "kept = max(has, min(drawn, has + closed))", "kept = has"),),
         UNHEARD,
+    ),
+    Bug(
+        "what-a-late-commit-lent-is-never-asked-for",
+        (("bank_desk.py", "            self._unsure.update(lines)\n", ""),),
+        LATE_COMMITS,
     ),
     Bug(
         "an-older-book-of-rates-is-believed",

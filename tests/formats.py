@@ -74,7 +74,7 @@ def until_listed(gateway: Gateway, model: str) -> None:
     request = urllib.request.Request(f"{gateway.url}/v1/models", headers={"authorization": f"Bearer {CLIENT_KEY}"})
     end = time.monotonic() + PATIENCE_S
     while time.monotonic() < end:
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             if any(listed["id"].endswith(model) for listed in json.load(answer)["data"]):
                 return
         time.sleep(0.02)

@@ -24,7 +24,7 @@ CONFIG = """
 server: {{port: {port}, drain: 2}}
 providers:
   mock: {{kind: openai, base_url: "{upstream}/v1", api_key: "${{UPSTREAM_KEY}}",
-         timeouts: {{connect: 2, first_byte: 20, idle: 20, total: 60}}}}
+         timeouts: {{connect: 2, first_byte: 60, idle: 60, total: 120}}}}
 keys:
   - {{name: tester, key: "${{CLIENT_KEY}}"}}
   - {{name: operator, key: "${{ADMIN_KEY}}", role: admin}}
@@ -122,7 +122,7 @@ def wait_for_models(gateway: Gateway) -> None:
     request = urllib.request.Request(f"{gateway.url}/v1/models", headers={"authorization": f"Bearer {CLIENT_KEY}"})
     end = time.monotonic() + PATIENCE_S
     while time.monotonic() < end:
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             if json.load(answer)["data"]:
                 return
         time.sleep(0.02)

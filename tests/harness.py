@@ -101,7 +101,7 @@ class Answer:
 class Wire:
     """A client's connection: sends bytes as they are, reads answers one by one."""
 
-    def __init__(self, port: int, *, timeout: float = 20.0, receive_buffer: int = 0) -> None:
+    def __init__(self, port: int, *, timeout: float = 60.0, receive_buffer: int = 0) -> None:
         self.socket = socket.socket()
         self.socket.settimeout(timeout)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -353,12 +353,12 @@ class Door:
         """One chat completion on a connection of its own."""
         return self.ask(request(chat(model, **more), path=path, key=key, headers=headers))
 
-    def ask(self, *packets: bytes, timeout: float = 20.0) -> Answer:
+    def ask(self, *packets: bytes, timeout: float = 60.0) -> Answer:
         """One answer on a connection of its own."""
         with self.wire(timeout=timeout) as wire:
             return wire.send(*packets).answer()
 
-    def wire(self, *, timeout: float = 20.0, receive_buffer: int = 0) -> Wire:
+    def wire(self, *, timeout: float = 60.0, receive_buffer: int = 0) -> Wire:
         return Wire(self.port, timeout=timeout, receive_buffer=receive_buffer)
 
     def entries(self) -> list[Entry]:

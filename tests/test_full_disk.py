@@ -61,7 +61,7 @@ def gateway(disk: Disk, upstream: str, tmp_path: Path) -> Iterator[Gateway]:
 
 
 def call(gateway: Gateway) -> Answer:
-    with Wire(gateway.port, timeout=20) as wire:
+    with Wire(gateway.port, timeout=60) as wire:
         return wire.send(request(chat("mock/script:text=ok"), key=CLIENT_KEY)).answer()
 
 

@@ -380,7 +380,7 @@ class Running:
         self, method: str, path: str, body: object = None, *, key: str = ADMIN_KEY, sock: str = "keeper.sock"
     ) -> tuple[int, Mapping[str, str], bytes]:
         """Status, headers and body of one answer, as a door would get it."""
-        connection = http.client.HTTPConnection("keeper", timeout=20)
+        connection = http.client.HTTPConnection("keeper", timeout=60)
         connection.sock = socket.socket(socket.AF_UNIX)
         connection.sock.connect(str(self.data / sock))
         content = body if isinstance(body, bytes) else json.dumps(body).encode() if body is not None else None

@@ -223,7 +223,7 @@ def test_a_child_refuses_to_listen_beyond_this_machine() -> None:
             input=json.dumps(settings) + "\n",
             capture_output=True,
             text=True,
-            timeout=10,
+            timeout=60,
         )
         assert (ended.returncode, ended.stderr) == (
             1,

@@ -32,7 +32,7 @@ def port() -> Iterator[int]:
 
 @pytest.fixture(scope="module")
 def client(port: int) -> openai.OpenAI:
-    return openai.OpenAI(api_key=KEY, base_url=f"http://127.0.0.1:{port}/v1", max_retries=0, timeout=20)
+    return openai.OpenAI(api_key=KEY, base_url=f"http://127.0.0.1:{port}/v1", max_retries=0, timeout=60)
 
 
 def chat(model: str, text: str = "hi", **more: object) -> dict[str, object]:

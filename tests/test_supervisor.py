@@ -11,7 +11,9 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -23,6 +25,8 @@ from unigate.supervisor import Child
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 KEYS = {"UPSTREAM_KEY": UPSTREAM_KEY, "CLIENT_KEY": CLIENT_KEY, "ADMIN_KEY": ADMIN_KEY}
+# So long may a busy machine need to load the keeper's pages.
+SLOW_S = 7.0
 
 
 @contextmanager
@@ -59,7 +63,7 @@ def children(gateway: Gateway) -> dict[str, int]:
 def call(gateway: Gateway, model: str = "m", path: str = "/v1/chat/completions") -> tuple[int, str]:
     """Status and request id of one call on a connection of its own; 0 while nobody answers."""
     body = json.dumps({"model": model, "messages": [{"role": "user", "content": "hi"}]})
-    with closing(http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=20)) as connection:
+    with closing(http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=60)) as connection:
         try:
             connection.request("POST", path, body, {"authorization": f"Bearer {CLIENT_KEY}"})
             answer = connection.getresponse()
@@ -71,7 +75,7 @@ def call(gateway: Gateway, model: str = "m", path: str = "/v1/chat/completions")
 
 def keys(gateway: Gateway) -> int:
     """The status of a look at the keys, which the keeper answers."""
-    with closing(http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=20)) as connection:
+    with closing(http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=60)) as connection:
         connection.request("GET", "/admin/v1/keys", headers={"authorization": f"Bearer {ADMIN_KEY}"})
         return connection.getresponse().status
 
@@ -92,6 +96,16 @@ def test_a_killed_door_is_replaced_and_its_records_are_kept(upstream: str, tmp_p
         assert len(ids) == 21
         until(lambda: set(ids) <= set(logged(gateway)), "all records")
         assert len(logged(gateway)) == len(set(logged(gateway)))
+
+
+def test_the_first_visitor_waits_for_a_keeper_that_takes_its_time(upstream: str, tmp_path: Path) -> None:
+    with running(tmp_path, upstream) as gateway, ThreadPoolExecutor(1) as visitor:
+        keeper = until(lambda: children(gateway).get("keeper"), "the keeper")
+        os.kill(keeper, signal.SIGSTOP)
+        status = visitor.submit(keys, gateway)
+        time.sleep(SLOW_S)
+        os.kill(keeper, signal.SIGCONT)
+        assert status.result() == 200
 
 
 def test_calls_go_on_without_the_keeper_and_their_records_follow(upstream: str, tmp_path: Path) -> None:

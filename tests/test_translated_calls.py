@@ -260,7 +260,7 @@ def test_tokens_are_counted_by_the_provider_or_estimated_and_said_so(mixed: Gate
 def test_models_are_listed_in_each_client_s_shape(mixed: Gateway) -> None:
     def get(path: str, **headers: str) -> dict:
         named = {"x-api-key": CLIENT_KEY, **{name.replace("_", "-"): value for name, value in headers.items()}}
-        with urllib.request.urlopen(urllib.request.Request(mixed.url + path, headers=named), timeout=9) as answer:
+        with urllib.request.urlopen(urllib.request.Request(mixed.url + path, headers=named), timeout=60) as answer:
             return json.load(answer)
 
     assert "either" in [model["id"] for model in get("/v1/models")["data"]]
@@ -314,7 +314,7 @@ def test_a_client_that_leaves_ends_the_call_upstream(mixed: Gateway) -> None:
 
     end = time.monotonic() + PATIENCE_S
     while time.monotonic() < end:
-        with urllib.request.urlopen(f"{mixed.upstream}/mock/calls", timeout=9) as calls:
+        with urllib.request.urlopen(f"{mixed.upstream}/mock/calls", timeout=60) as calls:
             mine = [one for one in json.load(calls) if one["model"].endswith("text=leaving")]
         if mine and mine[0]["closed_by"] == "client":
             return

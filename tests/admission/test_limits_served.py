@@ -58,7 +58,7 @@ class Place:
         return until(look, "a slot", 1.5)
 
     def wire(self) -> Wire:
-        return Wire(self.gateway.port, timeout=10.0)
+        return Wire(self.gateway.port, timeout=60.0)
 
     def select(self, statement: str) -> list[tuple[object, ...]]:
         database = Sqlite(self.gateway.data / "unigate.db")

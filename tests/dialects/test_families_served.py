@@ -67,7 +67,7 @@ def post(gateway: Gateway, path: str, body: object) -> tuple[int, dict[str, str]
     headers = {"authorization": f"Bearer {CLIENT_KEY}", "content-type": "application/json"}
     request = urllib.request.Request(gateway.url + path, json.dumps(body).encode(), headers)
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.status, {name.lower(): value for name, value in answer.headers.items()}, json.load(answer)
     except urllib.error.HTTPError as error:
         return error.code, {name.lower(): value for name, value in error.headers.items()}, json.load(error)

@@ -66,7 +66,7 @@ def told(upstream: str, provider: Dialect, script: str, *, streamed: bool) -> tu
     content = provider.provider.write_ask(ask, target, Losses({}, provider.name))
     operation = provider.stream_operation if streamed and provider.stream_operation else provider.operation
     path = PREFIXES.get(provider.name, "") + operation.replace("{model}", quote(model, safe=""))
-    connection = http.client.HTTPConnection(urlsplit(upstream).netloc, timeout=20)
+    connection = http.client.HTTPConnection(urlsplit(upstream).netloc, timeout=60)
     connection.request("POST", path, content, {"authorization": f"Bearer {UPSTREAM_KEY}"})
     with connection.getresponse() as answer:
         return answer.status, answer.read()

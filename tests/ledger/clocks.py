@@ -84,7 +84,7 @@ def _library() -> str:
     if shutil.which("faketime") is None:
         pytest.skip("scripts/servers.sh installs faketime")
     asked = ["faketime", "-f", "+0", "printenv", "LD_PRELOAD"]
-    return subprocess.run(asked, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+    return subprocess.run(asked, capture_output=True, text=True, check=True, timeout=60).stdout.strip()
 
 
 @pytest.fixture

@@ -193,7 +193,7 @@ class Postgres(_Server):
 
     def answers(self) -> bool:
         asked = ["-q", "-h", str(self.folder), "-p", str(self.port)]
-        return subprocess.run([program("pg_isready"), *asked], timeout=10, check=False).returncode == 0
+        return subprocess.run([program("pg_isready"), *asked], timeout=60, check=False).returncode == 0
 
     def run(self, statement: str, database: str = "postgres") -> list[list[str]]:
         """The rows of one statement, as texts; not through the port, so that it works whatever is done to that."""

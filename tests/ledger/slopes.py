@@ -149,6 +149,6 @@ def _steady(where: Stage) -> dict[str, tuple[int, int]] | None:
 
 def forget(mock: Mock) -> None:
     """Empties the upstream's bill: it keeps ten thousand calls."""
-    with closing(http.client.HTTPConnection("127.0.0.1", mock.port, timeout=10)) as connection:
+    with closing(http.client.HTTPConnection("127.0.0.1", mock.port, timeout=60)) as connection:
         connection.request("DELETE", "/mock/calls")
         connection.getresponse().read()

@@ -184,5 +184,5 @@ def administered(where: Stage, method: str, path: str, content: dict[str, str] |
         {"authorization": f"Bearer {ADMIN_KEY}", "content-type": "application/json"},
         method=method,
     )
-    with urlopen(asked, timeout=10) as answer:
+    with urlopen(asked, timeout=60) as answer:
         return json.load(answer)

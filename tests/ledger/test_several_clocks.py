@@ -179,5 +179,5 @@ def told(desk: Desk, gateways: list[Stage]) -> set[tuple[int, str]]:
 def administered(gateway: Stage) -> int:
     """The status that an admin key which ends is answered with."""
     head = f"GET /admin/v1/projects HTTP/1.1\r\nhost: g\r\nauthorization: Bearer {ENDING_ADMIN}\r\n\r\n"
-    with Wire(gateway.port, timeout=10.0) as wire:
+    with Wire(gateway.port, timeout=60.0) as wire:
         return wire.send(head.encode()).answer().status

@@ -44,7 +44,7 @@ async def stop_amid(where: Stage, mock: Mock, todo: list[Ask]) -> tuple[list[Tol
 
 
 def open_calls(mock: Mock) -> int:
-    with closing(http.client.HTTPConnection("127.0.0.1", mock.port, timeout=20)) as connection:
+    with closing(http.client.HTTPConnection("127.0.0.1", mock.port, timeout=60)) as connection:
         connection.request("GET", "/mock/bill")
         return int(connection.getresponse().read().partition(b'"open":')[2].partition(b",")[0])
 
@@ -98,7 +98,7 @@ def test_nobody_who_comes_during_the_drain_waits_for_its_end(mock: Mock, tmp_pat
 def knock(port: int) -> int:
     """The status of a new connection's question; 0 if it is refused."""
     try:
-        with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=20)) as connection:
+        with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
             connection.request("GET", "/health/ready")
             return connection.getresponse().status
     except OSError:

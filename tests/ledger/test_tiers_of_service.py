@@ -38,7 +38,7 @@ def where(tmp_path: Path) -> Iterator[Stage]:
 
 def asked(where: Stage, **fields: object) -> tuple[int, str]:
     """The status of one call with these fields, and the code of its error."""
-    connection = http.client.HTTPConnection("127.0.0.1", where.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", where.port, timeout=60)
     body = {"model": "script:tokens=4", "messages": [{"role": "user", "content": "x"}], "max_tokens": 9, **fields}
     headers = {"authorization": f"Bearer {KEY}", "content-type": "application/json"}
     connection.request("POST", "/v1/chat/completions", json.dumps(body), headers)

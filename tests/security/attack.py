@@ -20,7 +20,7 @@ from harness import Answer, Wire
 BOX = ("127.0.0.2", "127.0.0.3", "127.1.2.3", "::1")
 
 
-def say(port: int, *packets: bytes, timeout: float = 10.0) -> Answer:
+def say(port: int, *packets: bytes, timeout: float = 60.0) -> Answer:
     """One answer to these bytes, on a connection of its own."""
     with Wire(port, timeout=timeout) as wire:
         return wire.send(*packets).answer(to_head=packets[0].startswith(b"HEAD "))
@@ -43,7 +43,7 @@ def chat_body(model: str = "m", text: str = "hi", **more: object) -> dict[str, o
 
 def upstream_calls(address: str) -> list[dict[str, object]]:
     """What the scripted upstream was sent by callers; the keeper asks for the list of models on its own."""
-    with urllib.request.urlopen(f"{address}/mock/calls", timeout=10) as answer:
+    with urllib.request.urlopen(f"{address}/mock/calls", timeout=60) as answer:
         return [call for call in json.load(answer) if call["path"] != "/v1/models"]
 
 

@@ -139,7 +139,7 @@ def own_table() -> dict[str, tuple[str, ...]]:
 
 def documented(gateway: Gateway) -> dict[str, tuple[str, ...]]:
     """Paths and methods of the running gateway's own OpenAPI document."""
-    with urllib.request.urlopen(gateway.url + "/openapi.json", timeout=20) as answer:
+    with urllib.request.urlopen(gateway.url + "/openapi.json", timeout=60) as answer:
         paths: dict[str, dict[str, object]] = json.load(answer)["paths"]
     return {path: tuple(one.upper() for one in item if one.upper() in METHODS) for path, item in paths.items()}
 

@@ -162,7 +162,7 @@ def test_an_admins_revoked_key_administers_no_more(three_doors: Gateway) -> None
 def test_a_stream_that_runs_when_its_key_is_revoked_comes_to_its_end(three_doors: Gateway) -> None:
     key = Key(three_doors, "streaming")
     body = json.dumps(chat_body("script:tokens=60,pace=100", stream=True)).encode()
-    with Wire(three_doors.port, timeout=20.0) as wire:
+    with Wire(three_doors.port, timeout=60.0) as wire:
         wire.send(request(body, key=key.text))
         head = wire.until(b"\r\n\r\n")
         key.change("DELETE")

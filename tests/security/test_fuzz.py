@@ -87,7 +87,7 @@ def modest(value: object) -> object:
 
 
 def document(gateway: Gateway) -> dict[str, object]:
-    with urllib.request.urlopen(gateway.url + "/openapi.json", timeout=20) as answer:
+    with urllib.request.urlopen(gateway.url + "/openapi.json", timeout=60) as answer:
         return json.load(answer)
 
 
@@ -115,7 +115,7 @@ def test_every_operation_answers_as_its_document_says(gateway: Gateway, role: st
         def call(case: schemathesis.Case) -> None:
             if isinstance(case.body, dict):
                 case.body = {name: modest(value) for name, value in case.body.items()}
-            case.call_and_validate(headers=headers, checks=list(CHECKS), timeout=20)
+            case.call_and_validate(headers=headers, checks=list(CHECKS), timeout=60)
 
         call()
 

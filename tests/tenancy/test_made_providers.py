@@ -136,7 +136,7 @@ def gateway(tmp_path: Path, upstream: str) -> Iterator[Gateway]:
 
 
 def ask(gateway: Gateway, method: str, path: str, body: object = None) -> tuple[int, dict[str, object]]:
-    with Wire(gateway.port, timeout=10.0) as wire:
+    with Wire(gateway.port, timeout=60.0) as wire:
         head = f"{method} {path} HTTP/1.1\r\nhost: g\r\nauthorization: Bearer sk-ug-admin-Yh3mQ7cVt6JfW1sD\r\n"
         content = json.dumps(body).encode() if body is not None else b""
         lines = f"content-type: application/json\r\ncontent-length: {len(content)}\r\n\r\n"

@@ -12,7 +12,8 @@ from unigate.upstream.pool import Origin, Pool
 __all__ = ["KeeperRelay"]
 
 _LARGEST = 64 * 1024 * 1024
-_TIMEOUTS = Timeouts(connect=5.0, write=10.0, first_byte=30.0, idle=30.0, total=120.0)
+# A keeper loads its pages for their first visitor, which takes a busy machine seconds.
+_TIMEOUTS = Timeouts(connect=30.0, write=10.0, first_byte=30.0, idle=30.0, total=120.0)
 # Written anew, so that nothing a client sends can pass for something a door says.
 _TO_KEEPER = (
     b"content-type",

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import openai
 
 client = openai.OpenAI(
-    api_key=os.environ["OPENAI_API_KEY"], base_url=os.environ["OPENAI_BASE_URL"], max_retries=0, timeout=20
+    api_key=os.environ["OPENAI_API_KEY"], base_url=os.environ["OPENAI_BASE_URL"], max_retries=0, timeout=60
 )
 models = os.environ["UNIGATE_MODELS"].split()
 

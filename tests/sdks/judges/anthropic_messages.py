@@ -10,7 +10,7 @@ from judging import Headers, Job, Verdict, converse, once, same, serve
 def library(job: Job, headers: Headers) -> anthropic.Anthropic:
     """The library as its users set it up, without second tries."""
     heard = anthropic.DefaultHttpxClient(event_hooks={"response": [headers.hear]})
-    return anthropic.Anthropic(base_url=job.base_url, api_key=job.key, max_retries=0, timeout=20, http_client=heard)
+    return anthropic.Anthropic(base_url=job.base_url, api_key=job.key, max_retries=0, timeout=60, http_client=heard)
 
 
 def opening(job: Job) -> list[dict]:

@@ -14,7 +14,7 @@ from judging import Headers, Job, Verdict, converse, once, serve
 @once
 def library(job: Job, headers: Headers) -> object:
     """The library with an access key, without second tries; the upstream checks its signature."""
-    once = Config(retries={"total_max_attempts": 1}, read_timeout=20)
+    once = Config(retries={"total_max_attempts": 1}, read_timeout=60)
     return boto3.client(
         "bedrock-runtime",
         region_name="us-east-1",

@@ -13,7 +13,7 @@ from judging import Headers, Job, Verdict, converse, once, serve
 @once
 def library(job: Job, headers: Headers) -> cohere.ClientV2:
     """The library as its users set it up, without second tries."""
-    heard = httpx.Client(event_hooks={"response": [headers.hear]}, timeout=20)
+    heard = httpx.Client(event_hooks={"response": [headers.hear]}, timeout=60)
     return cohere.ClientV2(api_key=job.key, base_url=job.base_url, httpx_client=heard, max_retries=0)
 
 

@@ -15,7 +15,7 @@ ROLES = {"user": "user", "assistant": "model"}
 @once
 def library(job: Job, headers: Headers) -> genai.Client:
     """The library as its users set it up; it makes no second tries unless told."""
-    heard = httpx.Client(event_hooks={"response": [headers.hear]}, timeout=20)
+    heard = httpx.Client(event_hooks={"response": [headers.hear]}, timeout=60)
     return genai.Client(api_key=job.key, http_options=types.HttpOptions(base_url=job.base_url, httpx_client=heard))
 
 

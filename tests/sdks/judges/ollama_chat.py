@@ -13,7 +13,7 @@ def library(job: Job, headers: Headers) -> ollama.Client:
         job.base_url,
         headers={"authorization": f"Bearer {job.key}"},
         event_hooks={"response": [headers.hear]},
-        timeout=20,
+        timeout=60,
     )
 
 

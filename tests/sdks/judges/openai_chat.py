@@ -13,7 +13,7 @@ from judging import Headers, Job, Verdict, converse, once, passage, same, serve
 def library(job: Job, headers: Headers) -> openai.OpenAI:
     """The library as its users set it up, without second tries."""
     heard = openai.DefaultHttpxClient(event_hooks={"response": [headers.hear]})
-    return openai.OpenAI(base_url=f"{job.base_url}/v1", api_key=job.key, max_retries=0, timeout=20, http_client=heard)
+    return openai.OpenAI(base_url=f"{job.base_url}/v1", api_key=job.key, max_retries=0, timeout=60, http_client=heard)
 
 
 def opening(job: Job) -> list[dict]:
