@@ -39,10 +39,12 @@ SPEAKS = frozenset(
 QUICK = Timeouts(connect=1.0, write=1.0, first_byte=0.5, idle=0.5, total=3.0)
 OK = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 14\r\n\r\n" + b'{"choices":[]}'
 T = TypeVar("T")
+# Many, as machines may be busy; whoever expects a test to fail need not wait for that so long.
+PATIENCE_S = float(os.environ.get("TEST_PATIENCE_S", "60"))
 
 
-def until(look: Callable[[], T | None], what: str = "the condition", within: float = 60.0) -> T:
-    """The first true value `look` gives; fails after `within` seconds, which are many, as machines may be busy."""
+def until(look: Callable[[], T | None], what: str = "the condition", within: float = PATIENCE_S) -> T:
+    """The first true value `look` gives; fails after `within` seconds."""
     first = began = time.monotonic()
     while not (found := look()):
         looked = time.monotonic()
@@ -223,7 +225,7 @@ class Mock:
             answer = wire.send(b"GET /mock/calls HTTP/1.1\r\nhost: mock\r\n\r\n").answer()
         return [call for call in json.loads(answer.body) if model is None or call["model"] == model]
 
-    def ended(self, model: str, within: float = 60.0) -> dict[str, object]:
+    def ended(self, model: str, within: float = PATIENCE_S) -> dict[str, object]:
         """The one call of this model, once it is over."""
         calls = until(lambda: [c for c in self.calls(model) if c["ended"]], f"the end of {model}", within)
         assert len(calls) == 1

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import apsw
 
-from harness import Mock, until
+from harness import PATIENCE_S, Mock, until
 from ledger.load import Told
 from ledger.stage import Stage
 
@@ -138,7 +138,7 @@ def until_all_agree(
     mock: Mock,
     *,
     read: Callable[[Stage], list[Row]] = rows_of,
-    within: float = 60.0,
+    within: float = PATIENCE_S,
 ) -> list[Row]:
     """The rows, once all stories agree; fails with the differences that stay."""
     last: list[str] = []

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from harness import Mock, until
+from harness import PATIENCE_S, Mock, until
 from ledger.check import Row, nonce_of, rows_of, select
 from ledger.stage import Stage
 
@@ -93,7 +93,7 @@ def _counter_drift(where: Stage, rows: Sequence[Row]) -> list[str]:
     ]
 
 
-def until_no_drift(where: Stage, mock: Mock, within: float = 60.0) -> list[Row]:
+def until_no_drift(where: Stage, mock: Mock, within: float = PATIENCE_S) -> list[Row]:
     """The rows, once there is no drift; fails with what stays."""
     last: list[str] = []
 
@@ -109,6 +109,6 @@ def until_no_drift(where: Stage, mock: Mock, within: float = 60.0) -> list[Row]:
         raise AssertionError(f"{len(last)} drifts:\n" + "\n".join(last[:40])) from None
 
 
-def until_quiet(where: Stage, within: float = 60.0) -> None:
+def until_quiet(where: Stage, within: float = PATIENCE_S) -> None:
     """Waits until nothing is lent to anybody any more: no hold was leaked."""
     until(lambda: not leases(where), "the end of all leases", within)
