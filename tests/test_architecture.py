@@ -35,6 +35,7 @@ LAYERS: dict[str, int] = {
     "admission": 3,
     "accounting": 3,
     "snapshot": 3,
+    "current": 3,
     "seal": 3,
     "added": 3,
     "seal_keys": 4,

@@ -16,6 +16,7 @@ from gateways import Gateway
 from harness import ADMIN_KEY, KEYS
 from unigate.clock import wall
 from unigate.config import ServerSettings
+from unigate.current import Current
 from unigate.dialects.table import DIALECTS
 from unigate.errors import Refusal
 from unigate.http.admin.access import Access
@@ -51,7 +52,7 @@ def document(admin: dict[str, object]) -> dict[str, dict]:
 @pytest.fixture
 def api() -> ClientApi:
     """A door's desk; nothing is asked of it but what it would let in."""
-    return ClientApi(lambda: SNAPSHOT, None, None, None, server=ServerSettings(), wall=wall, limits=lambda *_: b"")  # type: ignore[arg-type]
+    return ClientApi(Current(SNAPSHOT), None, None, None, server=ServerSettings(), wall=wall, limits=lambda *_: b"")  # type: ignore[arg-type]
 
 
 def is_served(api: ClientApi, method: str, path: str) -> bool:

@@ -16,6 +16,7 @@ from unigate.capture import Books, Shelf
 from unigate.charge import Cashier
 from unigate.clock import StoreClock, wall
 from unigate.config import ServerSettings
+from unigate.current import Current
 from unigate.dialects.table import DIALECTS
 from unigate.journal import Journal, read_frames, segments_of
 from unigate.lender import Lender
@@ -48,7 +49,7 @@ def heard(folder: Path, journal: Journal) -> str:
         upstream = Upstream()
         books = Books(journal, Shelf(journal, folder, most=1024))
         cashier = Cashier(Lender(folder / "bank.sock", "life", StoreClock(), lambda _: None), wall)
-        pipeline = Pipeline(lambda: snapshot, upstream, books, cashier, heartbeat=15.0)
+        pipeline = Pipeline(Current(snapshot), upstream, books, cashier, heartbeat=15.0)
         call = Call("req_1", "openai.chat", Caller("k", "n", "client", None), {}, peer="", started_ns=1)
         call.content = chat("m")
         client, told = Outlet(), bytearray()

@@ -18,6 +18,7 @@ from unigate.accounting.prices import day_of
 from unigate.capture import Books, Shelf
 from unigate.charge import Cashier
 from unigate.clock import StoreClock, wall
+from unigate.current import Current
 from unigate.errors import StorageError
 from unigate.flusher import Confirmed, Flusher
 from unigate.http.client_api import ClientApi
@@ -50,8 +51,8 @@ class Door:
         settings = birth.settings
         data = Path(settings.data)
         self._file = SnapshotFile(data / "snapshot.json")
-        self._snapshot = build_snapshot(settings, Stored(), wall())
-        self._snapshot = self._read_stored(wall()) or self._snapshot
+        self._current = Current(build_snapshot(settings, Stored(), wall()))
+        self._current.snapshot = self._read_stored(wall()) or self._current.snapshot
         life = secrets.token_hex(4)
         folder = data / "journal" / f"{birth.name}-{life}"
         self._journal = Journal(folder, most=int(settings.journal.max_gb * 1024**3))
@@ -87,7 +88,7 @@ class Door:
 
     def _read_stored(self, at_ns: int) -> Snapshot | None:
         """The snapshot with what is new in the file; a damaged one counts for nothing until it is written anew."""
-        last = self._snapshot
+        last = self._current.snapshot
 
         def build(stored: Stored, keys: Iterable[KeyEntry]) -> Snapshot:
             return build_snapshot(self._birth.settings, stored, at_ns, last.added, last.keyring, keys)
@@ -97,9 +98,6 @@ class Door:
         except StorageError as error:
             log.warning("snapshot.unreadable reason=%s", error)
             return None
-
-    def _current(self) -> Snapshot:
-        return self._snapshot
 
     async def run(self) -> None:
         """Serves until told to stop or left alone by its parent, then drains."""
@@ -150,14 +148,14 @@ class Door:
 
     def _hear_of(self, version: int) -> None:
         """The keeper has told the doors something of that version."""
-        if version != self._snapshot.version:
+        if version != self._current.snapshot.version:
             self._news.set()
 
     async def _catch_up(self) -> None:
         """Reads the snapshot file if it is new; beside the calls that run, for there may be very many keys."""
         fresh = await asyncio.to_thread(self._read_stored, self._clock())
         if fresh is not None:
-            self._snapshot = fresh
+            self._current.snapshot = fresh
             self._lender.wallet.forget()
             log.debug("snapshot.swapped version=%d", fresh.version)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
@@ -13,6 +12,7 @@ from unigate.attempt import Attempt
 from unigate.call import Call
 from unigate.capture import Books
 from unigate.charge import Cashier
+from unigate.current import Current
 from unigate.dialects.dialect import Dialect
 from unigate.drains import Drains
 from unigate.errors import Fault, Kind, Refusal, StorageError, Told
@@ -21,7 +21,6 @@ from unigate.gate import Gate, Ledger
 from unigate.relay import relay
 from unigate.reply import Reply, write_error
 from unigate.routing.catalog import Way
-from unigate.snapshot import Snapshot
 from unigate.target import Target
 from unigate.upstream.client import Upstream
 
@@ -44,18 +43,18 @@ _NOT_KEPT: Final = Told(
 
 
 class Pipeline:
-    """Carries calls; the snapshot it judges by is whatever `snapshot()` gives at that moment."""
+    """Carries calls; each is judged by the snapshot of the moment it comes."""
 
     def __init__(
         self,
-        snapshot: Callable[[], Snapshot],
+        current: Current,
         upstream: Upstream,
         books: Books,
         cashier: Cashier,
         *,
         heartbeat: float,
     ) -> None:
-        self._snapshot = snapshot
+        self._current = current
         self._upstream = upstream
         self._books = books
         self._cashier = cashier
@@ -66,7 +65,7 @@ class Pipeline:
 
     async def carry(self, call: Call, dialect: Dialect, path_model: str | None, reply: Reply) -> None:
         """Answers one call, whatever happens to it, and leaves its record."""
-        catalog = self._snapshot().catalog
+        catalog = self._current.snapshot.catalog
         ledger = Ledger(call, self._books, demo=catalog.demo is not None)
         purse = self._cashier.purse(call)
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-__all__ = ["REJECTED", "Usage", "told_or_counted"]
+__all__ = ["REJECTED", "Usage"]
 
 
 class Usage(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
@@ -32,10 +32,3 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
 REJECTED = Usage(rejected=True)
 """What is left of counts that cannot be any."""
-
-
-def told_or_counted(told: Usage | None, pieces: int) -> Usage:
-    """A stream's usage as its provider told it; else an estimate, one token for each piece that came."""
-    if told is None:
-        return Usage(output_tokens=pieces, estimated=True)
-    return Usage(output_tokens=pieces or None, estimated=True, rejected=True) if told.rejected else told

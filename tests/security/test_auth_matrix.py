@@ -131,9 +131,7 @@ def template(path: str) -> str:
 def own_table() -> dict[str, tuple[str, ...]]:
     """Paths and methods of the table the running door looks into."""
 
-    def nobody() -> None: ...
-
-    api = ClientApi(nobody, None, None, None, server=ServerSettings(), wall=wall, limits=lambda *_: b"")  # type: ignore[arg-type]
+    api = ClientApi(None, None, None, None, server=ServerSettings(), wall=wall, limits=lambda *_: b"")  # type: ignore[arg-type]
     return {path.decode(): tuple(one.decode() for one in route.methods) for path, route in api._routes.items()}
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -20,6 +19,7 @@ from unigate.wire.body import Body
 __all__ = ["Bound", "Claim", "claim_of", "is_free", "reason_unpriced", "worst_case"]
 
 _MILLION: Final = 1_000_000
+_MOST_KNOWN: Final = 1024
 
 
 class Bound:
@@ -84,7 +84,7 @@ class Claim:
 class _Form:
     """Where requests of a dialect say what bounds them."""
 
-    __slots__ = ("choices", "content", "is_silent", "limits", "marks", "nests", "prompts")
+    __slots__ = ("choices", "content", "is_silent", "limits", "marks", "nests", "prompts", "refers_flatly")
 
     def __init__(  # one parameter for each place
         self,
@@ -96,6 +96,7 @@ class _Form:
         nests: tuple[str, ...] = (),
         prompts: str = "",
         is_silent: bool = False,
+        refers_flatly: bool = False,
     ) -> None:
         # The fields whose content the model reads; the others are searched for nothing.
         self.content = content
@@ -109,6 +110,8 @@ class _Form:
         self.prompts = prompts
         # Nothing is written, so that only the input counts, which may be many inputs of a context window each.
         self.is_silent = is_silent
+        # A mark may stand in an object with nothing below it.
+        self.refers_flatly = refers_flatly
 
 
 _DATA: Final = re.compile(rb'"(?:inlineData|inline_data|fileData|file_data)"')
@@ -142,6 +145,7 @@ _FORMS: Final[Mapping[str, _Form]] = {
         re.compile(rb'"(?:input_image|input_file|item_reference|file_id|image_url|file_url)"'),
         content=("input",),
         limits=("max_output_tokens",),
+        refers_flatly=True,
     ),
     "anthropic.messages": _Form(
         re.compile(rb'"(?:image|document|file|container_upload)"'),
@@ -256,13 +260,16 @@ def worst_case(price: Price, bound: Bound) -> int | None:
 
 def _worst(price: Price, bound: Bound) -> int | None:
     rates = price.rates
-    dearest_in, dearest_out = _dearest(rates)
-    if price.long is not None and (bound.input_tokens is None or bound.input_tokens >= price.long_from):
-        long_in, long_out = _dearest(price.long)
-        dearest_in, dearest_out = max(dearest_in, long_in), max(dearest_out, long_out)
-    if (dearest_in and bound.input_tokens is None) or (dearest_out and bound.output_tokens is None):
+    fed, made = bound.input_tokens, bound.output_tokens
+    dearest = _dearest(rates)
+    dearest_in, dearest_out = dearest.fed, dearest.made
+    long = price.long
+    if long is not None and (fed is None or fed >= price.long_from):
+        dearest = _dearest(long)
+        dearest_in, dearest_out = max(dearest_in, dearest.fed), max(dearest_out, dearest.made)
+    if (dearest_in and fed is None) or (dearest_out and made is None):
         return None
-    total = dearest_in * (bound.input_tokens or 0) + dearest_out * (bound.output_tokens or 0)
+    total = dearest_in * (fed or 0) + dearest_out * (made or 0)
     return -(-total // _MILLION) + price.per_call
 
 
@@ -279,12 +286,30 @@ def reason_unpriced(price: Price | None, bound: Bound) -> str:
     return "neither the request nor the table of prices limits the length of the answer"
 
 
-@lru_cache(maxsize=1024)  # there are a few prices, and each call asks
-def _dearest(rates: Rates) -> tuple[int, int]:
-    fed = max(
-        rates.input, rates.cached or 0, rates.cache_write or 0, rates.cache_write_hour or 0, rates.audio_input or 0
-    )
-    return fed, max(rates.output, rates.audio_output or 0, rates.reasoning or 0)
+class _Dearest:
+    """What the dearest token in and the dearest token out cost at some rates."""
+
+    __slots__ = ("fed", "made", "rates")
+
+    def __init__(self, rates: Rates) -> None:
+        self.rates = rates
+        self.fed = max(
+            rates.input, rates.cached or 0, rates.cache_write or 0, rates.cache_write_hour or 0, rates.audio_input or 0
+        )
+        self.made = max(rates.output, rates.audio_output or 0, rates.reasoning or 0)
+
+
+# There are a few rates, and each call asks: by their identity, which stays taken as long as they are here.
+_known: Final[dict[int, _Dearest]] = {}
+
+
+def _dearest(rates: Rates) -> _Dearest:
+    found = _known.get(id(rates))
+    if found is None:
+        if len(_known) >= _MOST_KNOWN:
+            _known.clear()
+        found = _known[id(rates)] = _Dearest(rates)
+    return found
 
 
 def _refers(form: _Form, body: Body, found: frozenset[str]) -> bool:
@@ -296,12 +321,17 @@ def _refers(form: _Form, body: Body, found: frozenset[str]) -> bool:
         if raw is None:
             continue
         content = bytes(raw)
-        if form.marks is not None and form.marks.search(content):
+        if form.marks is not None and (form.refers_flatly or not _is_flat(content)) and form.marks.search(content):
             return True
         # A single byte is looked for ten times as fast as four.
-        if content.find(b"\\") >= 0 and _HIDDEN.search(content):
+        if b"\\" in content and _HIDDEN.search(content):
             return True
     return False
+
+
+def _is_flat(content: bytes) -> bool:
+    """Whether this is a text, a list of texts, or one turn of texts, as very many requests are."""
+    return content.rfind(b"{") < 2 and content.rfind(b"[") < 1
 
 
 def _largest(names: tuple[str, ...], places: list[Body]) -> int | None:

@@ -16,19 +16,26 @@ from unigate.clock import Wall
 __all__ = ["limit_lines"]
 
 _SECOND: Final = 1_000_000_000
-_USUAL_REQUESTS: Final = (
-    b"x-ratelimit-limit-requests: %d\r\nx-ratelimit-remaining-requests: %d\r\nx-ratelimit-reset-requests: %b\r\n"
+_Names = tuple[bytes, bytes, bytes]
+_USUAL_REQUESTS: Final[_Names] = (
+    b"x-ratelimit-limit-requests: ",
+    b"\r\nx-ratelimit-remaining-requests: ",
+    b"\r\nx-ratelimit-reset-requests: ",
 )
-_USUAL_TOKENS: Final = (
-    b"x-ratelimit-limit-tokens: %d\r\nx-ratelimit-remaining-tokens: %d\r\nx-ratelimit-reset-tokens: %b\r\n"
+_USUAL_TOKENS: Final[_Names] = (
+    b"x-ratelimit-limit-tokens: ",
+    b"\r\nx-ratelimit-remaining-tokens: ",
+    b"\r\nx-ratelimit-reset-tokens: ",
 )
-_THEIR_REQUESTS: Final = (
-    b"anthropic-ratelimit-requests-limit: %d\r\nanthropic-ratelimit-requests-remaining: %d\r\n"
-    b"anthropic-ratelimit-requests-reset: %b\r\n"
+_THEIR_REQUESTS: Final[_Names] = (
+    b"anthropic-ratelimit-requests-limit: ",
+    b"\r\nanthropic-ratelimit-requests-remaining: ",
+    b"\r\nanthropic-ratelimit-requests-reset: ",
 )
-_THEIR_TOKENS: Final = (
-    b"anthropic-ratelimit-tokens-limit: %d\r\nanthropic-ratelimit-tokens-remaining: %d\r\n"
-    b"anthropic-ratelimit-tokens-reset: %b\r\n"
+_THEIR_TOKENS: Final[_Names] = (
+    b"anthropic-ratelimit-tokens-limit: ",
+    b"\r\nanthropic-ratelimit-tokens-remaining: ",
+    b"\r\nanthropic-ratelimit-tokens-reset: ",
 )
 _DURATIONS: Final = tuple(b"%ds" % n if n < 60 else b"%dm%ds" % divmod(n, 60) for n in range(64))
 
@@ -43,7 +50,7 @@ def limit_lines(purse: Purse, clock: Wall, *, is_theirs: bool) -> bytes:
     return _lines(purse, purse.requests, _USUAL_REQUESTS, None) + _lines(purse, purse.tokens, _USUAL_TOKENS, None)
 
 
-def _lines(purse: Purse, some: tuple[Allowance, ...], form: bytes, clock: Wall | None) -> bytes:
+def _lines(purse: Purse, some: tuple[Allowance, ...], names: _Names, clock: Wall | None) -> bytes:
     """The lines for the limits of one kind; the instant when all is there again by a clock, without one the wait."""
     least: Allowance | None = None
     most = 0
@@ -54,7 +61,9 @@ def _lines(purse: Purse, some: tuple[Allowance, ...], form: bytes, clock: Wall |
     if least is None:
         return b""
     wait = max(least.whole_at - purse.second, 0)
-    return form % (least.limit, most, _instant(clock() // _SECOND + wait) if clock else _DURATIONS[min(wait, 63)])
+    reset = _instant(clock() // _SECOND + wait) if clock else _DURATIONS[min(wait, 63)]
+    limit, remaining = str(least.limit).encode(), str(most).encode()
+    return b"%b%b%b%b%b%b\r\n" % (names[0], limit, names[1], remaining, names[2], reset)
 
 
 def _left(one: Allowance) -> int:

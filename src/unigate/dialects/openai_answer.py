@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-__all__ = ["NULL", "Answer", "read_answer"]
+__all__ = ["NULL", "Answer"]
 
 NULL = msgspec.Raw(b"null")
 """What stands where a part is absent."""
@@ -17,15 +17,3 @@ class Answer(msgspec.Struct):
     choices: msgspec.Raw = NULL
     usage: msgspec.Raw = NULL
     service_tier: msgspec.Raw = NULL
-
-
-_answer = msgspec.json.Decoder(Answer)
-_FAILURES = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-
-
-def read_answer(content: bytes) -> Answer | None:
-    """The parts; None if this is not a JSON object."""
-    try:
-        return _answer.decode(content)
-    except _FAILURES:
-        return None

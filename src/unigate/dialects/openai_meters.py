@@ -5,18 +5,23 @@ from __future__ import annotations
 import re
 from typing import Final
 
+import msgspec
+
 from unigate.dialects.alike import Alike
-from unigate.dialects.openai_answer import NULL, Answer, read_answer
+from unigate.dialects.counted import told_or_counted
+from unigate.dialects.openai_answer import NULL, Answer
 from unigate.dialects.openai_errors import read_fault
 from unigate.dialects.openai_usage import read_usage
 from unigate.errors import Fault, Kind
-from unigate.usage import Usage, told_or_counted
+from unigate.usage import Usage
 from unigate.wire import sse
 
 __all__ = ["ChatMeter", "SilentMeter"]
 
 
 _UNREADABLE: Final = Answer()
+_answer: Final = msgspec.json.Decoder(Answer)
+_FAILURES: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _NO_TEXT: Final = b'"content":""'
 _NO_DELTA: Final = b'"delta":{}'
 # A reason that is there may be any word, so an event that has one is like no other.
@@ -24,11 +29,12 @@ _UNLIKE: Final = re.compile(rb'"finish_reason"(?!\s*:\s*null)')
 _MARKS: Final = (b"[DONE]", b'"usage"', b'"error"')
 
 
-def _answer_of(content: bytes) -> Answer:
-    answer = read_answer(content)
-    if answer is None:
-        raise Fault(Kind.INVALID, "The upstream answered 200 with something that is not a JSON object.")
-    return answer
+def _answer_of(content: bytes) -> Answer | None:
+    """The parts; None if this is not a JSON object."""
+    try:
+        return _answer.decode(content)
+    except _FAILURES:
+        return None
 
 
 class ChatMeter:
@@ -119,7 +125,7 @@ class ChatMeter:
             self._alike.learn(event)
 
     def _chunk(self, data: bytes) -> Answer:
-        chunk = read_answer(data)
+        chunk = _answer_of(data)
         if chunk is None:
             return _UNREADABLE
         if bytes(chunk.error) != b"null":
@@ -133,6 +139,8 @@ class ChatMeter:
     def read(self, content: bytes) -> None:
         """See `Meter.read`."""
         answer = _answer_of(content)
+        if answer is None:
+            raise Fault(Kind.INVALID, "The upstream answered 200 with something that is not a JSON object.")
         if bytes(answer.error) != b"null" and bytes(answer.choices) == b"null":
             raise read_fault(500, {}, content)
         self._usage = read_usage(answer.usage, answer.service_tier) or Usage()

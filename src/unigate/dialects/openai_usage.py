@@ -2,59 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Final
 
 import msgspec
 
 from unigate.dialects.openai_answer import NULL
+from unigate.dialects.openai_counts import Counts, Details
 from unigate.tier import told_tier
 from unigate.usage import REJECTED, Usage
 
-__all__ = ["BAD_COUNTS", "Counts", "read_counts", "read_usage", "usage_of"]
+__all__ = ["BAD_COUNTS", "read_counts", "read_usage", "usage_of"]
 
-# A count outside this range is no count; whoever sent it has said nothing about usage.
-Count = Annotated[int, msgspec.Meta(ge=0, lt=2**40)]
-
-
-class Details(msgspec.Struct, frozen=True):
-    """Parts of the input, or of the output."""
-
-    cached_tokens: Count | None = None
-    reasoning_tokens: Count | None = None
-    audio_tokens: Count | None = None
-    cache_write_tokens: Count | None = None
-
-
-class Counts(msgspec.Struct, frozen=True):
-    """Both families' names: Chat Completions says prompt/completion, Responses says input/output."""
-
-    prompt_tokens: Count | None = None
-    completion_tokens: Count | None = None
-    input_tokens: Count | None = None
-    output_tokens: Count | None = None
-    total_tokens: Count | None = None
-    prompt_tokens_details: Details | None = None
-    completion_tokens_details: Details | None = None
-    input_tokens_details: Details | None = None
-    output_tokens_details: Details | None = None
-    # Services that have no details put these here.
-    prompt_cache_hit_tokens: Count | None = None
-    num_cached_tokens: Count | None = None
-    reasoning_tokens: Count | None = None
-
-
-_NONE = Details()
-BAD_COUNTS = Counts(prompt_tokens=-1)
+_NONE: Final = Details()
+BAD_COUNTS: Final = Counts(prompt_tokens=-1)
 """Stands for counts that make no sense."""
 
-_counts = msgspec.json.Decoder(Counts | None)
+_FAILURES: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_counts: Final = msgspec.json.Decoder(Counts | None)
 
 
 def read_counts(raw: msgspec.Raw) -> Counts | None:
     """A `usage` object; BAD_COUNTS if it makes no sense."""
     try:
         return _counts.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except _FAILURES:
         return BAD_COUNTS
 
 

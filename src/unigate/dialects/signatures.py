@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable
+from typing import Final
 
 import msgspec
 
@@ -17,11 +18,11 @@ from unigate.wire.body import Body, few_quotes
 
 __all__ = ["each_foreign", "field_without_foreign", "holds_foreign", "is_foreign", "unwrap", "wrap"]
 
-_MARK = b"ug1"  # three bytes, so that every wrapped text begins with the same four letters
-_SHOWN = base64.b64encode(_MARK).decode()
-_SLOT = b'"' + _SHOWN.encode()  # how a string of JSON begins that is a wrapped signature
-_array = msgspec.json.Decoder(list[msgspec.Raw])
-_encode = msgspec.json.Encoder().encode
+_MARK: Final = b"ug1"  # three bytes, so that every wrapped text begins with the same four letters
+_SHOWN: Final = base64.b64encode(_MARK).decode()
+_SLOT: Final = b'"' + _SHOWN.encode()  # how a string of JSON begins that is a wrapped signature
+_array: Final = msgspec.json.Decoder(list[msgspec.Raw])
+_encode: Final = msgspec.json.Encoder().encode
 
 
 def wrap(signature: str, origin: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Final
 from weakref import ref
 
@@ -16,6 +16,7 @@ from unigate.admission.keys import identify
 from unigate.call import Call, Caller
 from unigate.clock import Wall
 from unigate.config import ServerSettings
+from unigate.current import Current
 from unigate.dialects.table import DIALECTS
 from unigate.errors import Refusal, StorageError, Told
 from unigate.http.models_api import Limits, ModelsApi
@@ -47,7 +48,7 @@ class ClientApi:
 
     def __init__(
         self,
-        snapshot: Callable[[], Snapshot],
+        current: Current,
         pipeline: Pipeline,
         journal: Journal,
         keeper: Handler,
@@ -56,7 +57,7 @@ class ClientApi:
         wall: Wall,
         limits: Limits,
     ) -> None:
-        self._snapshot = snapshot
+        self._current = current
         self._pipeline = pipeline
         self._journal = journal
         self._wall = wall
@@ -67,7 +68,7 @@ class ClientApi:
         # Whether the database was heard of lately, so that an unknown key is truly unknown.
         self.is_current = True
         self._keeper = keeper
-        self._models = ModelsApi(snapshot, limits)
+        self._models = ModelsApi(current, limits)
         self._routes = self._listed()
 
     def _listed(self) -> Mapping[bytes, Route]:
@@ -100,7 +101,7 @@ class ClientApi:
             request.extra = self._cors_lines(request)
             if request.method == b"OPTIONS" and request.extra:
                 return self._preflight
-        verdict, snapshot = request.verdict, self._snapshot()
+        verdict, snapshot = request.verdict, self._current.snapshot
         if verdict.snapshot is None or verdict.snapshot() is not snapshot:
             return self._judge(request, snapshot)
         assert verdict.route is not None
@@ -246,12 +247,12 @@ class ClientApi:
         content: dict[str, object] = {"status": "ok"}
         if self._may_see(request):
             content["version"] = unigate.__version__
-            content["providers"] = sorted(self._snapshot().catalog.providers)
+            content["providers"] = sorted(self._current.snapshot.catalog.providers)
         reply.whole(200, _JSON, msgspec.json.encode(content))
 
     def _may_see(self, request: Request) -> bool:
         try:
-            return self._prove(request, self._snapshot()).role == "admin"
+            return self._prove(request, self._current.snapshot).role == "admin"
         except Refusal:
             return False
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 import msgspec
 
 from unigate.call import Caller
+from unigate.current import Current
 from unigate.dialects.ollama_chat import shelf
 from unigate.errors import Refusal
 from unigate.http import model_lists
@@ -14,7 +15,6 @@ from unigate.http.paths import unquoted
 from unigate.http.request import Request
 from unigate.reply import Reply
 from unigate.routing.catalog import Model
-from unigate.snapshot import Snapshot
 from unigate.wire.body import decode_body, text_of
 
 __all__ = ["Limits", "ModelsApi"]
@@ -45,8 +45,8 @@ _BY_HEADER: Mapping[bytes, _Shape] = {
 class ModelsApi:
     """Lists the models that a caller may use, and describes them one by one."""
 
-    def __init__(self, snapshot: Callable[[], Snapshot], limits: Limits) -> None:
-        self._snapshot = snapshot
+    def __init__(self, current: Current, limits: Limits) -> None:
+        self._current = current
         self._limits = limits
 
     async def listed(self, request: Request, reply: Reply) -> None:
@@ -91,11 +91,11 @@ class ModelsApi:
 
     def _allowed(self, request: Request) -> Iterator[Model]:
         allowed = request.caller.models if request.caller else None
-        return (model for model in self._snapshot().catalog.models() if allowed is None or model.id in allowed)
+        return (model for model in self._current.snapshot.catalog.models() if allowed is None or model.id in allowed)
 
     def _found(self, request: Request, name: str) -> Model:
         """The list's line for a name. Raises Refusal (404) if there is none for this caller."""
-        catalog = self._snapshot().catalog
+        catalog = self._current.snapshot.catalog
         allowed = request.caller.models if request.caller else None
         if allowed is not None and name not in allowed:
             raise catalog.unknown(name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from random import Random
+from typing import Final
 from urllib.parse import quote
 
 from unigate.dialects.dialect import Dialect
@@ -17,18 +18,18 @@ from unigate.target import Demo, Provider, Target
 from unigate.wire import sse
 from unigate.wire.body import Body
 
-_MOST_REMEMBERED = 4096
+_MOST_REMEMBERED: Final = 4096
 # How a turn names what is no text, in any client's format, and where the turns are.
-_MEDIA = (
+_MEDIA: Final = (
     *(b'"image"', b'"images"', b'"image_url"', b'"input_image"', b'"input_audio"', b'"input_file"', b'"file"'),
     *(b'"document"', b'"inlineData"', b'"inline_data"', b'"fileData"', b'"file_data"'),
 )
-_TURNS = ("messages", "input", "contents")
-_WHERE = "GET /v1/models lists the names."
+_TURNS: Final = ("messages", "input", "contents")
+_WHERE: Final = "GET /v1/models lists the names."
 
 __all__ = ["Catalog", "Model", "PriceOf", "Route", "Way", "demo_way", "in_header"]
 
-_CHAT = DIALECTS["openai.chat"]
+_CHAT: Final = DIALECTS["openai.chat"]
 
 
 class Way:

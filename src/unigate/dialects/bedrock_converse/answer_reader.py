@@ -37,8 +37,9 @@ from unigate.dialects.bedrock_converse.chunks import (
     usage_of,
 )
 from unigate.dialects.bedrock_converse.errors import fault_named
+from unigate.dialects.counted import told_or_counted
 from unigate.errors import Fault, Kind
-from unigate.usage import Usage, told_or_counted
+from unigate.usage import Usage
 from unigate.wire.eventstream import Frame, Frames
 
 __all__ = ["ConverseReader"]

@@ -33,9 +33,10 @@ from unigate.conversation import Citation as Passage
 from unigate.dialects.cohere_chat import chunks
 from unigate.dialects.cohere_chat.turns import OWN
 from unigate.dialects.collect import Collector
+from unigate.dialects.counted import told_or_counted
 from unigate.dialects.openai_errors import read_fault
 from unigate.errors import Fault, Kind
-from unigate.usage import REJECTED, Usage, told_or_counted
+from unigate.usage import REJECTED, Usage
 from unigate.wire import sse
 
 __all__ = ["CohereReader"]

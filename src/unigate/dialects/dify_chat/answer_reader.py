@@ -24,10 +24,11 @@ from unigate.conversation import (
     Thinking,
 )
 from unigate.dialects.collect import Collector
+from unigate.dialects.counted import told_or_counted
 from unigate.dialects.dify_chat.errors import Failure, fault_of
 from unigate.dialects.dify_chat.request_writer import OWN
 from unigate.errors import Fault, Kind
-from unigate.usage import REJECTED, Usage, told_or_counted
+from unigate.usage import REJECTED, Usage
 from unigate.wire import sse
 
 __all__ = ["DifyReader"]

@@ -12,6 +12,7 @@ import msgspec
 
 from unigate.conversation import Answer, Asked, Begin, End, Event, Reason, Spent, Text
 from unigate.dialects.collect import Collector
+from unigate.dialects.counted import told_or_counted
 from unigate.dialects.gemini_generate import chunks
 from unigate.dialects.gemini_generate.answer_blocks import Blocks
 from unigate.dialects.gemini_generate.chunks import Chunk
@@ -19,7 +20,7 @@ from unigate.dialects.gemini_generate.errors import fault_in
 from unigate.dialects.gemini_generate.shapes import ABSENT, given
 from unigate.dialects.gemini_generate.usage import usage_of
 from unigate.errors import Fault, Kind
-from unigate.usage import Usage, told_or_counted
+from unigate.usage import Usage
 from unigate.wire import sse
 from unigate.wire.lines import ArrayItems
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import msgspec
 
+from unigate.dialects.counted import told_or_counted
 from unigate.dialects.gemini_generate.errors import fault_in
 from unigate.dialects.gemini_generate.shapes import ABSENT, given
 from unigate.dialects.gemini_generate.usage import usage_of
 from unigate.errors import Fault, Kind
-from unigate.usage import Usage, told_or_counted
+from unigate.usage import Usage
 from unigate.wire import sse
 
 __all__ = ["GenerateMeter"]

@@ -24,10 +24,11 @@ from unigate.conversation import (
     ToolUse,
 )
 from unigate.dialects.collect import Collector
+from unigate.dialects.counted import told_or_counted
 from unigate.dialects.ollama_chat.messages import ORIGIN, pictures
 from unigate.dialects.openai_errors import read_fault
 from unigate.errors import Fault, Kind
-from unigate.usage import REJECTED, Usage, told_or_counted
+from unigate.usage import REJECTED, Usage
 from unigate.wire.lines import Lines
 
 __all__ = ["ChatReader", "usage_of"]

@@ -6,10 +6,11 @@ import re
 
 import msgspec
 
+from unigate.dialects.counted import told_or_counted
 from unigate.dialects.ollama_chat.answer_reader import usage_of
 from unigate.dialects.openai_errors import read_fault
 from unigate.errors import Fault, Kind
-from unigate.usage import Usage, told_or_counted
+from unigate.usage import Usage
 
 __all__ = ["LineMeter"]
 

@@ -30,12 +30,13 @@ from unigate.conversation import (
     Thinking,
     ToolUse,
 )
+from unigate.dialects.counted import told_or_counted
 from unigate.dialects.openai_chat import chunks
 from unigate.dialects.openai_chat.chunks import Choice, Chunk, Extra, Piece, ToolDelta
 from unigate.dialects.openai_errors import read_fault
 from unigate.dialects.openai_usage import usage_of
 from unigate.errors import Fault, Kind
-from unigate.usage import Usage, told_or_counted
+from unigate.usage import Usage
 from unigate.wire import sse
 
 __all__ = ["ChatReader"]

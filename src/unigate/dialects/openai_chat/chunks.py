@@ -8,7 +8,8 @@ import msgspec
 
 from unigate.conversation import Block, Citation, Event, Logprob, Text
 from unigate.dialects.collect import Collector
-from unigate.dialects.openai_usage import Counts, read_counts
+from unigate.dialects.openai_counts import Counts
+from unigate.dialects.openai_usage import read_counts
 
 __all__ = [
     "Choice",

@@ -12,12 +12,13 @@ import msgspec
 
 from unigate.conversation import Answer, Asked, Begin, End, Event, Reason, Spent, Text
 from unigate.dialects.collect import Collector
+from unigate.dialects.counted import told_or_counted
 from unigate.dialects.openai_responses import parts
 from unigate.dialects.openai_responses.errors import Failure, fault_of
 from unigate.dialects.openai_responses.output_reader import Output
 from unigate.dialects.openai_usage import read_usage
 from unigate.errors import Fault, Kind
-from unigate.usage import Usage, told_or_counted
+from unigate.usage import Usage
 from unigate.wire import sse
 
 __all__ = ["ResponsesReader"]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import msgspec
 
+from unigate.dialects.counted import told_or_counted
 from unigate.dialects.openai_responses.errors import Failure, fault_of
 from unigate.dialects.openai_usage import read_usage
 from unigate.errors import Fault, Kind
-from unigate.usage import Usage, told_or_counted
+from unigate.usage import Usage
 from unigate.wire import sse
 
 __all__ = ["ResponsesMeter"]
