@@ -7,8 +7,9 @@ import time
 
 import pytest
 
-from unigate.accounting.estimate import Bound, claim_of, is_free, reason_unpriced, worst_case
+from unigate.accounting.estimate import Bound, claim_of, is_free
 from unigate.accounting.likely import estimated_input
+from unigate.accounting.worst import reason_unpriced, worst_case
 from unigate.dialects.table import DIALECTS
 from unigate.mock.ask import Request
 from unigate.mock.reads_anthropic import read as read_anthropic

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unigate.accounting.cost import ABSURD, cost_of, sane
-from unigate.accounting.estimate import Bound, worst_case
+from unigate.accounting.estimate import Bound
+from unigate.accounting.worst import worst_case
 from unigate.price import NANO, Price, Rates
 from unigate.price_file import load_prices
 from unigate.usage import Usage

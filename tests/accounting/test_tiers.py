@@ -10,8 +10,9 @@ import pytest
 
 from harness import provider
 from unigate.accounting.cost import cost_of
-from unigate.accounting.estimate import Bound, claim_of, reason_unpriced, worst_case
+from unigate.accounting.estimate import Bound, claim_of
 from unigate.accounting.prices import own_prices
+from unigate.accounting.worst import reason_unpriced, worst_case
 from unigate.call import Call, Caller
 from unigate.charge import Sum, reckon
 from unigate.config import PriceSettings, RateSettings, TierSettings

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from unigate.accounting.estimate import Bound, Claim, claim_of, is_free, reason_unpriced, worst_case
+from unigate.accounting.estimate import Bound, Claim, claim_of, is_free
+from unigate.accounting.worst import reason_unpriced, worst_case
 from unigate.admission.refusals import unpriced
 from unigate.admission.wallet import Need, Purse
 from unigate.call import Call
