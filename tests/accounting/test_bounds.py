@@ -56,12 +56,25 @@ def test_the_window_is_the_most_that_goes_in() -> None:
     assert found.input_tokens == 100_000
 
 
+SEALED = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gAAAA"}
 OUTSIDE: list[tuple[str, dict[str, object]]] = [
     ("openai.chat", {"messages": [{"content": [{"type": "image_url", "image_url": {"url": "https://x/y.png"}}]}]}),
     ("openai.chat", {"messages": [{"content": [{"type": "image_url", "image_url": {"url": "data:image/png;…"}}]}]}),
     ("openai.chat", {"messages": [{"content": [{"type": "file", "file": {"file_id": "f-1"}}]}]}),
     ("openai.chat", {"messages": [{"role": "assistant", "audio": {"id": "a-1"}}]}),
+    ("openai.chat", {"messages": [{"content": [{"type": "document_url", "document_url": "https://x/y.pdf"}]}]}),
+    ("openai.chat", {"messages": [{"content": [{"type": "file_url", "file_url": {"url": "https://x/y.pdf"}}]}]}),
+    ("openai.chat", {"messages": [{"content": [{"type": "video", "video": ["https://x/1.png"]}]}]}),
+    ("openai.chat", {"messages": [{"content": [{"type": "input_audio", "input_audio": {"data": "https://x/y.mp3"}}]}]}),
+    ("openai.chat", {"messages": [{"content": [{"type": "input_audio", "input_audio": "https://x/y.mp3"}]}]}),
+    ("openai.chat", {"messages": [{"role": "system", "content": "fileid://file-fe-1"}]}),
+    ("openai.chat", {"messages": HI, "extra_body": {"google": {"cached_content": "cachedContents/1"}}}),
+    ("openai.chat", {"messages": HI, "google": {"cached_content": "cachedContents/1"}}),
     ("openai.responses", {"input": "go on", "previous_response_id": "resp_1"}),
+    ("openai.responses", {"input": [{"type": "reasoning", "id": "rs_1", "summary": []}]}),
+    ("openai.responses", {"input": [{"type": "reasoning", "id": "rs_1", "encrypted_content": None}]}),
+    ("openai.responses", {"input": [SEALED, {"type": "reasoning", "id": "rs_2", "summary": []}]}),
+    ("openai.responses", {"input": [{"type": "image_generation_call", "id": "ig_1"}]}),
     ("openai.responses", {"input": "go on", "conversation": "conv_1"}),
     ("openai.responses", {"input": "go on", "prompt": {"id": "pmpt_1"}}),
     ("openai.responses", {"input": [{"type": "item_reference", "id": "msg_1"}]}),
@@ -81,6 +94,40 @@ OUTSIDE: list[tuple[str, dict[str, object]]] = [
 def test_what_is_not_in_the_bytes_is_bounded_by_the_window_alone(dialect: str, fields: dict[str, object]) -> None:
     assert bound(dialect, **fields)[0].input_tokens == 100_000
     assert bound(dialect, NO_LIMITS, **fields)[0].input_tokens is None
+
+
+BILLED_AS_INPUT = [
+    ("openai.embeddings", {"input": [{"type": "image_url", "image_url": "https://x/y.png"}]}),
+    ("openai.embeddings", {"input": [{"image": "https://x/y.png"}]}),
+    (
+        "openai.embeddings",
+        {"messages": [{"content": [{"type": "image_url", "image_url": {"url": "https://x/y.png"}}]}]},
+    ),
+]
+
+
+@pytest.mark.parametrize(("dialect", "fields"), BILLED_AS_INPUT)
+def test_a_picture_among_texts_is_bounded_by_nothing_where_each_input_has_a_window(
+    dialect: str, fields: dict[str, object]
+) -> None:
+    assert bound(dialect, **fields)[0].input_tokens is None
+
+
+WITHIN: list[tuple[str, dict[str, object]]] = [
+    ("openai.responses", {"input": [SEALED, {"type": "compaction", "encrypted_content": "gAAAA"}]}),
+    ("openai.responses", {"input": [{"role": "user", "content": 'why "reasoning"?'}]}),
+    ("openai.chat", {"messages": [{"content": [{"type": "input_audio", "input_audio": {"data": "UklGRg=="}}]}]}),
+    ("openai.chat", {"messages": HI, "extra_body": {"google": {"thinking_config": {"include_thoughts": True}}}}),
+    ("openai.chat", {"messages": [{"role": "user", "content": "[see {file}]"}, {"role": "user", "content": "hi"}]}),
+    ("openai.embeddings", {"input": ["reasoning", "image"]}),
+]
+
+
+@pytest.mark.parametrize(("dialect", "fields"), WITHIN)
+def test_what_a_request_carries_itself_is_bounded_by_its_bytes(dialect: str, fields: dict[str, object]) -> None:
+    found, size = bound(dialect, **fields)
+
+    assert found.input_tokens == size
 
 
 def test_an_escaped_letter_hides_nothing() -> None:
@@ -116,6 +163,11 @@ LIMITS: list[tuple[str, dict[str, object], int | None]] = [
     ("openai.chat", {"messages": HI, "max_tokens": 5, "max_completion_tokens": 1.5}, 4096),
     ("openai.chat", {"messages": HI, "max_tokens": 5, "prediction": {"content": "x"}}, 4096),
     ("openai.chat", {"messages": HI, "n": 2}, 8192),
+    ("openai.chat", {"messages": HI, "max_tokens": 5, "n": None}, 5),
+    ("openai.chat", {"messages": HI, "max_tokens": 5, "n": "8"}, None),
+    ("openai.chat", {"messages": HI, "max_tokens": 5, "n": 8.0}, None),
+    ("gemini.generate", {"contents": [], "generationConfig": {"maxOutputTokens": 5, "candidateCount": "8"}}, None),
+    ("gemini.generate", {"contents": [], "generationConfig": {"maxOutputTokens": 5, "candidateCount": None}}, 5),
     ("openai.completions", {"prompt": "x", "max_tokens": 5, "n": 2, "best_of": 4}, 20),
     ("openai.completions", {"prompt": ["x", "y", "z"], "max_tokens": 5}, 15),
     ("openai.completions", {"prompt": [1, 2, 3], "max_tokens": 5}, 5),

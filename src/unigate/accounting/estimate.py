@@ -12,6 +12,7 @@ from typing import Final
 
 import msgspec
 
+from unigate.accounting.forms import FORMS, Form
 from unigate.price import Price
 from unigate.tier import ANY, ORDINARY, SERVICES, asked_tier
 from unigate.wire.body import Body
@@ -78,95 +79,6 @@ class Claim:
         return Bound(fed, made, self.has_hosted_tools, self.has_surcharge, tier)
 
 
-class _Form:
-    """Where requests of a dialect say what bounds them."""
-
-    __slots__ = ("choices", "content", "is_silent", "limits", "marks", "nests", "prompts", "refers_flatly")
-
-    def __init__(  # one parameter for each place
-        self,
-        marks: re.Pattern[bytes] | None = None,
-        *,
-        content: tuple[str, ...] = ("messages",),
-        limits: tuple[str, ...] = (),
-        choices: tuple[str, ...] = (),
-        nests: tuple[str, ...] = (),
-        prompts: str = "",
-        refers_flatly: bool = False,
-    ) -> None:
-        # The fields whose content the model reads; the others are searched for nothing.
-        self.content = content
-        # Strings in them that stand for more than their bytes. One pattern is searched for faster than each of them.
-        self.marks = marks
-        self.limits = limits
-        self.choices = choices
-        # The fields below which limits and choices stand; none: at the top.
-        self.nests = nests
-        # A field of prompts that are answered one by one.
-        self.prompts = prompts
-        # Nothing is written, so that only the input counts, which may be many inputs of a context window each.
-        self.is_silent = not limits
-        # A mark may stand in an object with nothing below it.
-        self.refers_flatly = refers_flatly
-
-
-_DATA: Final = re.compile(rb'"(?:inlineData|inline_data|fileData|file_data)"')
-_PICTURE: Final = re.compile(rb'"image_url"')
-_OLLAMA: Final = _Form(
-    re.compile(rb'"images"'),
-    content=("messages", "prompt", "system", "images"),
-    limits=("num_predict",),
-    nests=("options",),
-)
-_GENERATE: Final = _Form(
-    _DATA,
-    content=("contents", "systemInstruction", "system_instruction"),
-    limits=("maxOutputTokens", "max_output_tokens"),
-    choices=("candidateCount", "candidate_count"),
-    nests=("generationConfig", "generation_config"),
-)
-_EMBED: Final = _Form(_DATA, content=("content", "requests"))
-_INPUT: Final = _Form(_PICTURE, content=("input",))
-
-_FORMS: Final[Mapping[str, _Form]] = {
-    "openai.chat": _Form(
-        re.compile(rb'"(?:image_url|file|video_url|audio)"'),
-        limits=("max_completion_tokens", "max_tokens"),
-        choices=("n",),
-    ),
-    "openai.completions": _Form(
-        content=(), limits=("max_tokens", "max_completion_tokens"), choices=("n", "best_of"), prompts="prompt"
-    ),
-    "openai.responses": _Form(
-        re.compile(rb'"(?:input_image|input_file|item_reference|file_id|image_url|file_url)"'),
-        content=("input",),
-        limits=("max_output_tokens",),
-        refers_flatly=True,
-    ),
-    "anthropic.messages": _Form(
-        re.compile(rb'"(?:image|document|file|container_upload)"'),
-        content=("messages", "system"),
-        limits=("max_tokens",),
-    ),
-    "gemini.generate": _GENERATE,
-    "gemini.generate.array": _GENERATE,
-    "bedrock.converse": _Form(
-        re.compile(rb'"(?:image|document|video|audio|s3Location)"'),
-        content=("messages", "system"),
-        limits=("maxTokens",),
-        nests=("inferenceConfig",),
-    ),
-    "cohere.chat": _Form(re.compile(rb'"(?:image_url|image)"'), limits=("max_tokens",)),
-    "ollama.chat": _OLLAMA,
-    "ollama.generate": _OLLAMA,
-    "openai.embeddings": _INPUT,
-    "openai.moderations": _INPUT,
-    "ollama.embed": _INPUT,
-    "ollama.embeddings": _Form(content=()),
-    "gemini.embed": _EMBED,
-    "gemini.batch_embed": _EMBED,
-    "cohere.embed": _Form(re.compile(rb'"(?:image_url"|data:)'), content=("inputs",)),
-}
 _FREE: Final = frozenset({"anthropic.count_tokens", "gemini.count_tokens"})
 
 _OUTSIDE: Final = frozenset(
@@ -181,6 +93,8 @@ _HOSTED: Final = frozenset(
         *("data_sources", "search_options"),
     }
 )
+# What OpenAI's libraries send for services that know more than OpenAI.
+_BESIDE: Final = ("extra_body", "google")
 # The limit on the output does not hold with these.
 _LOOSE: Final = frozenset({"prediction", "additionalModelRequestFields", "thinking_budget"})
 # What a format adds to a prompt for these costs tokens of its own: Anthropic's tools up to 700.
@@ -195,9 +109,15 @@ _DEARER: Final = frozenset({"guardrailConfig", "background"})
 _NEVER_DEARER: Final = frozenset({ANY, "flex"})
 # What an account can be set to at most: https://developers.openai.com/api/docs/guides/priority-processing
 _DEAREST_OF_ANY: Final = "priority"
-_NOTABLE: Final = frozenset({*_OUTSIDE, *_HOSTED, *_LOOSE, *_FRAMED, *_DEARER, *SERVICES, "prompt", "n", "best_of"})
+_NOTABLE: Final = frozenset(
+    {*_OUTSIDE, *_HOSTED, *_LOOSE, *_FRAMED, *_DEARER, *_BESIDE, *SERVICES, "prompt", "n", "best_of"}
+)
+_UNREADABLE: Final = -1
 _NONE: Final[frozenset[str]] = frozenset()
 _NOTHING: Final = frozenset({b"null", b"[]", b"{}", b'""', b"false"})
+# Items that refer to what the provider keeps, unless they carry it sealed.
+_THOUGHTS: Final = (b'"reasoning"', b'"compaction"')
+_SEALED: Final = re.compile(rb'"encrypted_content"\s*:\s*"[^"]')
 # A letter that is written as an escape could hide any of the marks.
 _HIDDEN: Final = re.compile(rb"\\u00[4-7]")
 
@@ -218,7 +138,7 @@ def is_free(dialect: str) -> bool:
 
 def claim_of(dialect: str, body: Body | None, size: int) -> Claim:
     """What a request of so many bytes can consume."""
-    form = _FORMS.get(dialect)
+    form = FORMS.get(dialect)
     if form is None or body is None:
         return Claim(0, 0, is_final=True) if dialect in _FREE else Claim(None, None, is_final=True)
     found = _NONE
@@ -230,9 +150,13 @@ def claim_of(dialect: str, body: Body | None, size: int) -> Claim:
         claim = Claim(fed, 0, is_final=True)
     else:
         places = _places(form, body) if form.nests else [body]
-        made = _largest(form.limits, places) if found.isdisjoint(_LOOSE) else None
-        many = (_largest(form.choices, places) or 1) * _prompts_in(form, body) if found or form.nests else 1
-        claim = Claim(fed, made, many)
+        limit = _largest(form.limits, places) if found.isdisjoint(_LOOSE) else 0
+        choices = _largest(form.choices, places) if found or form.nests else 0
+        if choices == _UNREADABLE:  # some services read `"8"` and 8.0 as numbers, and write so many answers
+            claim = Claim(fed, None, is_final=True)
+        else:
+            many = max(choices, 1) * _prompts_in(form, body) if found else max(choices, 1)
+            claim = Claim(fed, limit if limit > 0 else None, many)
     if found:
         claim.has_hosted_tools = not found.isdisjoint(_HOSTED) or _has_hosted_tools(body)
         claim.has_surcharge = not found.isdisjoint(_DEARER)
@@ -240,21 +164,35 @@ def claim_of(dialect: str, body: Body | None, size: int) -> Claim:
     return claim
 
 
-def _refers(form: _Form, body: Body, found: frozenset[str]) -> bool:
+def _refers(form: Form, body: Body, found: frozenset[str]) -> bool:
     """Whether the request stands for more than its bytes."""
-    if found and (not found.isdisjoint(_OUTSIDE) or ("prompt" in found and bytes(body["prompt"])[:1] == b"{")):
-        return True
+    if found:
+        if not found.isdisjoint(_OUTSIDE) or ("prompt" in found and bytes(body["prompt"])[:1] == b"{"):
+            return True
+        for name in found.intersection(_BESIDE):
+            if _is_marked(form, None, bytes(body[name])):
+                return True
     for name in form.content:
         raw = body.get(name)
-        if raw is None:
-            continue
-        content = bytes(raw)
-        if form.marks is not None and (form.refers_flatly or not _is_flat(content)) and form.marks.search(content):
-            return True
-        # A single byte is looked for ten times as fast as four.
-        if b"\\" in content and _HIDDEN.search(content):
+        if raw is not None and _is_marked(form, form.flat, bytes(raw)):
             return True
     return False
+
+
+def _is_marked(form: Form, flat: bytes | None, content: bytes) -> bool:
+    # A single byte is looked for ten times as fast as four.
+    if b"\\" in content and _HIDDEN.search(content):
+        return True
+    if form.marks is None:
+        return False
+    if flat is not None and _is_flat(content):
+        return len(flat) > 0 and flat in content
+    has_thoughts = False
+    for found in form.marks.finditer(content):
+        if found[0] not in _THOUGHTS:
+            return True
+        has_thoughts = True
+    return has_thoughts and sum(map(content.count, _THOUGHTS)) > len(_SEALED.findall(content))
 
 
 def _is_flat(content: bytes) -> bool:
@@ -262,8 +200,8 @@ def _is_flat(content: bytes) -> bool:
     return content.rfind(b"{") < 2 and content.rfind(b"[") < 1
 
 
-def _largest(names: tuple[str, ...], places: list[Body]) -> int | None:
-    """The largest of the numbers that a request gives by these names; None if it gives none, or one that is none."""
+def _largest(names: tuple[str, ...], places: list[Body]) -> int:
+    """The largest of the numbers that a request gives by these names; 0 for none, _UNREADABLE if one is no number."""
     largest = 0
     for fields in places:
         for name in names:
@@ -271,13 +209,13 @@ def _largest(names: tuple[str, ...], places: list[Body]) -> int | None:
             if raw is None:
                 continue
             number = _number(raw)
-            if number is None:
-                return None
+            if number == _UNREADABLE:
+                return _UNREADABLE
             largest = max(largest, number)
-    return largest or None
+    return largest
 
 
-def _places(form: _Form, body: Body) -> list[Body]:
+def _places(form: Form, body: Body) -> list[Body]:
     nested: list[Body] = []
     for name in form.nests:
         if name in body:
@@ -288,16 +226,17 @@ def _places(form: _Form, body: Body) -> list[Body]:
     return nested
 
 
-def _number(raw: msgspec.Raw) -> int | None:
-    """A whole number above zero; some servers take zero and below for `no limit`."""
+def _number(raw: msgspec.Raw) -> int:
+    """A whole number above zero, or 0 for null; some servers take zero and below for `no limit`."""
+    content = bytes(raw)
     try:
-        number = int(bytes(raw))
+        number = int(content)
     except ValueError:
-        return None
-    return number if number > 0 else None
+        return 0 if content == b"null" else _UNREADABLE
+    return number if number > 0 else _UNREADABLE
 
 
-def _prompts_in(form: _Form, body: Body) -> int:
+def _prompts_in(form: Form, body: Body) -> int:
     """How many prompts a field holds: a list of tokens is one, a list of anything else as many as it is long."""
     prompt = body.get(form.prompts) if form.prompts else None
     raw = bytes(prompt) if prompt is not None else b""
