@@ -1,14 +1,20 @@
 #!/usr/bin/env bash
-# Runs the tests that failed last once more, one at a time. At most three: a busy machine turns few red, a fault many.
+# Runs a command that runs tests; the few that failed run once more, one at a time, and are named if they pass then.
+# A busy machine turns few tests red, a fault many: more than three are run by nobody again, nor is a run that broke.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 most=3
-failed=.pytest_cache/v/cache/lastfailed
+cache=.pytest_cache/v
+failed=$cache/cache/lastfailed
+status=$cache/unigate/exitstatus
 names() { .venv/bin/python -c 'import json, sys; print(*json.load(open(sys.argv[1])), sep="\n")' "$failed"; }
 
-if [ ! -s "$failed" ] || [ "$(names | wc -l)" -gt "$most" ]; then
-  echo "Nothing is run again: either no test failed, or more than $most did." >&2
+rm -f "$failed" "$status"
+"$@" && exit
+
+if [ ! -s "$failed" ] || [ "$(cat "$status" 2>/dev/null)" != 1 ] || [ "$(names | wc -l)" -gt "$most" ]; then
+  echo "Nothing is run again: the run broke, or more than $most tests failed." >&2
   exit 1
 fi
 red=$(names)

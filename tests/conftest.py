@@ -44,6 +44,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         items[:] = [item for _, item in sorted(zip(places, longer + others, strict=True), key=lambda one: one[0])]
 
 
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Says how the run ended, for scripts/again.sh: the list of what failed may be of a run that broke."""
+    if session.config.cache is not None and not hasattr(session.config, "workerinput"):
+        session.config.cache.set("unigate/exitstatus", int(exitstatus))
+
+
 def pytest_collection_finish() -> None:
     """What was collected stays to the end, so that no later collection of garbage looks through all of it anew."""
     gc.collect()

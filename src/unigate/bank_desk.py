@@ -110,7 +110,6 @@ class BankDesk:
         if self.doors.get(line.life) is line:
             del self.doors[line.life]
             self._missing[line.life] = asyncio.get_running_loop().time()
-        self._unsure.discard(line)
         # Nobody would take what it wished for, and its life may be ended before its turn comes.
         self._inbox = [(one, word) for one, word in self._inbox if one is not line or not isinstance(word, Draw)]
         for number in [number for number, wish in self._wishes.items() if wish.line is line]:
@@ -184,7 +183,8 @@ class BankDesk:
 
     def _hear_anew(self) -> None:
         """The store answers again: the doors of which it is not sure hang up, and come back with all that they have."""
-        for line in tuple(self._unsure):
+        unsure, self._unsure = self._unsure, set()  # some have hung up meanwhile, and will not do it again
+        for line in unsure:
             line.close()
 
     def _unanswered(self, draws: Iterable[tuple[DoorLine, Draw]]) -> None:

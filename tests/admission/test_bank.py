@@ -44,11 +44,12 @@ class Stage:
     lenders: list[Lender] = field(default_factory=list[Lender])
     tasks: list[asyncio.Task[None]] = field(default_factory=list[asyncio.Task[None]])
     desk: asyncio.Task[None] | None = None
+    desks: list[BankDesk] = field(default_factory=list[BankDesk])
 
     async def open(self) -> None:
         """The bank opens, and every door has been heard."""
         banks = [Bank(self.database, "gw", of_money=of_money) for of_money in (True, False)]
-        desks = [BankDesk(bank, lambda: frozenset(self.lives), lambda: 7) for bank in banks]
+        desks = self.desks = [BankDesk(bank, lambda: frozenset(self.lives), lambda: 7) for bank in banks]
         self.desk = asyncio.create_task(Reception(self.folder / "bank.sock", desks[0], desks[1]).live())
         await asyncio.sleep(0)
         await until(lambda: all(len(desk.doors) == len(self.lenders) for desk in desks))
@@ -253,6 +254,22 @@ def test_without_a_bank_slices_at_hand_are_used_up_and_then_it_is_503(tmp_path: 
             assert await code_of(lender.permit(BUDGET, Need(10, 0), AT)) == "budget_unavailable"
 
     play(gone, tmp_path)
+
+
+def test_a_door_that_leaves_while_the_store_is_busy_is_not_remembered_for_ever(tmp_path: Path) -> None:
+    async def leave(folder: Path) -> None:
+        async with stage(folder, "a", "b") as here:
+            money = here.desks[0]
+            with here.database.transaction():  # nobody else can write
+                asking = asyncio.create_task(code_of(here.lenders[0].permit(BUDGET, Need(10, 0), AT)))
+                assert await asking == "budget_unavailable"
+                here.tasks[0].cancel()  # what it has is said last, and nobody hears of it in time
+                await until(lambda: "a" not in money.doors)
+                await until(lambda: bool(money._unsure))
+            await until(lambda: not money._unsure)
+            assert await code_of(here.lenders[1].permit(BUDGET, Need(10, 0), AT)) == "ok"
+
+    play(leave, tmp_path)
 
 
 def test_a_bank_that_is_born_again_believes_what_doors_have(tmp_path: Path) -> None:
