@@ -18,7 +18,7 @@ run: install-run ## Start the gateway on http://localhost:8000
 	@$(BIN)/unigate local install || echo "Going on without the local model: the scripted demo answers." >&2
 	@exec $(BIN)/unigate serve --show-keys $(ARGS)
 
-test: install-dev ## Run all tests against real processes
+test: install-dev ## Run all tests but the agents' against real processes
 	@$(BIN)/unigate local install
 	$(BIN)/python -m pytest $(or $(ARGS),-n 5 --dist worksteal --ignore tests/agents)
 	@$(if $(ARGS),:,[ ! -d .cache/matrix ] || $(BIN)/python scripts/matrix.py --check)
@@ -54,7 +54,7 @@ format: install-dev ## Format and mend what can be mended
 	$(BIN)/ruff format $(FORMATTED)
 	$(BIN)/ruff check --fix $(FORMATTED)
 
-test-compiled: compiled ## Run all tests against the compiled wheel
+test-compiled: compiled ## Run the tests against the compiled wheel, but those of SOURCES_ONLY
 	PYTHONPATH=$(CURDIR)/build/compiled $(MAKE) --no-print-directory test ARGS="$(or $(ARGS),-n 3 --dist worksteal $(SOURCES_ONLY))"
 
 bench: compiled ## Measure CPU, latency and memory beside nginx and peers
