@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from unigate.accounting.record import FailedAttempt, Intent, Record, encode_entry
+from unigate.accounting.record import LONGEST_NAME, FailedAttempt, Intent, Record, encode_entry
 from unigate.attempt import Attempt
 from unigate.call import Call
 from unigate.capture import Books
@@ -22,7 +22,7 @@ from unigate.wire.body import decode_body, flag_of, text_of
 
 __all__ = ["Gate", "Ledger"]
 
-_LONGEST_NAME: Final = 1000  # it is written down with each attempt, and remembered with each prepared head
+_SHORT_NAME: Final = LONGEST_NAME // 4  # so many characters are never too many bytes
 _EMPTY: Final = (b"null", b"[]")
 _NONE: Final = Capture.NONE
 
@@ -47,8 +47,8 @@ class Gate:
         if not model:
             reason = 'No model was named; add "model" to the request, such as "model": "gpt-4o-mini".'
             raise Refusal(400, "missing_model", reason, param="model")
-        if len(model) > _LONGEST_NAME:
-            reason = f"A model's name has at most {_LONGEST_NAME} characters."
+        if len(model) > _SHORT_NAME and len(model.encode()) > LONGEST_NAME:
+            reason = f"A model's name has at most {LONGEST_NAME} bytes (UTF-8)."
             raise Refusal(400, "invalid_model", reason, param="model")
         call.model = model
         allowed = call.caller.models

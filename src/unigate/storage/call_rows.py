@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 
-from unigate.accounting.record import Record
+from unigate.accounting.record import LONGEST_NAME, Record
 from unigate.storage.database import Value
 from unigate.tenancy import QuotaKind
 
@@ -21,6 +22,7 @@ __all__ = [
     "Sums",
     "attempt_rows",
     "call_row",
+    "model_name",
     "sums_of",
 ]
 
@@ -65,6 +67,8 @@ _HOUR_NS = 3_600_000_000_000
 _DAY_NS = 24 * _HOUR_NS
 # The hour, key, project, organisation, model, provider and status that a call is counted under.
 _Hour = tuple[int, str, str, str, str, str, int]
+# So many characters are never too many bytes.
+_SHORT_NAME = LONGEST_NAME // 4
 # Beyond these a number is no count but a defect, and a sum of them must not stop the rows behind it.
 _MOST_TOKENS = 10**12
 _MOST_NANO = 10**16
@@ -84,7 +88,7 @@ def call_row(record: Record, gateway: str, life: str) -> tuple[Value, ...]:
         _text(record.name),
         _text(record.project),
         _text(record.organisation),
-        _text(record.model),
+        model_name(record.model),
         _text(record.provider),
         _text(record.target),
         int(record.streamed),
@@ -193,7 +197,7 @@ def _hour(record: Record) -> _Hour:
         _text(record.key) or "",
         _text(record.project) or "",
         _text(record.organisation) or "",
-        (_text(record.model) or "") if record.provider is not None else "",
+        (model_name(record.model) or "") if record.provider is not None else "",
         _text(record.provider) or "",
         record.status,
     )
@@ -204,6 +208,15 @@ def _windows(hour_ns: int) -> dict[str, str]:
     """By kind of limit, the window of money that an hour belongs to."""
     day = datetime.fromtimestamp(hour_ns // 1_000_000_000, UTC).strftime("%Y-%m-%d")
     return {QuotaKind.USD_DAY.value: day, QuotaKind.USD_MONTH.value: day[:7], QuotaKind.USD_TOTAL.value: "total"}
+
+
+def model_name(name: str | None) -> str | None:
+    """A model's name that fits into every index; one that was cut stays apart from others that begin alike."""
+    name = _text(name)
+    if name is None or len(name) <= _SHORT_NAME or len(content := name.encode()) <= LONGEST_NAME:
+        return name
+    ending = "…" + hashlib.sha256(content).hexdigest()[:16]
+    return content[: LONGEST_NAME - len(ending.encode())].decode("utf-8", "ignore") + ending
 
 
 def _text(text: str | None) -> str | None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from unigate.errors import StorageError
+from unigate.storage.call_rows import model_name
 from unigate.storage.database import Database, Rows, Value
 
 __all__ = ["Moved", "move"]
@@ -68,6 +69,18 @@ class _Table:
         self.clear = f'DELETE FROM "{name}"'
         self.count = f'SELECT count(*) FROM "{name}"'
         self.aside = f'ALTER TABLE "{name}" RENAME TO "moved_{name}"'
+        self._columns = columns
+
+    def values(self, row: Sequence[object]) -> tuple[Value, ...]:
+        """A row of a page without its number; a model's name as long as the target's indexes take."""
+        named = zip(self._columns, row[1:], strict=True)
+        return tuple(
+            [
+                model_name(one) if column == "model" and isinstance(one, str) else one
+                for column, one in named
+                if one is None or isinstance(one, str | int | bytes)
+            ]
+        )
 
 
 def move(
@@ -124,7 +137,7 @@ def _copy_page(here: Rows, target: Database, table: _Table, tell: Callable[[str,
         reached = there(_META, (place,))
         rows = here(table.page, (int(str(reached[0][0])) if reached else 0, _AT_ONCE))
         if rows:
-            there.many(table.add, (_values(row) for row in rows))
+            there.many(table.add, (table.values(row) for row in rows))
             there(_SET_META, (place, str(rows[-1][0])))
     if rows:
         tell(table.name, int(str(rows[-1][0])))
@@ -141,9 +154,9 @@ def _copy_whole(here: Rows, there: Rows, table: _Table, tell: Callable[[str, int
         if table.name == "meta":
             for row in rows:
                 if row[1] not in _OWN:
-                    there(_SET_META, _values(row))
+                    there(_SET_META, table.values(row))
         else:
-            there.many(table.add, (_values(row) for row in rows))
+            there.many(table.add, (table.values(row) for row in rows))
     tell(table.name, int(str(there(table.count)[0][0])))
 
 
@@ -177,8 +190,3 @@ def _write_note(note: Path, url: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     fresh.replace(note)
-
-
-def _values(row: Sequence[object]) -> tuple[Value, ...]:
-    """A row without its number."""
-    return tuple([one for one in row[1:] if one is None or isinstance(one, str | int | bytes)])
