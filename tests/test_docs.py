@@ -21,6 +21,7 @@ from unigate.config_file import load_config, load_table, plain
 from unigate.config_nodes import Problems, parse_nodes
 from unigate.errors import REACTIONS
 from unigate.routing.table import parse_table
+from unigate.storage.opening import MOVED
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -181,6 +182,14 @@ def test_the_architecture_shows_the_hot_path_as_it_is(page: str) -> None:
     assert indent(shown, "    ") in (SOURCE / "relay.py").read_text("utf-8")
 
 
+@pytest.mark.parametrize("page", ["architecture.md", "architecture.zh.md"])
+def test_the_architecture_names_each_file_of_the_data_folder(page: str) -> None:
+    names = {name for path in SOURCE.rglob("*.py") for name in re.findall(r'data / "([^"]+)"', path.read_text("utf-8"))}
+    told = set(re.findall(r"`data/([^`/]+)/?`", (DOCS / page).read_text("utf-8")))
+
+    assert sorted({*names, MOVED, "snapshot.seen"} - told) == []
+
+
 def test_each_dependency_is_argued_in_a_decision() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     names = [re.split(r"[<>=]", dependency)[0] for dependency in project["dependencies"]]
@@ -292,6 +301,14 @@ def test_every_command_and_flag_exists(page: Path) -> None:
     commands = commands_in(page)
 
     assert [(command, unknown) for command in commands if (unknown := unknown_in(command))] == []
+
+
+@each_page
+def test_a_page_with_commands_says_where_a_checkout_has_the_command(page: Path) -> None:
+    blocks = "".join(blocks_of(page, "bash", "sh", ""))
+
+    if re.search(r"^unigate [a-z]", blocks, re.MULTILINE):
+        assert "`.venv/bin/unigate`" in page.read_text("utf-8")
 
 
 @pytest.mark.parametrize("page", ["README.md", "README.zh.md"])
