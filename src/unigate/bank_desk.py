@@ -16,6 +16,7 @@ from unigate.admission.bank_words import (
     FromDoor,
     Granted,
     Hello,
+    Noted,
     Recall,
     Returned,
     Tick,
@@ -124,10 +125,10 @@ class BankDesk:
             match word:
                 case Hello():
                     jobs.append(Job(word.life, holdings=word.holdings))
-                    after.append(lambda _, line=line, life=word.life: self._is_greeted(line, life))
+                    after.append(lambda _, line=line, word=word: self._is_greeted(line, word))
                 case Returned():
                     jobs.append(Job(line.life, backs=word.backs))
-                    after.append(_nothing)
+                    after.append(lambda _, line=line, note=word.note: _note(line, note))
                     answered.append((word.number, line.life))
                 case Draw():
                     jobs.append(Job(line.life, wants=word.wants))
@@ -140,13 +141,17 @@ class BankDesk:
                 self._has_answered(number, life)
         await self._finish()
 
-    def _is_greeted(self, line: DoorLine, life: str) -> None:
-        old = self.doors.get(life)
+    def _is_greeted(self, line: DoorLine, word: Hello) -> None:
+        old = self.doors.get(word.life)
         if old is not None and old is not line:
             self.hung_up(old)
-        self.doors[life] = line
-        self._missing.pop(life, None)
         self._told = (0.0, -1)
+        if line.is_gone:  # it left before it was heard, and nobody will say so again
+            self._missing.setdefault(word.life, asyncio.get_running_loop().time())
+            return
+        self.doors[word.life] = line
+        self._missing.pop(word.life, None)
+        _note(line, word.note)
 
     async def _work(
         self,
@@ -203,6 +208,9 @@ class BankDesk:
 
     def _first(self, line: DoorLine, draw: Draw, outcome: Outcome) -> None:
         """The first answer of the bank: granted, gone for good, or worth to ask others for."""
+        if outcome.is_stranger:
+            line.close()
+            return
         short = {
             place_of(grant): holders
             for grant, holders in zip(outcome.grants, outcome.holders, strict=True)
@@ -251,6 +259,9 @@ class BankDesk:
 
     def _last(self, wish: Wish, outcome: Outcome) -> None:
         """The last answer: who was asked in vain may have what is missing, so nobody can say that there is none."""
+        if outcome.is_stranger:
+            wish.line.close()
+            return
         for grant, holders in zip(outcome.grants, outcome.holders, strict=True):
             if grant.verdict is Verdict.RESERVED and wish.asked & holders:
                 grant = msgspec.structs.replace(grant, verdict=Verdict.UNKNOWN)
@@ -354,8 +365,10 @@ class BankDesk:
                 self._missing.pop(life, None)
 
 
-def _nothing(outcome: Outcome) -> None:
-    """Nobody waits for an answer to this."""
+def _note(line: DoorLine, note: int) -> None:
+    """Says that something is kept, if the door waits for that."""
+    if note:
+        line.say(Noted(note))
 
 
 async def _tolerant(errand: Coroutine[None, None, None]) -> None:

@@ -17,6 +17,7 @@ class DoorLine(Protocol):
     """A door's line as its desk sees it; `life` is empty until the door has said hello."""
 
     life: str
+    is_gone: bool
 
     def say(self, word: FromBank) -> None:
         """Sends one word, unless the door has gone."""

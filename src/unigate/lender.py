@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -19,6 +18,7 @@ from unigate.admission.bank_words import (
     Grant,
     Granted,
     Hello,
+    Noted,
     Recall,
     Returned,
     Tick,
@@ -33,8 +33,6 @@ from unigate.clock import StoreClock
 from unigate.tenancy import Quota, QuotaKind
 
 __all__ = ["Lender"]
-
-log: Final = logging.getLogger("unigate.door")
 
 _LINE: Final = 0.7
 _WITH_RECALL: Final = 1.5
@@ -171,7 +169,8 @@ class Lender:
                 if allowance.kind not in MONEY:
                     allowance.void(second)
             self.wallet.rates_until = second + _LASTING
-        self._say(Hello(self._life, self.wallet.holdings()))
+        self._number += 1
+        self._say(Hello(self._life, self.wallet.holdings(), self._number))
         self._ask()
 
     def _say(self, word: FromDoor) -> None:
@@ -185,20 +184,25 @@ class Lender:
                     self._line.close()  # who hears nothing asks again
                 else:
                     self._take(word)
+            case Noted():
+                self.wallet.was_heard(word.number)
             case Asked():
                 if word.number == self._asking_number:
                     self._expect(_WITH_RECALL)
             case Recall():
                 self._give_back(word)
             case Tick():
-                if word.answers:
-                    self._clock.set(word.now_ns)
-                    self._dated.set()
-                if word.are_rates_usable is not None:
-                    self._go_on(word.are_rates_usable)
-                if word.version != self._version:
-                    self._version = word.version
-                    self._changed(word.version)
+                self._tick(word)
+
+    def _tick(self, word: Tick) -> None:
+        if word.answers:
+            self._clock.set(word.now_ns)
+            self._dated.set()
+        if word.are_rates_usable is not None:
+            self._go_on(word.are_rates_usable)
+        if word.version != self._version:
+            self._version = word.version
+            self._changed(word.version)
 
     def _is_too_late(self, word: Granted) -> bool:
         """Whether others may have by now what is lent here: this process slept, and wakes up to old words."""
@@ -269,8 +273,6 @@ class Lender:
             if grant.kind == QuotaKind.REQUESTS and grant.verdict is Verdict.RESERVED:
                 allowance.refused_until = (grant.limit, second + grant.wait)
             told[key] = grant
-        if any(grant.kind in MONEY and grant.verdict is not Verdict.UNKNOWN for grant in word.grants):
-            self.wallet.was_heard(word.number)  # the bank does everything in its turn
         if word.number == self._asking_number:
             waiters, self._asking = self._asking, []
             self._asking_number = 0
@@ -380,6 +382,7 @@ class Lender:
 
     def _sweep(self, some: tuple[Allowance, ...], second: int) -> None:
         """Gives back what has not been used for a while, and forgets limits that nothing is left of."""
+        self._number += 1
         backs: list[Back] = []
         for allowance in some:
             idle = second - allowance.used_at
@@ -392,4 +395,4 @@ class Lender:
                 backs.append(Back(*allowance.key, 0, True))
                 self.wallet.drop(allowance, self._number)
         if backs:
-            self._say(Returned(0, tuple(backs)))
+            self._say(Returned(0, tuple(backs), self._number))

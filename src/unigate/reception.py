@@ -16,6 +16,7 @@ from unigate.admission.bank_words import (
     Granted,
     Hello,
     Holding,
+    Noted,
     Recall,
     Returned,
     Tick,
@@ -61,6 +62,7 @@ class _Window:
         self._door = door
         self.place = place
         self.life = ""
+        self.is_gone = False
 
     def say(self, word: FromBank) -> None:
         """Passes on what the desk says."""
@@ -97,8 +99,9 @@ class _Door:
         self._line = line
         match word:
             case Hello():
-                for place, some in enumerate(_split(word.holdings)):
-                    self._pass(place, Hello(word.life, some))
+                ours, others = _split(word.holdings)
+                self._pass(0, Hello(word.life, ours, word.note))
+                self._pass(1, Hello(word.life, others))
             case Draw():
                 parts = _split(word.wants)
                 self._open[word.number] = _Open({place for place in (0, 1) if parts[place]})
@@ -107,14 +110,17 @@ class _Door:
             case Returned(number, backs) if number:
                 self._pass(number % 2, Returned(number // 2, backs))
             case Returned():
-                for place, some in enumerate(_split(word.backs)):
-                    if some:
-                        self._pass(place, Returned(0, some))
+                ours, others = _split(word.backs)
+                if ours:
+                    self._pass(0, Returned(0, ours, word.note))
+                if others:
+                    self._pass(1, Returned(0, others))
 
     def hung_up(self, line: BankLine) -> None:
         """The line is gone."""
         self._line = None
         for desk, window in zip(self._desks, self._windows, strict=True):
+            window.is_gone = True
             desk.hung_up(window)
 
     def _pass(self, place: int, word: FromDoor) -> None:
@@ -133,7 +139,7 @@ class _Door:
                 self._say(Tick(word.now_ns, word.answers, word.version))
             case Tick():
                 self._say(Tick(0, False, word.version, word.are_rates_usable))
-            case Asked():
+            case Asked() | Noted():
                 self._say(word)
 
     def _join(self, place: int, word: Granted) -> None:

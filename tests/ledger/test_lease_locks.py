@@ -15,6 +15,7 @@ from unigate.admission.bank_words import Want
 from unigate.storage.bank import Bank, Job
 from unigate.storage.ledger import Batch, Ledger
 from unigate.storage.opening import open_database
+from unigate.storage.sql_rates import SqlRates
 
 AT = 1_795_392_000_000_000_000  # 2026-11-23 00:00:00 UTC
 SCOPES = ("key_1", "proj_1", "org_1")
@@ -23,6 +24,7 @@ PLACES = [(scope, kind, window) for scope in SCOPES for kind, window in WINDOWS]
 BUDGETS = tuple((scope, kind) for scope, kind, _ in PLACES)
 LIVES = ("door-0", "door-1")
 TURNS = 40
+RATES = [(scope, kind, "") for scope in SCOPES for kind in ("requests", "tokens", "slots")]
 
 
 def record(number: int) -> Record:
@@ -51,5 +53,28 @@ def test_two_who_write_to_the_same_leases_never_wait_for_each_other(database: Da
 
     with ThreadPoolExecutor(2) as pool:
         for done in [pool.submit(often, draw), pool.submit(often, carry)]:
+            done.result()  # a deadlock is a StorageError after a second
+    ours.close()
+
+
+def test_a_beat_and_draws_of_the_same_door_never_wait_for_each_other(database: Database, tmp_path: Path) -> None:
+    ours = open_database(database.url, tmp_path)
+    bank, chance = Bank(ours, "gw", of_money=False), random.Random(1)
+    rates = SqlRates(ours, bank, "gw")
+    rates.work([Job(life, holdings=()) for life in LIVES])
+
+    def draw(_: int) -> None:
+        some = chance.sample(RATES, len(RATES))
+        rates.work([Job(life, wants=tuple(Want(*place, 10**9, 1, (5,), 0) for place in some)) for life in LIVES])
+
+    def beat(_: int) -> None:
+        rates.beat(LIVES, 0, "")
+
+    def often(one: Callable[[int], None]) -> None:
+        for turn in range(10 * TURNS):
+            one(turn)
+
+    with ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(often, draw), pool.submit(often, beat)]:
             done.result()  # a deadlock is a StorageError after a second
     ours.close()

@@ -84,7 +84,8 @@ def test_what_a_door_puts_back_with_a_late_wish_is_not_put_back_twice(office: Of
     office.draw("door-0", 60)
     office.ledger.keep(Batch(ended=["door-0"]))
 
-    assert office.draw("door-0", 101, returned=60).amount == 0
+    late = Job("door-0", wants=(Want(*PLACE, 100, 60, (101,), 0),), is_last=True)
+    assert office.bank.work([late], 1.0)[0].is_stranger
     assert office.leases() == {}
 
 
@@ -109,6 +110,7 @@ def test_what_was_spent_of_a_limit_that_was_forgotten_unheard_is_lent_to_nobody_
     office.draw("door-0", 60)
 
     office.hello("door-0", closed=60)  # the line broke before anyone heard, and the record is still in the journal
+    office.hello("door-1")
 
     assert office.draw("door-1", 41).amount == 0
     office.carry("door-0", 60)
@@ -167,6 +169,7 @@ class Line:
     """A door's line; what it is told is not looked at."""
 
     life = ""
+    is_gone = False
 
     def say(self, word: FromBank) -> None:
         """Hears a word."""
@@ -184,6 +187,7 @@ def test_a_door_that_hung_up_gets_nothing_that_would_be_kept_for_ever(office: Of
         desk.heard(other, Hello("door-1", ()))
         await until(lambda: len(desk.doors) == 2)
         desk.heard(line, Draw(1, (Want(*PLACE, 100, 0, (60,), 0),)))
+        line.is_gone = True
         desk.hung_up(line)
         desk.heard(other, Draw(2, (Want(*PLACE, 100, 0, (30,), 0),)))
         await until(lambda: bool(office.leases()))
@@ -192,6 +196,34 @@ def test_a_door_that_hung_up_gets_nothing_that_would_be_kept_for_ever(office: Of
 
     asyncio.run(play())
     assert office.leases() == {"door-1": (30, 30)}
+
+
+def test_a_door_that_dies_while_it_says_hello_is_not_taken_for_living(office: Office) -> None:
+    async def play() -> None:
+        desk = BankDesk(office.bank, frozenset, lambda: 1)
+        living = asyncio.create_task(desk.live())
+        line, other = Line(), Line()
+        desk.heard(line, Hello("door-0", ()))
+        line.is_gone = True
+        desk.hung_up(line)
+        desk.heard(other, Hello("door-1", ()))
+        await until(lambda: "door-1" in desk.doors)
+        assert list(desk.doors) == ["door-1"]
+        living.cancel()
+        await asyncio.wait((living,))
+
+    asyncio.run(play())
+
+
+def test_a_draw_that_waited_until_its_doors_life_was_ended_lends_nothing(office: Office) -> None:
+    office.hello("door-0")
+    office.ledger.keep(Batch(ended=["door-0"], gone=["door-0"]))
+
+    outcome = office.bank.work([Job("door-0", wants=(Want(*PLACE, 100, 0, (60,), 0),))], 1.0)[0]
+
+    assert (outcome.is_stranger, office.leases()) == (True, {})
+    office.hello("door-0")  # it was forgotten, and lives
+    assert office.draw("door-0", 60).amount == 60
 
 
 def test_a_limit_that_comes_back_counts_what_was_spent_while_it_was_away(office: Office) -> None:

@@ -19,6 +19,7 @@ __all__ = [
     "Granted",
     "Hello",
     "Holding",
+    "Noted",
     "Recall",
     "Returned",
     "Tick",
@@ -102,10 +103,11 @@ class Grant(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Hello(msgspec.Struct, frozen=True, array_like=True, tag="hello"):
-    """A door is there, after its birth or the bank's, with all that it has."""
+    """A door is there, after its birth or the bank's, with all that it has; `note` is said back once it is kept."""
 
     life: str
     holdings: tuple[Holding, ...]
+    note: int = 0
 
 
 class Draw(msgspec.Struct, frozen=True, array_like=True, tag="draw"):
@@ -116,10 +118,11 @@ class Draw(msgspec.Struct, frozen=True, array_like=True, tag="draw"):
 
 
 class Returned(msgspec.Struct, frozen=True, array_like=True, tag="returned"):
-    """A door gives back; `number` is the recall it answers, or 0."""
+    """A door gives back; `number` is the recall it answers, or 0. `note` is said back once it is kept, but 0 is not."""
 
     number: int
     backs: tuple[Back, ...]
+    note: int = 0
 
 
 class Granted(msgspec.Struct, frozen=True, array_like=True, tag="granted"):
@@ -127,6 +130,12 @@ class Granted(msgspec.Struct, frozen=True, array_like=True, tag="granted"):
 
     number: int
     grants: tuple[Grant, ...]
+
+
+class Noted(msgspec.Struct, frozen=True, array_like=True, tag="noted"):
+    """What the door said under this number is kept."""
+
+    number: int
 
 
 class Asked(msgspec.Struct, frozen=True, array_like=True, tag="asked"):
@@ -153,7 +162,7 @@ class Tick(msgspec.Struct, frozen=True, array_like=True, tag="tick"):
 
 
 FromDoor = Hello | Draw | Returned
-FromBank = Granted | Asked | Recall | Tick
+FromBank = Granted | Noted | Asked | Recall | Tick
 
 _encoder = msgspec.msgpack.Encoder()
 _from_door: msgspec.msgpack.Decoder[FromDoor] = msgspec.msgpack.Decoder(FromDoor)

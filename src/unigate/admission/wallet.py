@@ -139,7 +139,7 @@ class Wallet:
         self._lowered = lowered
         self._purses: dict[int, Purse] = {}
         self.allowances: dict[Key, Allowance] = {}
-        # What was spent of dropped limits of money, until the bank has heard of that, and after which of its draws.
+        # What was spent of dropped limits of money, until the bank has noted that, and under which number.
         self._dropped: dict[Key, tuple[int, int]] = {}
         # The bank believes a door that has not been heard of for longer to be dead, and lends its share to others.
         self.rates_until = 0
@@ -196,7 +196,7 @@ class Wallet:
         self._purses.clear()
 
     def drop(self, allowance: Allowance, number: int) -> None:
-        """Lets go of an allowance that nothing is left of, after the draw of that number."""
+        """Lets go of an allowance that nothing is left of; the bank is told so under that number."""
         if allowance.drawn and allowance.place == 0:  # of other limits than of money nothing is ever charged late
             spent, _ = self._dropped.get(allowance.key, (0, 0))
             self._dropped[allowance.key] = spent + allowance.drawn, number
@@ -204,9 +204,9 @@ class Wallet:
         self._purses.clear()
 
     def was_heard(self, number: int) -> None:
-        """The bank has answered a draw: it knows all that was said before."""
+        """The bank keeps what it was told under that number, and before."""
         if self._dropped:
-            self._dropped = {key: one for key, one in self._dropped.items() if one[1] >= number}
+            self._dropped = {key: one for key, one in self._dropped.items() if one[1] > number}
 
     def holdings(self) -> tuple[Holding, ...]:
         """All that is here, for a bank that may know too little or too much of it."""

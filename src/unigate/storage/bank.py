@@ -50,6 +50,7 @@ _CLOSE = (
 _SWEEP = 'DELETE FROM leases WHERE life = ? AND scope = ? AND kind = ? AND "window" = ? AND amount = 0 AND drawn = 0'
 _HOLDERS = 'SELECT life FROM leases WHERE scope = ? AND kind = ? AND "window" = ? AND amount <> 0'
 _BEGIN_LIFE = "INSERT INTO lives (life, gateway, seen_ns) VALUES (?, ?, ?) ON CONFLICT (life) DO NOTHING"
+_IS_KNOWN = "SELECT 1 FROM lives WHERE life = ?"
 _GATEWAYS = "SELECT life, gateway FROM lives"
 
 
@@ -123,6 +124,9 @@ class Bank:
             for job in jobs:
                 if job.holdings is not None:
                     run(_BEGIN_LIFE, (job.life, self._gateway, now_ns))
+                elif self._of_money and job.wants and not run(_IS_KNOWN, (job.life,)):
+                    outcomes.append(Outcome(is_stranger=True))  # it may have died, and nobody would end what it is lent
+                    continue
                 outcomes.append(self._waiting(job, done_in(book, job)))
         for job in jobs:
             self._schedules.note(job.life, job.backs)
@@ -149,6 +153,7 @@ class Bank:
         """A door has died: its calls do not run any more. What it had of money ends with its journal."""
         self._schedules.end(life)
         with self._database.transaction(patience) as run:
+            run.lock("leases:" + self._gateway)
             end_slots(run, life)
 
     # --- other gateways

@@ -26,10 +26,14 @@ class Job(msgspec.Struct, frozen=True):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What became of a job: a grant for each wish, and for each that was not met who has some of it."""
+    """What became of a job: a grant for each wish, and for each that was not met who has some of it.
+
+    Nothing becomes of what a stranger wishes, whose life has ended or was forgotten: it has to say hello again.
+    """
 
     grants: tuple[Grant, ...] = ()
     holders: tuple[frozenset[str], ...] = ()
+    is_stranger: bool = False
 
 
 class Pulse(msgspec.Struct, frozen=True):

@@ -43,6 +43,7 @@ class SqlRates:
     def beat(self, lives: Iterable[str], alone: int, epoch: str) -> Beat:
         """Says that this gateway lives, and learns who else does."""
         with self._database.transaction(_PATIENCE) as run:
+            run.lock("leases:" + self._gateway)  # the bank may be at the same rows, in another order
             now_ns = run.now_ns()
             self._bank.renew(run, lives, now_ns)
             run(_SEEN, (self._gateway, now_ns, alone))
