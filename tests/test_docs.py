@@ -246,6 +246,26 @@ def test_every_refusal_is_explained_and_every_explained_one_exists(page: str) ->
     assert [code for code in passed_on if f"`{code}`" not in prose_of(DOCS / page)] == []
 
 
+def types_in(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """Code and type of each refusal whose words are written out."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Refusal":
+            code = constant(node.args[1]) if len(node.args) > 1 else None
+            kind = next((keyword.value for keyword in node.keywords if keyword.arg == "type"), None)
+            if isinstance(code, str):
+                yield code, str(constant(kind) or "invalid_request_error")
+
+
+@pytest.mark.parametrize("page", ["errors.md", "errors.zh.md"])
+def test_every_refusal_is_explained_with_its_type(page: str) -> None:
+    told = {cells[1].strip("`"): " ".join(cells) for cells in rows_of(DOCS / page) if cells[0].isdigit()}
+    named = {code: re.search(r"[(（]type[^`]{1,3}`(\w+)`", words) for code, words in told.items()}
+    types = {code: found[1] if found else "invalid_request_error" for code, found in named.items()}
+    made = {one for path in SOURCE.rglob("*.py") for one in types_in(ast.parse(path.read_text("utf-8")))}
+
+    assert [(code, kind) for code, kind in made if types[code] != kind] == []
+
+
 @pytest.mark.parametrize(("page", "yes", "no"), [("errors.md", "yes", "no"), ("errors.zh.md", "是", "否")])
 def test_every_fault_is_explained_as_it_is_treated(page: str, yes: str, no: str) -> None:
     explained = {cells[0].strip("`"): cells[1:4] for cells in rows_of(DOCS / page) if cells[0].startswith("`upstream_")}
