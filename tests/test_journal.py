@@ -9,6 +9,7 @@ import statistics
 import struct
 import subprocess
 import sys
+import threading
 import time
 import zlib
 from pathlib import Path
@@ -119,6 +120,14 @@ def test_every_cut_of_a_segment_gives_the_whole_frames_before_it(tmp_path: Path)
         segment.write_bytes(content[:cut] + bytes(20))
         found = [offset for _, offset in read_frames(segment, 0, ALL)]
         assert found == [end for end in ends if end <= cut]
+
+
+def test_a_keeper_that_looks_whether_a_new_life_lives_does_not_end_it(tmp_path: Path) -> None:
+    looked = take_lock(tmp_path / "lock")
+    assert looked is not None
+    threading.Timer(0.1, os.close, (looked,)).start()
+
+    Journal(tmp_path).close()
 
 
 def test_a_second_writer_is_refused_while_the_first_lives(tmp_path: Path) -> None:

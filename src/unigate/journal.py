@@ -13,6 +13,7 @@ import os
 import secrets
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, Protocol
@@ -28,6 +29,7 @@ _SIZES: Final = struct.Struct("<II")
 _SEGMENT_SIZE: Final = 8 * 1024 * 1024
 _LARGEST_FRAME: Final = 4 * 1024 * 1024
 _MOST: Final = 4 * 1024 * 1024 * 1024
+_BLINK: Final = 0.5
 _FREE_FOR_BODIES: Final = 2 * _SEGMENT_SIZE
 
 
@@ -55,9 +57,7 @@ class Journal:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._folder = folder
         self._most = most
-        self._lock = take_lock(folder / "lock")
-        if self._lock is None:
-            raise StorageError(f"Another process writes the journal in {folder}.")
+        self._lock = _lock_of_ours(folder)
         # Random, so that nothing a client sends can pass for a frame where frames are searched for.
         self._mark = secrets.token_bytes(_MARK_SIZE)
         os.pwrite(self._lock, self._mark, 0)
@@ -241,6 +241,16 @@ def take_lock(path: Path) -> int | None:
         os.close(fd)
         return None
     return fd
+
+
+def _lock_of_ours(folder: Path) -> int:
+    """The lock of a new life; a keeper that looks whether it lives has it for a blink. Raises StorageError."""
+    deadline = time.monotonic() + _BLINK
+    while (lock := take_lock(folder / "lock")) is None:
+        if time.monotonic() > deadline:
+            raise StorageError(f"Another process writes the journal in {folder}.")
+        time.sleep(0.005)
+    return lock
 
 
 def segments_of(folder: Path) -> list[Path]:
