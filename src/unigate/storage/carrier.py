@@ -79,6 +79,8 @@ class Carrier:
         sinks.resume(progress.mark)
         self._places = {place.folder: place for place in progress.places}
         self._open = {(intent.folder, intent.id): intent for intent in progress.opened}
+        # Those of turns that failed: the ledger may have them all the same.
+        self._unsure: set[tuple[str, str]] = set()
         self._owed = progress.unlogged
         self._born: set[str] = set()
         self._is_repeating = False
@@ -109,6 +111,7 @@ class Carrier:
             self._ledger.keep(batch, bodies)
         except StorageError:
             self._is_repeating = True
+            self._unsure.update(batch.opened)
             if not batch.unlogged:
                 self._sinks.expect([record for record, _ in batch.records])
             raise
@@ -119,6 +122,7 @@ class Carrier:
         for key in batch.closed:
             self._open.pop(key, None)
         self._open.update(batch.opened)
+        self._unsure.difference_update(batch.opened, batch.closed)
         for life in batch.gone:
             self._places.pop(life, None)
         self._remove_carried(batch)
@@ -238,9 +242,11 @@ class Carrier:
                 batch.opened[life, entry.id] = OpenIntent(entry.id, life, payload)
             case Record():
                 batch.records.append((entry, life))
-                batch.opened.pop((life, entry.id), None)
-                if (life, entry.id) in self._open:
-                    batch.closed.append((life, entry.id))
+                key = (life, entry.id)
+                batch.opened.pop(key, None)
+                # A keeper before this one may have opened it at the last moment, and died before the answer.
+                if key in self._open or key in self._unsure or life not in self._born:
+                    batch.closed.append(key)
             case Body():
                 batch.bodies.append((entry, life))
                 batch.weight += entry.size or len(entry.content)

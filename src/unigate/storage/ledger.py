@@ -45,6 +45,11 @@ _SET_INTENT = (
     "ON CONFLICT (gateway, folder, id) DO UPDATE SET entry = excluded.entry"
 )
 _DROP_INTENT = "DELETE FROM open_intents WHERE gateway = ? AND folder = ? AND id = ?"
+_END_INTENTS = "DELETE FROM open_intents WHERE gateway = ? AND folder = ?"
+# A turn whose answer was lost may have left some open that have their record.
+_CLOSE_KNOWN = (
+    "DELETE FROM open_intents WHERE gateway = ? AND EXISTS (SELECT 1 FROM calls WHERE calls.id = open_intents.id)"
+)
 _SET_MARK = (
     "INSERT INTO log_marks (gateway, mark) VALUES (?, ?) ON CONFLICT (gateway) DO UPDATE SET mark = excluded.mark"
 )
@@ -124,6 +129,7 @@ class Ledger:
         with self._database.transaction() as run:
             for statement in _ADOPT:
                 run(statement, mine)
+            run(_CLOSE_KNOWN, mine)
             marks = run(_MARK, mine)
             return Progress(
                 places=msgspec.convert(run(_PLACES, mine), list[Place]),
@@ -136,18 +142,20 @@ class Ledger:
         """Rows, counters, leases and places together; calls that are known already count for nothing."""
         mine = self.gateway
         with self._database.transaction() as run:
+            # First: this waits for a turn before whose answer was lost, should it still be under way.
+            _many(run, _SET_PLACE, ((mine, one.folder, one.segment, one.offset) for one in batch.places.values()))
             if batch.records:
                 self._add_records(run, batch.records)
             _many(run, ADD_BODY, bodies)
             _many(run, _DROP_INTENT, ((mine, *one) for one in batch.closed))
             _many(run, _SET_INTENT, ((mine, one.folder, one.id, one.entry) for one in batch.opened.values()))
             _many(run, _OWE_LINE, ((mine, *one) for one in batch.unlogged))
-            _many(run, _SET_PLACE, ((mine, one.folder, one.segment, one.offset) for one in batch.places.values()))
             if batch.born:
                 now = run.now_ns()
                 _many(run, _BEGIN_LIFE, ((life, mine, now) for life in batch.born))
             if batch.ended:
                 run.lock("leases:" + mine)
+            _many(run, _END_INTENTS, ((mine, life) for life in batch.ended))
             _many(run, _END_LEASES, ((life,) for life in batch.ended))
             _many(run, _END_LIFE, ((life,) for life in batch.ended))
             _many(run, _DROP_PLACE, ((mine, life) for life in batch.gone))
