@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Protocol
 
@@ -52,33 +53,38 @@ def share(want: Want, left: int, gone: int, *, partly: bool) -> Grant:
 
 
 class Schedules:
-    """When doors said that more of their rates comes free: how long a refused client has to wait."""
+    """When doors said that more of their rates comes free: how long a refused client has to wait. For any thread."""
 
     def __init__(self, second: Callable[[], int]) -> None:
         self._second = second
+        # One thread does what doors ask, another learns that one has died.
+        self._guard = threading.Lock()
         self._coming: dict[tuple[str, str], dict[str, tuple[tuple[int, int], ...]]] = {}
 
     def note(self, life: str, backs: Sequence[Back]) -> None:
         """A door gave back, and told when it will have more."""
         now = self._second()
-        for back in backs:
-            told = self._coming.setdefault((back.scope, back.kind), {})
-            told[life] = tuple((now + wait, amount) for wait, amount in back.cooling)
-            if not back.cooling:
-                del told[life]
-            if not told:
-                del self._coming[back.scope, back.kind]
+        with self._guard:
+            for back in backs:
+                told = self._coming.setdefault((back.scope, back.kind), {})
+                told[life] = tuple((now + wait, amount) for wait, amount in back.cooling)
+                if not back.cooling:
+                    del told[life]
+                if not told:
+                    del self._coming[back.scope, back.kind]
 
     def end(self, life: str) -> None:
         """A door has died."""
-        for told in self._coming.values():
-            told.pop(life, None)
+        with self._guard:
+            for told in self._coming.values():
+                told.pop(life, None)
 
     def wait(self, scope: str, kind: str, missing: int) -> int:
         """Seconds until so much more has come free; 0 if only running calls can free it."""
         now = self._second()
-        told = self._coming.get((scope, kind), {})
-        for at, amount in sorted(one for schedule in told.values() for one in schedule if one[0] > now):
+        with self._guard:
+            schedules = tuple(self._coming.get((scope, kind), {}).values())
+        for at, amount in sorted(one for schedule in schedules for one in schedule if one[0] > now):
             missing -= amount
             if missing <= 0:
                 return at - now
