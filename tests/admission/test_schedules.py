@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -29,7 +30,7 @@ def back(number: int, *cooling: tuple[int, int]) -> Back:
 
 @pytest.mark.usefixtures("restless")
 def test_doors_may_die_while_others_give_back_and_wait() -> None:
-    schedules = Schedules(lambda: 1000)
+    schedules = Schedules(lambda: 1000, threading.Lock())
     many = range(100)
 
     def again(act: Callable[[str], object]) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from typing import Final, Protocol
 
 from unigate.admission.allowance import Key
@@ -53,12 +53,14 @@ def share(want: Want, left: int, gone: int, *, partly: bool) -> Grant:
 
 
 class Schedules:
-    """When doors said that more of their rates comes free: how long a refused client has to wait. For any thread."""
+    """When doors said that more of their rates comes free: how long a refused client has to wait.
 
-    def __init__(self, second: Callable[[], int]) -> None:
+    One thread does what doors ask, another learns that one has died: `guard` lets one in at a time.
+    """
+
+    def __init__(self, second: Callable[[], int], guard: AbstractContextManager[object]) -> None:
         self._second = second
-        # One thread does what doors ask, another learns that one has died.
-        self._guard = threading.Lock()
+        self._guard = guard
         self._coming: dict[tuple[str, str], dict[str, tuple[tuple[int, int], ...]]] = {}
 
     def note(self, life: str, backs: Sequence[Back]) -> None:

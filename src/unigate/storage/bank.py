@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterable, Sequence
 
@@ -107,7 +108,7 @@ class Bank:
         self._database = database
         self._gateway = gateway
         self._of_money = of_money
-        self._schedules = Schedules(lambda: int(time.monotonic()))
+        self._schedules = Schedules(lambda: int(time.monotonic()), threading.Lock())
         self._judged = LeaseClock()
 
     def work(self, jobs: Sequence[Job], patience: float) -> list[Outcome]:
