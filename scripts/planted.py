@@ -124,13 +124,10 @@ BUGS = (
         (
             (
                 "storage/ledger.py",
-                """        mine = self.gateway
-        with self._database.transaction() as run:
+                """batch.places.values()))
             if batch.records:
 """,
-                """        mine = self.gateway
-        with self._database.transaction() as run:
-            _many(run, _SET_PLACE, ((mine, one.folder, one.segment, one.offset) for one in batch.places.values()))
+                """batch.places.values()))
         with self._database.transaction() as run:
             if batch.records:
 """,
