@@ -139,8 +139,7 @@ class Journal:
             if self._spare is not None:
                 os.close(self._spare[0])
                 self._spare[1].close()
-            if self._lock is not None:
-                os.close(self._lock)
+            os.close(self._lock)
 
     def _make_room(self, size: int) -> int:
         if size > _LARGEST_FRAME:
