@@ -18,5 +18,10 @@ if [ ! -s "$failed" ] || [ "$(cat "$status" 2>/dev/null)" != 1 ] || [ "$(names |
   exit 1
 fi
 red=$(names)
-.venv/bin/python -m pytest --last-failed --last-failed-no-failures none
+again=(.venv/bin/python -m pytest --last-failed --last-failed-no-failures none)
+if "${again[@]}" -m hypothesis --collect-only -q >/dev/null; then
+  echo "Nothing is run again: a test of made examples failed, which is never the machine's fault." >&2
+  exit 1
+fi
+"${again[@]}"
 printf 'These failed beside other tests and passed alone; whoever has time looks why:\n%s\n' "$red"

@@ -181,6 +181,13 @@ def test_whatever_fits_into_its_bound_costs_no_more_than_the_worst_case(
         assert "over_hold" in flags or (cost is not None and worst is not None and cost <= worst)
 
 
+def test_who_lies_about_one_part_is_believed_no_cheaper_one() -> None:
+    stored = Price(rates=Rates(input=600, output=2400, cached=30, cache_write=375))
+    usage, flags = sane(Usage(400, 10, reasoning_tokens=99, cache_write_tokens=300), HELD, stored)
+
+    assert (usage.cache_write_tokens, usage.reasoning_tokens, flags) == (None, 10, ("usage_rejected",))
+
+
 @settings(deadline=None)
 @given(told=wild, price=prices)
 def test_a_lie_about_parts_never_makes_a_call_cheaper_than_it_can_be(told: Usage, price: Price) -> None:

@@ -97,7 +97,7 @@ def sane(
         made = bound.output_tokens if made is None else made
     if bound is not None and (_exceeds(fed, bound.input_tokens) or _exceeds(made, bound.output_tokens)):
         flags.append("over_hold")
-    parts = _parts(usage, fed, made)
+    parts = _parts(usage, fed, made, price)
     if parts is None and fed == usage.input_tokens and made == usage.output_tokens:
         return usage, tuple(flags) if flags else _PLAUSIBLE
     if parts is not None:
@@ -141,7 +141,7 @@ def _exceeds(count: int | None, most: int | None) -> bool:
     return count is not None and most is not None and count > most
 
 
-def _parts(usage: Usage, fed: int | None, made: int | None) -> Usage | None:
+def _parts(usage: Usage, fed: int | None, made: int | None, price: Price | None) -> Usage | None:
     """The usage with parts that fit into their wholes; None if they do as they are."""
     cached, written = usage.cached_tokens or 0, usage.cache_write_tokens or 0
     hours, sound = usage.cache_write_hour_tokens or 0, usage.audio_input_tokens or 0
@@ -152,16 +152,29 @@ def _parts(usage: Usage, fed: int | None, made: int | None) -> Usage | None:
     fits = cached >= 0 and written >= 0 and cached + written <= whole_in and 0 <= hours <= written
     if fits and 0 <= sound <= whole_in and 0 <= spoken <= whole_out and 0 <= thought <= whole_out:
         return None
-    written = _within(written, whole_in)
+    # Who lied about one is believed no other that is cheaper than the rest, but for what was read from a cache.
+    written = _within(written, whole_in) if _is_dear(price, "cache_write", "input") else 0
+    hours = _within(hours, written) if _is_dear(price, "cache_write_hour", "input") else 0
+    sound = _within(sound, whole_in) if _is_dear(price, "audio_input", "input") else 0
+    spoken = _within(spoken, whole_out) if _is_dear(price, "audio_output", "output") else 0
+    thought = _within(thought, whole_out) if _is_dear(price, "reasoning", "output") else 0
     return msgspec.structs.replace(
         usage,
         cached_tokens=cached if 0 < cached <= whole_in - written else None,
         cache_write_tokens=written or None,
-        cache_write_hour_tokens=_within(hours, written) or None,
-        audio_input_tokens=_within(sound, whole_in) or None,
-        audio_output_tokens=_within(spoken, whole_out) or None,
-        reasoning_tokens=_within(thought, whole_out) or None,
+        cache_write_hour_tokens=hours or None,
+        audio_input_tokens=sound or None,
+        audio_output_tokens=spoken or None,
+        reasoning_tokens=thought or None,
     )
+
+
+def _is_dear(price: Price | None, part: str, whole: str) -> bool:
+    """Whether tokens of a part cost no less than the other ones of its whole."""
+    for rates in (price.rates, price.long) if price is not None else ():
+        if rates is not None and (rate := getattr(rates, part)) is not None and rate < getattr(rates, whole):
+            return False
+    return True
 
 
 def _within(count: int, whole: int) -> int:
