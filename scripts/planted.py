@@ -382,14 +382,14 @@ def is_noticed(bug: Bug, source: Path) -> bool:
         done = subprocess.run(
             command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=PATIENCE_S, check=False
         )
-    is_red = done.returncode == RED
     why = re.findall(r"^E +(.+)$", done.stdout, re.MULTILINE)
+    is_red = done.returncode == RED and bool(why)  # a run that breaks ends like a red one, but no test says why
     print(
         f"{'red  ' if is_red else 'GREEN'} {bug.name} ({time.monotonic() - begun:.0f} s): {(why or [''])[0][:150]}",
         flush=True,
     )
-    if done.returncode not in (0, RED):
-        print(done.stdout[-1500:])
+    if done.returncode and not is_red:
+        print(done.stdout[-1500:], done.stderr[-1500:])
     return is_red
 
 

@@ -46,8 +46,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Says how the run ended, for scripts/again.sh: the list of what failed may be of a run that broke."""
-    if session.config.cache is not None and not hasattr(session.config, "workerinput"):
-        session.config.cache.set("unigate/exitstatus", int(exitstatus))
+    cache = getattr(session.config, "cache", None)  # a run may go without
+    if cache is not None and not hasattr(session.config, "workerinput"):
+        cache.set("unigate/exitstatus", int(exitstatus))
 
 
 def pytest_collection_finish() -> None:
