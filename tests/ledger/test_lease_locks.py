@@ -60,7 +60,7 @@ def test_two_who_write_to_the_same_leases_never_wait_for_each_other(database: Da
 def test_a_beat_and_draws_of_the_same_door_never_wait_for_each_other(database: Database, tmp_path: Path) -> None:
     ours = open_database(database.url, tmp_path)
     bank, chance = Bank(ours, "gw", of_money=False), random.Random(1)
-    rates = SqlRates(ours, bank, "gw")
+    rates, money = SqlRates(ours, bank, "gw"), Bank(ours, "gw", of_money=True)
     rates.work([Job(life, holdings=()) for life in LIVES])
 
     def draw(_: int) -> None:
@@ -70,11 +70,14 @@ def test_a_beat_and_draws_of_the_same_door_never_wait_for_each_other(database: D
     def beat(_: int) -> None:
         rates.beat(LIVES, 0, "")
 
+    def beat_of_money(_: int) -> None:
+        money.beat(LIVES, 0, 1.0)
+
     def often(one: Callable[[int], None]) -> None:
         for turn in range(10 * TURNS):
             one(turn)
 
-    with ThreadPoolExecutor(2) as pool:
-        for done in [pool.submit(often, draw), pool.submit(often, beat)]:
+    with ThreadPoolExecutor(3) as pool:
+        for done in [pool.submit(often, one) for one in (draw, beat, beat_of_money)]:
             done.result()  # a deadlock is a StorageError after a second
     ours.close()

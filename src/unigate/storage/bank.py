@@ -15,7 +15,16 @@ from unigate.admission.windows import MONEY
 from unigate.clock import LeaseClock
 from unigate.storage.branch import Job, Outcome, Pulse, done_in
 from unigate.storage.database import Database, Rows
-from unigate.storage.rates import RateBook, answer_recall, answers_to, end_slots, post_recall, recalls_for, renew
+from unigate.storage.rates import (
+    RateBook,
+    answer_recall,
+    answers_to,
+    end_slots,
+    post_recall,
+    rates_lock,
+    recalls_for,
+    renew,
+)
 
 __all__ = ["Bank", "MoneyBook"]
 
@@ -114,8 +123,8 @@ class Bank:
     def work(self, jobs: Sequence[Job], patience: float) -> list[Outcome]:
         """Does the jobs in their order, all of them or none."""
         with self._database.transaction(patience) as run:
-            # The carrier and the renewal write to the same rows, each in an order of its own.
-            run.lock("leases:" + self._gateway)
+            # The carrier, or the renewal, writes to the same rows in an order of its own.
+            run.lock("leases:" + self._gateway if self._of_money else rates_lock(self._gateway))
             # All at once and in one order everywhere, so that two gateways never wait for each other.
             for place in sorted({_place(want) for job in jobs for want in job.wants}):
                 run.lock("quota:" + ":".join(place))
@@ -141,7 +150,7 @@ class Bank:
     def beat(self, lives: Iterable[str], greeted: int, patience: float) -> Pulse:
         """Lets what living doors hold of rates go on; that it answers proves that it can be written, too."""
         with self._database.transaction(patience) as run:
-            run.lock("leases:" + self._gateway)
+            run.lock(rates_lock(self._gateway))
             now_ns = run.now_ns()
             self.renew(run, lives, now_ns)
             return Pulse(now_ns)
@@ -154,7 +163,7 @@ class Bank:
         """A door has died: its calls do not run any more. What it had of money ends with its journal."""
         self._schedules.end(life)
         with self._database.transaction(patience) as run:
-            run.lock("leases:" + self._gateway)
+            run.lock(rates_lock(self._gateway))
             end_slots(run, life)
 
     # --- other gateways

@@ -12,7 +12,7 @@ from unigate.admission.book import share
 from unigate.storage.database import Rows
 from unigate.tenancy import QuotaKind
 
-__all__ = ["RateBook", "answer_recall", "answers_to", "end_slots", "post_recall", "recalls_for", "renew"]
+__all__ = ["RateBook", "answer_recall", "answers_to", "end_slots", "post_recall", "rates_lock", "recalls_for", "renew"]
 
 _LEFT = "SELECT COALESCE(SUM(amount), 0) FROM rate_leases WHERE scope = ? AND kind = ? AND (until_ns > ? OR life = ?)"
 _LEND = (
@@ -93,6 +93,11 @@ class RateBook:
     def _move(self, life: str, scope: str, kind: str, amount: int) -> None:
         if amount:
             self._run(_LEND, (scope, kind, life, self._gateway, amount, self._now_ns + _SPAN_NS))
+
+
+def rates_lock(gateway: str) -> str:
+    """The name of what each writes under who writes to a gateway's rates; money has a lock of its own."""
+    return "rates:" + gateway
 
 
 def renew(run: Rows, gateway: str, lives: Iterable[str], now_ns: int, judged_ns: int) -> None:

@@ -9,6 +9,7 @@ from unigate.admission.standby import Beat, Neighbour
 from unigate.storage.bank import Bank
 from unigate.storage.branch import Job, Outcome
 from unigate.storage.database import Database
+from unigate.storage.rates import rates_lock
 
 __all__ = ["SqlRates"]
 
@@ -43,7 +44,7 @@ class SqlRates:
     def beat(self, lives: Iterable[str], alone: int, epoch: str) -> Beat:
         """Says that this gateway lives, and learns who else does."""
         with self._database.transaction(_PATIENCE) as run:
-            run.lock("leases:" + self._gateway)  # the bank may be at the same rows, in another order
+            run.lock(rates_lock(self._gateway))  # the bank may be at the same rows, in another order
             now_ns = run.now_ns()
             self._bank.renew(run, lives, now_ns)
             run(_SEEN, (self._gateway, now_ns, alone))
