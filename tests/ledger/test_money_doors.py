@@ -114,7 +114,7 @@ def test_a_door_that_dies_in_the_race_costs_its_holds_and_no_more(mock: Mock, tm
     with stage(tmp_path / "g", mock, workers=3, more=MORE) as where:
         waiting = fresh_calls(2, "tokens=10,latency=20")
         seen = asyncio.run(
-            storm(where, waiting, seed=2, kills=4, calls_per_kill=60, concurrency=20, victims=("door-0", "keeper"))
+            storm(where, waiting, seed=2, kills=6, calls_per_kill=40, concurrency=20, victims=("door-0", "keeper"))
         )
         assert billed(mock) <= LIMIT
         use_up(where, seen.told)
