@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import os
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from gateways import PATIENCE_S
 from unigate.accounting.record import Entry, Record, decode_entry
 from unigate.config import ServerSettings
 from unigate.journal import read_frames, segments_of
@@ -39,8 +41,6 @@ SPEAKS = frozenset(
 QUICK = Timeouts(connect=1.0, write=1.0, first_byte=0.5, idle=0.5, total=3.0)
 OK = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 14\r\n\r\n" + b'{"choices":[]}'
 T = TypeVar("T")
-# Many, as machines may be busy; whoever expects a test to fail need not wait for that so long.
-PATIENCE_S = float(os.environ.get("TEST_PATIENCE_S", "60"))
 
 
 def until(look: Callable[[], T | None], what: str = "the condition", within: float = PATIENCE_S) -> T:
@@ -53,6 +53,14 @@ def until(look: Callable[[], T | None], what: str = "the condition", within: flo
         time.sleep(max(0.005, looked - began, min((looked - first) / 20, 0.02)))
         began = time.monotonic()
     return found
+
+
+async def eventually(look: Callable[[], bool], within: float = PATIENCE_S) -> None:
+    """The same beside other tasks of this loop, whose look costs nothing."""
+    deadline = time.monotonic() + within
+    while not look():
+        assert time.monotonic() < deadline, f"it did not come within {within} s"
+        await asyncio.sleep(0.005)
 
 
 # --- what a client says and hears

@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from unigate.accounting.record import LONGEST_NAME, FailedAttempt, Intent, Record, encode_entry
+from unigate.accounting.record import LONGEST_NAME, SHORT_NAME, FailedAttempt, Intent, Record, encode_entry
 from unigate.attempt import Attempt
 from unigate.call import Call
 from unigate.capture import Books
@@ -22,7 +22,7 @@ from unigate.wire.body import decode_body, flag_of, text_of
 
 __all__ = ["Gate", "Ledger"]
 
-_SHORT_NAME: Final = LONGEST_NAME // 4  # so many characters are never too many bytes
+_SHORT_NAME: Final = SHORT_NAME
 _EMPTY: Final = (b"null", b"[]")
 _NONE: Final = Capture.NONE
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from harness import eventually
 from unigate.admission.wallet import Need, Permit
 from unigate.bank_desk import BankDesk
 from unigate.clock import StoreClock
@@ -52,7 +53,7 @@ class Stage:
         desks = self.desks = [BankDesk(bank, lambda: frozenset(self.lives), lambda: 7) for bank in banks]
         self.desk = asyncio.create_task(Reception(self.folder / "bank.sock", desks[0], desks[1]).live())
         await asyncio.sleep(0)
-        await until(lambda: all(len(desk.doors) == len(self.lenders) for desk in desks))
+        await eventually(lambda: all(len(desk.doors) == len(self.lenders) for desk in desks))
 
     async def close(self) -> None:
         """The bank goes away, as if its process had been killed."""
@@ -77,13 +78,6 @@ class Stage:
                 ("k", DAY, nano),
             )
             run("UPDATE leases SET amount = amount - ? WHERE life = ?", (nano, life))
-
-
-async def until(look: Callable[[], bool], within: float = 60.0) -> None:
-    deadline = time.monotonic() + within
-    while not look():
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.005)
 
 
 @asynccontextmanager
@@ -264,9 +258,9 @@ def test_a_door_that_leaves_while_the_store_is_busy_is_not_remembered_for_ever(t
                 asking = asyncio.create_task(code_of(here.lenders[0].permit(BUDGET, Need(10, 0), AT)))
                 assert await asking == "budget_unavailable"
                 here.tasks[0].cancel()  # what it has is said last, and nobody hears of it in time
-                await until(lambda: "a" not in money.doors)
-                await until(lambda: bool(money._unsure))
-            await until(lambda: not money._unsure)
+                await eventually(lambda: "a" not in money.doors)
+                await eventually(lambda: bool(money._unsure))
+            await eventually(lambda: not money._unsure)
             assert await code_of(here.lenders[1].permit(BUDGET, Need(10, 0), AT)) == "ok"
 
     play(leave, tmp_path)
@@ -280,7 +274,9 @@ def test_a_bank_that_is_born_again_believes_what_doors_have(tmp_path: Path) -> N
                 run("UPDATE leases SET amount = amount + 77, drawn = drawn + 77")
             await here.close()
             await here.open()
-            await until(lambda: here.leases() == {"a": here.lenders[0].wallet.parts(BUDGET, AT)[0].allowance.drawn})
+            await eventually(
+                lambda: here.leases() == {"a": here.lenders[0].wallet.parts(BUDGET, AT)[0].allowance.drawn}
+            )
             assert await code_of(here.lenders[1].permit(BUDGET, Need(600, 0), AT)) == "ok"
 
     play(rebirth, tmp_path)
@@ -294,12 +290,12 @@ def test_a_bank_that_did_not_hear_that_a_door_forgot_a_limit_lends_nobody_what_i
             for allowance in spender.wallet.allowances.values():
                 allowance.used_at -= 100
             with here.database.transaction():  # nothing can be kept of what the bank hears
-                await until(lambda: not spender.wallet.allowances)
-                await until(lambda: bool(here.desks[0]._unsure))
+                await eventually(lambda: not spender.wallet.allowances)
+                await eventually(lambda: bool(here.desks[0]._unsure))
                 await here.close()
             for _ in range(2):
                 await here.open()
-                await until(lambda: not spender.wallet.holdings())
+                await eventually(lambda: not spender.wallet.holdings())
                 await here.close()
             await here.open()
             assert await code_of(other.permit(BUDGET, Need(1, 0), AT)) == "budget_reserved"
@@ -318,9 +314,9 @@ def test_a_door_remembers_what_it_forgot_until_the_bank_has_noted_that(tmp_path:
             for allowance in lender.wallet.allowances.values():
                 allowance.used_at -= 100
             with here.database.transaction():
-                await until(lambda: not lender.wallet.allowances)
+                await eventually(lambda: not lender.wallet.allowances)
                 assert [one.closed for one in lender.wallet.holdings()] == [400]
-            await until(lambda: not lender.wallet.holdings())
+            await eventually(lambda: not lender.wallet.holdings())
             (await lender.permit(BUDGET, Need(10, 0), AT)).settle(10, 0)
             drawn = lender.wallet.holdings()[0].drawn
             await here.close()

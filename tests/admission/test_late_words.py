@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from harness import eventually
 from unigate.admission.bank_words import (
     Draw,
     Frames,
@@ -80,13 +80,6 @@ async def lines(folder: Path) -> AsyncIterator[tuple[Lender, asyncio.Queue[Bank]
         server.close()
 
 
-async def until(look: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60.0
-    while not look():
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.005)
-
-
 def heard(word: FromDoor) -> tuple[str, tuple[Holding, ...]]:
     """Who says hello, and with what."""
     assert isinstance(word, Hello)
@@ -114,7 +107,7 @@ def test_what_a_door_forgot_is_told_until_the_bank_has_noted_that_very_word(tmp_
             hello = await bank.next()
             assert [one.closed for one in heard(hello)[1]] == [0, 5]
             bank.note(hello)
-            await until(lambda: [one.closed for one in lender.wallet.holdings()] == [0])
+            await eventually(lambda: [one.closed for one in lender.wallet.holdings()] == [0])
 
     asyncio.run(play())
 

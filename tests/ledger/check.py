@@ -10,7 +10,8 @@ from pathlib import Path
 
 import apsw
 
-from harness import PATIENCE_S, Mock, until
+from gateways import PATIENCE_S
+from harness import Mock, until
 from ledger.load import Told
 from ledger.stage import Stage
 

@@ -6,7 +6,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from harness import PATIENCE_S, Mock, until
+from gateways import PATIENCE_S
+from harness import Mock, until
 from ledger.check import Row, nonce_of, rows_of, select
 from ledger.stage import Stage
 

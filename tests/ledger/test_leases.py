@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from harness import eventually
 from unigate.accounting.record import Record
 from unigate.admission.bank_words import Back, Draw, FromBank, Grant, Hello, Holding, Want
 from unigate.admission.lease_book import LeaseBook, Life
@@ -158,13 +158,6 @@ def test_slots_of_a_dead_door_are_not_given_back_twice_in_memory_either() -> Non
     assert book.lend("door-1", Want(*slots, 5, 0, (1,) * 6, 0), partly=True).amount == 5
 
 
-async def until(look: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60.0
-    while not look():
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.005)
-
-
 class Line:
     """A door's line; what it is told is not looked at."""
 
@@ -185,12 +178,12 @@ def test_a_door_that_hung_up_gets_nothing_that_would_be_kept_for_ever(office: Of
         line, other = Line(), Line()
         desk.heard(line, Hello("door-0", ()))
         desk.heard(other, Hello("door-1", ()))
-        await until(lambda: len(desk.doors) == 2)
+        await eventually(lambda: len(desk.doors) == 2)
         desk.heard(line, Draw(1, (Want(*PLACE, 100, 0, (60,), 0),)))
         line.is_gone = True
         desk.hung_up(line)
         desk.heard(other, Draw(2, (Want(*PLACE, 100, 0, (30,), 0),)))
-        await until(lambda: bool(office.leases()))
+        await eventually(lambda: bool(office.leases()))
         living.cancel()
         await asyncio.wait((living,))
 
@@ -207,7 +200,7 @@ def test_a_door_that_dies_while_it_says_hello_is_not_taken_for_living(office: Of
         line.is_gone = True
         desk.hung_up(line)
         desk.heard(other, Hello("door-1", ()))
-        await until(lambda: "door-1" in desk.doors)
+        await eventually(lambda: "door-1" in desk.doors)
         assert list(desk.doors) == ["door-1"]
         living.cancel()
         await asyncio.wait((living,))

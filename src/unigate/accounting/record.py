@@ -11,10 +11,22 @@ import msgspec
 
 from unigate.usage import Usage
 
-__all__ = ["LONGEST_NAME", "Body", "Entry", "FailedAttempt", "Intent", "Record", "decode_entry", "encode_entry"]
+__all__ = [
+    "LONGEST_NAME",
+    "SHORT_NAME",
+    "Body",
+    "Entry",
+    "FailedAttempt",
+    "Intent",
+    "Record",
+    "decode_entry",
+    "encode_entry",
+]
 
 LONGEST_NAME = 1000
 """Bytes of UTF-8 in a model's name: an index of PostgreSQL takes 2,704 in all, and a name is not alone in it."""
+SHORT_NAME = LONGEST_NAME // 4
+"""So many characters are never too many bytes."""
 
 
 class Intent(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="i"):

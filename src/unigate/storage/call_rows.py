@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 
-from unigate.accounting.record import LONGEST_NAME, Record
+from unigate.accounting.record import LONGEST_NAME, SHORT_NAME, Record
 from unigate.storage.database import Value
 from unigate.tenancy import QuotaKind
 
@@ -67,8 +67,6 @@ _HOUR_NS = 3_600_000_000_000
 _DAY_NS = 24 * _HOUR_NS
 # The hour, key, project, organisation, model, provider and status that a call is counted under.
 _Hour = tuple[int, str, str, str, str, str, int]
-# So many characters are never too many bytes.
-_SHORT_NAME = LONGEST_NAME // 4
 # Beyond these a number is no count but a defect, and a sum of them must not stop the rows behind it.
 _MOST_TOKENS = 10**12
 _MOST_NANO = 10**16
@@ -213,7 +211,7 @@ def _windows(hour_ns: int) -> dict[str, str]:
 def model_name(name: str | None) -> str | None:
     """A model's name that fits into every index; one that was cut stays apart from others that begin alike."""
     name = _text(name)
-    if name is None or len(name) <= _SHORT_NAME or len(content := name.encode()) <= LONGEST_NAME:
+    if name is None or len(name) <= SHORT_NAME or len(content := name.encode()) <= LONGEST_NAME:
         return name
     ending = "…" + hashlib.sha256(content).hexdigest()[:16]
     return content[: LONGEST_NAME - len(ending.encode())].decode("utf-8", "ignore") + ending
