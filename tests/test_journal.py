@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from unigate.accounting.record import FailedAttempt, Intent, Record, decode_entry, encode_entry
+from unigate.bank_line import living_in
 from unigate.errors import StorageError
 from unigate.journal import Journal, read_frames, segments_of, take_lock
 from unigate.usage import Usage
@@ -139,6 +140,17 @@ def test_a_second_writer_is_refused_while_the_first_lives(tmp_path: Path) -> Non
     lock = take_lock(tmp_path / "lock")
     assert lock is not None
     os.close(lock)
+
+
+def test_who_looks_which_doors_live_keeps_no_folder_from_going(tmp_path: Path) -> None:
+    living, ended = tmp_path / "door-0-aa", tmp_path / "door-1-bb"
+    ended.mkdir()
+    journal = Journal(living)
+
+    assert living_in(tmp_path) == {"door-0-aa"}
+    ended.rmdir()  # a lock made by looking would be in the way
+    journal.close()
+    assert living_in(tmp_path) == frozenset()
 
 
 def test_an_entry_larger_than_a_segment_is_refused_and_harms_nothing(tmp_path: Path) -> None:

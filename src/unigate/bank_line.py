@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol, cast
@@ -12,7 +11,7 @@ from typing import Protocol, cast
 import msgspec
 
 from unigate.admission.bank_words import Frames, FromBank, FromDoor, encode_word, read_from_bank, read_from_door
-from unigate.journal import take_lock
+from unigate.journal import is_locked
 
 __all__ = ["BankLine", "DoorLine", "Teller", "living_in"]
 
@@ -100,14 +99,5 @@ class DoorLine(asyncio.Protocol):
 
 def living_in(journals: Path) -> frozenset[str]:
     """The lives of doors whose journals are locked by somebody."""
-    living: set[str] = set()
-    for folder in journals.iterdir() if journals.is_dir() else ():
-        try:
-            lock = take_lock(folder / "lock")
-        except OSError:
-            continue  # it was removed just now
-        if lock is None:
-            living.add(folder.name)
-        else:
-            os.close(lock)
-    return frozenset(living)
+    folders = journals.iterdir() if journals.is_dir() else ()
+    return frozenset(folder.name for folder in folders if is_locked(folder / "lock"))

@@ -21,7 +21,7 @@ from zlib import crc32
 
 from unigate.errors import StorageError
 
-__all__ = ["Journal", "Scribe", "next_frame", "read_frames", "segments_of", "take_lock"]
+__all__ = ["Journal", "Scribe", "is_locked", "next_frame", "read_frames", "segments_of", "take_lock"]
 
 _MARK_SIZE: Final = 8
 _head: Final = struct.Struct("<8sII").pack
@@ -240,6 +240,21 @@ def take_lock(path: Path) -> int | None:
         os.close(fd)
         return None
     return fd
+
+
+def is_locked(path: Path) -> bool:
+    """Whether somebody has this lock; it leaves no file where there was none, so a folder can go beside it."""
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
 
 
 def _lock_of_ours(folder: Path) -> int:
