@@ -6,6 +6,8 @@ import json
 import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from unigate.accounting.estimate import Bound, claim_of, is_free
 from unigate.accounting.likely import estimated_input
@@ -94,6 +96,30 @@ OUTSIDE: list[tuple[str, dict[str, object]]] = [
 def test_what_is_not_in_the_bytes_is_bounded_by_the_window_alone(dialect: str, fields: dict[str, object]) -> None:
     assert bound(dialect, **fields)[0].input_tokens == 100_000
     assert bound(dialect, NO_LIMITS, **fields)[0].input_tokens is None
+
+
+turns = st.dictionaries(st.sampled_from(["role", "name", "content"]), st.text(alphabet='a,:{}[]" \\\n', max_size=8))
+
+
+@given(
+    before=st.lists(turns, max_size=3),
+    after=st.lists(turns, max_size=3),
+    turn=turns,
+    is_list=st.booleans(),
+    separators=st.sampled_from([(",", ":"), (", ", ": "), (" ,\n", " :"), (",  ", ":")]),
+)
+def test_a_picture_is_found_among_any_turns_of_text(
+    before: list[dict[str, str]],
+    after: list[dict[str, str]],
+    turn: dict[str, str],
+    is_list: bool,
+    separators: tuple[str, str],
+) -> None:
+    picture = {"type": "image_url", "image_url": {"url": "https://x/y.png"}}
+    messages = [*before, {**turn, "parts": [picture] if is_list else picture}, *after]
+    content = json.dumps({"messages": messages}, separators=separators).encode()
+
+    assert claim_of("openai.chat", decode_body(content), len(content)).fed is None
 
 
 BILLED_AS_INPUT = [

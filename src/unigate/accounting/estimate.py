@@ -120,6 +120,10 @@ _THOUGHTS: Final = (b'"reasoning"', b'"compaction"')
 _SEALED: Final = re.compile(rb'"encrypted_content"\s*:\s*"[^"]')
 # A letter that is written as an escape could hide any of the marks.
 _HIDDEN: Final = re.compile(rb"\\u00[4-7]")
+# In so many turns, looking at each of their braces is faster than looking for the marks.
+_MOST_TURNS: Final = 256
+_COMMA: Final = ord(",")
+_SPACE: Final = ord(" ")
 
 _OWN_TOOLS: Final = frozenset({b'"function"', b'"custom"'})
 _OWN_SHAPES: Final = frozenset({"function", "input_schema", "parameters", "toolSpec", "cachePoint"})
@@ -196,8 +200,19 @@ def _is_marked(form: Form, flat: bytes | None, content: bytes) -> bool:
 
 
 def _is_flat(content: bytes) -> bool:
-    """Whether this is a text, a list of texts, or one turn of texts, as very many requests are."""
-    return content.rfind(b"{") < 2 and content.rfind(b"[") < 1
+    """Whether this is a text, or a list of texts or of turns of texts, as very many requests are."""
+    if content.rfind(b"[") > 0:
+        return False
+    # Behind a comma an object is an item of a list, and there is no list but the outermost.
+    at = content.find(b"{", 2)
+    for _ in range(_MOST_TURNS):
+        if at < 0:
+            return True
+        before = at - 1 if content[at - 1] != _SPACE else at - 2
+        if content[before] != _COMMA:
+            return False
+        at = content.find(b"{", at + 1)
+    return False
 
 
 def _largest(names: tuple[str, ...], places: list[Body]) -> int:
