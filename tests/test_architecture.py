@@ -24,6 +24,7 @@ LAYERS: dict[str, int] = {
     "texts": 0,
     "conversation": 0,
     "price": 0,
+    "tariff": 0,
     "tier": 0,
     "price_file": 4,
     "tenancy": 0,

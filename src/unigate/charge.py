@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from unigate.accounting.cost import cost_of, sane
-from unigate.accounting.estimate import Bound, is_free
+from unigate.accounting.estimate import Claim, is_free
 from unigate.accounting.likely import estimated_input
 from unigate.admission.headers import limit_lines
 from unigate.admission.needs import Terms, terms_of
@@ -15,7 +15,7 @@ from unigate.clock import Wall
 from unigate.errors import Kind
 from unigate.lender import Lender
 from unigate.routing.catalog import Way
-from unigate.target import Target
+from unigate.tariff import Tariff
 from unigate.tier import ANY, asked_tier
 from unigate.usage import Usage
 
@@ -58,19 +58,16 @@ class Sum:
 class Charge:
     """What one call holds, for as long as it runs."""
 
-    __slots__ = ("_claim", "_lender", "_permit", "budgets", "held")
+    __slots__ = ("_lender", "_permit", "budgets", "claim", "held")
 
     def __init__(self, lender: Lender, permit: Permit, purse: Purse, terms: Terms) -> None:
         self._lender = lender
         self._permit = permit
-        self._claim = terms.claim
+        # What it can consume at most.
+        self.claim = terms.claim
         # The nano-dollars it holds, None if no limit of money asks, and the limits of money it holds them of.
         self.held = terms.need.nano if purse.budget is not None else None
         self.budgets = purse.budgets
-
-    def bound(self, target: Target) -> Bound:
-        """What bounds the call at a target."""
-        return self._claim.bound(target.price)
 
     def settle(self, sum: Sum, *, is_clean: bool) -> None:
         """Gives back what was not taken; a slot a moment later where an exchange was broken off."""
@@ -126,9 +123,11 @@ class Cashier:
 
 
 def reckon(
-    call: Call, target: Target, usage: Usage | None, end: str, bound: Bound | None, unsent: tuple[str, ...] = ()
+    call: Call, tariff: Tariff | None, usage: Usage | None, end: str, claim: Claim | None, unsent: tuple[str, ...] = ()
 ) -> Sum:
-    """What a call came to at a target; `usage` is None if nothing of an answer came, or nothing was sent at all.
+    """What a call came to by a tariff; `usage` is None if nothing of an answer came, or nothing was sent at all.
+
+    What it claimed is None where nothing was held for it.
 
     The tier of service that counts is the one that the answer tells; else the one that was asked for, unless the field
     is among those that were left `unsent`.
@@ -142,18 +141,19 @@ def reckon(
     if usage is None:
         usage = Usage(output_tokens=0, estimated=True)
     likely = estimated_input(call.body, call.size) if is_cut else None
-    believed, flags = sane(usage, bound, target.price, likely)
+    bound = claim.bound(tariff) if claim is not None else None
+    believed, flags = sane(usage, bound, tariff, likely)
     has_fees = bound is not None and (bound.has_hosted_tools or bound.has_surcharge)
-    price, tier = target.price, usage.tier
-    if tier is None and call.body:
+    tier = usage.tier
+    if tier is None and call.body and (claim is None or claim.tier):
         tier = asked_tier(call.body, unsent)
     is_other = bool(tier) and tier != ANY
-    if is_other and price is not None and tier in price.tiers:
-        price = price.tiers[tier]
+    if is_other and tariff is not None and tier in tariff.tiers:
+        tariff = tariff.tiers[tier]
         flags = (*flags, f"tier:{tier}")
     elif is_other:
         flags = (*flags, "tier_unpriced")
-    nano = cost_of(price, believed) if price is not None and not has_fees else None
+    nano = cost_of(tariff, believed) if tariff is not None and not has_fees else None
     if believed.estimated and is_cut:
         flags = (*flags, "estimated")
     return Sum(believed, nano, flags)

@@ -208,16 +208,16 @@ class Ledger:
         attempt, charge = self._attempt, self.charge
         if attempt is None:
             return Sum(Usage(), None)
-        target = attempt.way.target
+        tariff = attempt.way.tariff
         usage = attempt.crossing.usage if self._call.answered else None
-        bound = charge.bound(target) if charge is not None else None
-        return reckon(self._call, target, usage, end, bound, attempt.crossing.dropped).beside(self._held)
+        claim = charge.claim if charge is not None else None
+        return reckon(self._call, tariff, usage, end, claim, attempt.crossing.dropped).beside(self._held)
 
     def _record(self, status: int, end: str, error: str | None, sum: Sum) -> Record:
         call, attempt = self._call, self._attempt
         caller, received, answered = call.caller, call.received, call.answered
         way = attempt.way if attempt is not None else None
-        price = way.target.price if way is not None else None
+        tariff = way.tariff if way is not None else None
         standing = caller.standing
         is_private = standing.capture is _NONE
         client_id = call.headers.get(b"x-request-id") if not is_private else None
@@ -249,7 +249,7 @@ class Ledger:
             standing.project,
             standing.organisation,
             sum.nano,
-            price.version if price is not None else None,
+            tariff.version if tariff is not None else None,
             self._held,
             sum.flags,
             self._budgets,

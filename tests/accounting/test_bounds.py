@@ -20,16 +20,17 @@ from unigate.mock.reads_openai import read_chat, read_completion
 from unigate.mock.reads_responses import read as read_responses
 from unigate.mock.words import tokens_of
 from unigate.price import NANO, Price, Rates
+from unigate.tariff import Tariff
 from unigate.wire.body import decode_body
 
-PRICE = Price(rates=Rates(input=2 * NANO, output=8 * NANO), context=100_000, most_output=4096)
-NO_LIMITS = Price(rates=Rates(input=2 * NANO, output=8 * NANO))
+PRICE = Tariff(Price(rates=Rates(input=2 * NANO, output=8 * NANO), context=100_000, most_output=4096))
+NO_LIMITS = Tariff(Price(rates=Rates(input=2 * NANO, output=8 * NANO)))
 HI: list[object] = [{"role": "user", "content": "hi"}]
 FUNCTION = {"type": "function", "function": {"name": "f"}}
 FRAME = 1024
 
 
-def bound(dialect: str, price: Price | None = PRICE, **fields: object) -> tuple[Bound, int]:
+def bound(dialect: str, price: Tariff | None = PRICE, **fields: object) -> tuple[Bound, int]:
     content = json.dumps(fields).encode()
     return claim_of(dialect, decode_body(content), len(content)).bound(price), len(content)
 
@@ -39,7 +40,7 @@ def counts(found: Bound) -> tuple[int | None, int | None]:
     return found.input_tokens, found.output_tokens
 
 
-def chat(price: Price | None = PRICE, **fields: object) -> tuple[Bound, int]:
+def chat(price: Tariff | None = PRICE, **fields: object) -> tuple[Bound, int]:
     return bound("openai.chat", price, **({"model": "m", "messages": HI} | fields))
 
 
@@ -102,7 +103,7 @@ turns = st.dictionaries(st.sampled_from(["role", "name", "content"]), st.text(al
 
 
 @given(
-    before=st.lists(turns, max_size=3),
+    before=st.lists(turns, max_size=20),
     after=st.lists(turns, max_size=3),
     turn=turns,
     is_list=st.booleans(),
@@ -156,9 +157,15 @@ def test_what_a_request_carries_itself_is_bounded_by_its_bytes(dialect: str, fie
     assert found.input_tokens == size
 
 
-def test_an_escaped_letter_hides_nothing() -> None:
-    content = rb'{"messages":[{"content":[{"type":"image\u005furl","image\u005furl":{"url":"https://x/y"}}]}]}'
-
+@pytest.mark.parametrize(
+    "content",
+    [
+        rb'{"messages":[{"content":[{"type":"image\u005furl","image\u005furl":{"url":"https://x/y"}}]}]}',
+        rb'{"messages":[{"role":"system","content":"fileid:\u002F\u002ffile-fe-1"}]}',
+        rb'{"messages":[{"role":"system","content":"fileid:\/\/file-fe-1"}]}',
+    ],
+)
+def test_an_escaped_letter_hides_nothing(content: bytes) -> None:
     assert claim_of("openai.chat", decode_body(content), len(content)).bound(PRICE).input_tokens == 100_000
 
 
@@ -226,7 +233,7 @@ def test_the_answer_is_as_long_as_the_request_or_the_model_allows(
 
 
 def test_a_model_without_a_maximum_can_fill_its_window_and_without_one_anything() -> None:
-    windowed = Price(rates=PRICE.rates, context=5000)
+    windowed = Tariff(Price(rates=Rates(input=2 * NANO, output=8 * NANO), context=5000))
 
     assert [chat(price)[0].output_tokens for price in (windowed, NO_LIMITS, None)] == [5000, None, None]
 
@@ -310,11 +317,15 @@ def test_a_dearer_service_has_no_known_price(fields: dict[str, object], is_deare
 
 
 def test_the_worst_case_is_the_dearest_kind_of_token_everywhere() -> None:
-    price = Price(
-        rates=Rates(input=2 * NANO, output=8 * NANO, cached=NANO, cache_write_hour=4 * NANO, audio_output=80 * NANO),
-        long_from=1001,
-        long=Rates(input=6 * NANO, output=9 * NANO),
-        per_call=5,
+    price = Tariff(
+        Price(
+            rates=Rates(
+                input=2 * NANO, output=8 * NANO, cached=NANO, cache_write_hour=4 * NANO, audio_output=80 * NANO
+            ),
+            long_from=1001,
+            long=Rates(input=6 * NANO, output=9 * NANO),
+            per_call=5,
+        )
     )
 
     assert worst_case(price, Bound(1000, 10)) == 1000 * 4000 + 10 * 80_000 + 5
@@ -322,7 +333,10 @@ def test_the_worst_case_is_the_dearest_kind_of_token_everywhere() -> None:
 
 
 def test_what_costs_nothing_needs_no_bound() -> None:
-    local, by_call = Price(rates=Rates(input=0, output=0)), Price(rates=Rates(input=0, output=0), per_call=9)
+    local, by_call = (
+        Tariff(Price(rates=Rates(input=0, output=0))),
+        Tariff(Price(rates=Rates(input=0, output=0), per_call=9)),
+    )
 
     assert [worst_case(price, Bound(None, None)) for price in (local, by_call, PRICE)] == [0, 9, None]
 

@@ -11,25 +11,30 @@ from unigate.accounting.estimate import Bound
 from unigate.accounting.worst import worst_case
 from unigate.price import NANO, Price, Rates
 from unigate.price_file import load_prices
+from unigate.tariff import Tariff
 from unigate.usage import Usage
 
-TABLE = [dated.price for section in load_prices().sections.values() for dates in section.prices for dated in dates]
-DEAR = Price(
-    rates=Rates(
-        input=2 * NANO,
-        output=8 * NANO,
-        cached=NANO // 5,
-        cache_write=5 * NANO // 2,
-        cache_write_hour=4 * NANO,
-        audio_input=40 * NANO,
-        audio_output=80 * NANO,
-        reasoning=9 * NANO,
-    ),
-    long_from=1001,
-    long=Rates(input=4 * NANO, output=16 * NANO, cached=NANO),
-    per_call=7,
+TABLE = [
+    Tariff(dated.price) for section in load_prices().sections.values() for dates in section.prices for dated in dates
+]
+DEAR = Tariff(
+    Price(
+        rates=Rates(
+            input=2 * NANO,
+            output=8 * NANO,
+            cached=NANO // 5,
+            cache_write=5 * NANO // 2,
+            cache_write_hour=4 * NANO,
+            audio_input=40 * NANO,
+            audio_output=80 * NANO,
+            reasoning=9 * NANO,
+        ),
+        long_from=1001,
+        long=Rates(input=4 * NANO, output=16 * NANO, cached=NANO),
+        per_call=7,
+    )
 )
-PLAIN = Price(rates=Rates(input=2 * NANO, output=8 * NANO), context=1000, most_output=100)
+PLAIN = Tariff(Price(rates=Rates(input=2 * NANO, output=8 * NANO), context=1000, most_output=100))
 HELD = Bound(500, 50)
 
 
@@ -63,7 +68,7 @@ def test_a_part_without_a_rate_costs_what_its_whole_does() -> None:
 
 
 def test_a_fraction_of_a_nano_dollar_is_rounded_up_once() -> None:
-    price = Price(rates=Rates(input=1, output=1))
+    price = Tariff(Price(rates=Rates(input=1, output=1)))
 
     assert [cost_of(price, Usage(count, count)) for count in (0, 1, 500_000, 500_001)] == [0, 1, 1, 2]
 
@@ -74,7 +79,10 @@ def test_what_is_not_known_is_not_free(usage: Usage) -> None:
 
 
 def test_what_would_cost_nothing_need_not_be_known() -> None:
-    embedding, local = Price(rates=Rates(input=NANO, output=0)), Price(rates=Rates(input=0, output=0), per_call=3)
+    embedding, local = (
+        Tariff(Price(rates=Rates(input=NANO, output=0))),
+        Tariff(Price(rates=Rates(input=0, output=0), per_call=3)),
+    )
 
     assert (cost_of(embedding, Usage(5)), cost_of(local, Usage())) == (5000, 3)
 
@@ -142,7 +150,7 @@ prices = st.sampled_from([*TABLE, DEAR, PLAIN])
 
 @settings(deadline=None)
 @given(told=wild, price=prices)
-def test_believed_counts_are_never_negative_nor_absurd(told: Usage, price: Price) -> None:
+def test_believed_counts_are_never_negative_nor_absurd(told: Usage, price: Tariff) -> None:
     for bound in (None, HELD):
         usage, _ = sane(told, bound, price)
         cost = cost_of(price, usage)
@@ -154,13 +162,13 @@ def test_believed_counts_are_never_negative_nor_absurd(told: Usage, price: Price
 
 @settings(deadline=None)
 @given(told=wild, price=prices)
-def test_a_call_with_a_hold_always_has_a_cost(told: Usage, price: Price) -> None:
+def test_a_call_with_a_hold_always_has_a_cost(told: Usage, price: Tariff) -> None:
     assert cost_of(price, sane(told, HELD, price)[0]) is not None
 
 
 @settings(deadline=None)
 @given(price=prices, fed=small, made=small, more=small)
-def test_more_tokens_never_cost_less(price: Price, fed: int, made: int, more: int) -> None:
+def test_more_tokens_never_cost_less(price: Tariff, fed: int, made: int, more: int) -> None:
     cost = cost_of(price, Usage(fed, made))
 
     assert cost is not None
@@ -182,7 +190,7 @@ def test_whatever_fits_into_its_bound_costs_no_more_than_the_worst_case(
 
 
 def test_who_lies_about_one_part_is_believed_no_cheaper_one() -> None:
-    stored = Price(rates=Rates(input=600, output=2400, cached=30, cache_write=375))
+    stored = Tariff(Price(rates=Rates(input=600, output=2400, cached=30, cache_write=375)))
     usage, flags = sane(Usage(400, 10, reasoning_tokens=99, cache_write_tokens=300), HELD, stored)
 
     assert (usage.cache_write_tokens, usage.reasoning_tokens, flags) == (None, 10, ("usage_rejected",))
@@ -190,7 +198,7 @@ def test_who_lies_about_one_part_is_believed_no_cheaper_one() -> None:
 
 @settings(deadline=None)
 @given(told=wild, price=prices)
-def test_a_lie_about_parts_never_makes_a_call_cheaper_than_it_can_be(told: Usage, price: Price) -> None:
+def test_a_lie_about_parts_never_makes_a_call_cheaper_than_it_can_be(told: Usage, price: Tariff) -> None:
     usage, flags = sane(told, HELD, price)
     if "usage_rejected" in flags and not usage.rejected:
         whole = Usage(usage.input_tokens, usage.output_tokens)

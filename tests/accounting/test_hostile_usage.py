@@ -11,8 +11,9 @@ from unigate.accounting.cost import cost_of, sane
 from unigate.accounting.estimate import Bound
 from unigate.dialects.table import DIALECTS
 from unigate.price import NANO, Price, Rates
+from unigate.tariff import Tariff
 
-PRICE = Price(rates=Rates(input=2 * NANO, output=8 * NANO, cached=NANO), context=1000, most_output=100)
+PRICE = Tariff(Price(rates=Rates(input=2 * NANO, output=8 * NANO, cached=NANO), context=1000, most_output=100))
 HELD = Bound(500, 50)
 WORST = 500 * 2000 + 50 * 8000
 HONEST = 10 * 2000 + 5 * 8000

@@ -8,9 +8,8 @@ from itertools import product
 import msgspec
 import pytest
 
-from harness import provider
 from unigate.accounting.cost import cost_of
-from unigate.accounting.estimate import Bound, claim_of
+from unigate.accounting.estimate import Bound, Claim, claim_of
 from unigate.accounting.prices import own_prices
 from unigate.accounting.worst import reason_unpriced, worst_case
 from unigate.call import Call, Caller
@@ -25,20 +24,18 @@ from unigate.dialects.openai_meters import ChatMeter
 from unigate.dialects.openai_responses.meter import ResponsesMeter
 from unigate.price import NANO, Price, Rates
 from unigate.price_file import load_prices
-from unigate.target import Target
+from unigate.tariff import Tariff
 from unigate.tier import asked_tier, told_tier
 from unigate.usage import Usage
 from unigate.wire.body import decode_body
 
-PRICE = Price(rates=Rates(input=2 * NANO, output=8 * NANO), context=1000, most_output=100)
-TIERED = msgspec.structs.replace(
-    PRICE,
-    tiers={
-        "flex": Price(rates=Rates(input=NANO, output=4 * NANO)),
-        "priority": Price(rates=Rates(input=4 * NANO, output=16 * NANO)),
-        "fast+us": Price(rates=Rates(input=22 * NANO, output=88 * NANO)),
-    },
-)
+ORDINARY = Price(rates=Rates(input=2 * NANO, output=8 * NANO), context=1000, most_output=100)
+TIERS = {
+    "flex": Price(rates=Rates(input=NANO, output=4 * NANO)),
+    "priority": Price(rates=Rates(input=4 * NANO, output=16 * NANO)),
+    "fast+us": Price(rates=Rates(input=22 * NANO, output=88 * NANO)),
+}
+PRICE, TIERED = Tariff(ORDINARY), Tariff(msgspec.structs.replace(ORDINARY, tiers=TIERS))
 USAGE = Usage(input_tokens=10, output_tokens=5)
 COST = 60_000  # of that usage
 
@@ -51,19 +48,23 @@ def called(asked: bytes) -> Call:
 
 def charged(
     asked: bytes,
-    bound: Bound | None = None,
+    claim: Claim | None = None,
     *,
-    price: Price = PRICE,
+    price: Tariff = PRICE,
     told: str | None = None,
     unsent: tuple[str, ...] = (),
 ) -> Sum:
     """What a call with this in its request is charged for that usage, if its answer tells this tier."""
     usage = msgspec.structs.replace(USAGE, tier=told)
-    return reckon(called(asked), Target(provider("raw", 1), "m", 1, price), usage, "ok", bound, unsent)
+    return reckon(called(asked), price, usage, "ok", claim, unsent)
 
 
-def bounded(asked: bytes, price: Price) -> Bound:
-    return claim_of("openai.chat", called(asked).body, 1000).bound(price)
+def claimed(asked: bytes) -> Claim:
+    return claim_of("openai.chat", called(asked).body, 1000)
+
+
+def bounded(asked: bytes, price: Tariff) -> Bound:
+    return claimed(asked).bound(price)
 
 
 def service(tier: str) -> bytes:
@@ -104,7 +105,7 @@ def test_a_dearer_tier_is_not_reckoned_where_a_budget_pays() -> None:
 
     assert worst_case(PRICE, found) is None
     assert reason_unpriced(PRICE, found) == "the request asks for a service whose price is not known"
-    sum = charged(asked, found)
+    sum = charged(asked, claimed(asked))
     assert (sum.nano, sum.flags) == (None, ("tier_unpriced",))
 
 
@@ -138,12 +139,12 @@ def test_a_tier_that_was_not_sent_on_is_not_charged() -> None:
 
 
 def test_a_tier_that_nobody_asked_for_is_charged_and_noted() -> None:
-    bound = Bound(10, 5)
-    held = worst_case(TIERED, bound)
+    claim = Claim(10, 5)
+    held = worst_case(TIERED, claim.bound(TIERED))
     assert held == COST
 
-    ordinary = charged(b"", bound, price=TIERED, told="").beside(held)
-    dearer = charged(b"", bound, price=TIERED, told="priority").beside(held)
+    ordinary = charged(b"", claim, price=TIERED, told="").beside(held)
+    dearer = charged(b"", claim, price=TIERED, told="priority").beside(held)
     assert (ordinary.nano, ordinary.flags) == (COST, ())
     assert (dearer.nano, dearer.flags) == (COST * 2, ("tier:priority", "over_hold"))
 
@@ -172,9 +173,12 @@ MAY_BE = {"": ("",), "flex": ("", "flex"), "priority": ("", "priority"), "auto":
 
 def test_no_price_of_the_table_lets_a_call_cost_more_than_its_hold() -> None:
     prices = [
-        dated.price for section in load_prices().sections.values() for listed in section.prices for dated in listed
+        Tariff(dated.price)
+        for section in load_prices().sections.values()
+        for listed in section.prices
+        for dated in listed
+        if dated.price.tiers
     ]
-    prices = [price for price in prices if price.tiers]
     assert len(prices) > 100
 
     for price, (asked, served) in product(prices, MAY_BE.items()):

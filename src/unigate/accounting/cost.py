@@ -7,12 +7,11 @@ from typing import Final
 import msgspec
 
 from unigate.accounting.estimate import Bound
-from unigate.price import Price, Rates
+from unigate.price import Rates
+from unigate.tariff import Tariff
 from unigate.usage import Usage
 
 __all__ = ["ABSURD", "cost_of", "sane"]
-
-_MILLION: Final = 1_000_000
 
 ABSURD: Final = 1_000_000_000
 """More tokens than any call has."""
@@ -21,16 +20,16 @@ _PLAUSIBLE: Final[tuple[str, ...]] = ()
 _REJECTED: Final = ("usage_rejected",)
 
 
-def cost_of(price: Price, usage: Usage) -> int | None:
+def cost_of(tariff: Tariff, usage: Usage) -> int | None:
     """The nano-dollars of a usage that `sane` has seen, rounded up once; None if what would cost is not known."""
     fed, made = usage.input_tokens, usage.output_tokens
-    rates = price.rates
-    if price.long is not None and fed is not None and fed >= price.long_from:
-        rates = price.long
-    if (fed is None and (rates.input or price.long is not None)) or (made is None and rates.output):
+    rates = tariff.rates
+    if tariff.long is not None and fed is not None and fed >= tariff.long_from:
+        rates = tariff.long
+    if (fed is None and (rates.input or tariff.long is not None)) or (made is None and rates.output):
         return None
     total = _fed(rates, usage, fed or 0) + _made(rates, usage, made or 0)
-    return -(-total // _MILLION) + price.per_call
+    return -(-total // tariff.per) + tariff.per_call
 
 
 def _fed(rates: Rates, usage: Usage, fed: int) -> int:
@@ -69,7 +68,7 @@ def _made(rates: Rates, usage: Usage, made: int) -> int:
 
 
 def sane(
-    usage: Usage, bound: Bound | None = None, price: Price | None = None, likely_input: int | None = None
+    usage: Usage, bound: Bound | None = None, tariff: Tariff | None = None, likely_input: int | None = None
 ) -> tuple[Usage, tuple[str, ...]]:
     """A usage that money can be reckoned by, and what was noteworthy about it.
 
@@ -79,7 +78,7 @@ def sane(
     fed, made = usage.input_tokens, usage.output_tokens
     if _is_plain(usage, fed, made) and _is_within(bound, fed, made, likely_input):
         return usage, _PLAUSIBLE
-    most_fed, most_made = _most(bound, price)
+    most_fed, most_made = _most(bound, tariff)
     if usage.rejected or not _is_plausible(fed, most_fed) or not _is_plausible(made, most_made):
         if bound is not None:
             return Usage(bound.input_tokens, bound.output_tokens, estimated=True, rejected=True), _REJECTED
@@ -97,7 +96,7 @@ def sane(
         made = bound.output_tokens if made is None else made
     if bound is not None and (_exceeds(fed, bound.input_tokens) or _exceeds(made, bound.output_tokens)):
         flags.append("over_hold")
-    parts = _parts(usage, fed, made, price)
+    parts = _parts(usage, fed, made, tariff)
     if parts is None and fed == usage.input_tokens and made == usage.output_tokens:
         return usage, tuple(flags) if flags else _PLAUSIBLE
     if parts is not None:
@@ -107,11 +106,13 @@ def sane(
     return changed, tuple(flags)
 
 
-def _most(bound: Bound | None, price: Price | None) -> tuple[int, int]:
+def _most(bound: Bound | None, tariff: Tariff | None) -> tuple[int, int]:
     """The largest believable counts: hosted tools may read and write a window many times over."""
-    if bound is None or price is None or bound.has_hosted_tools or price.context is None or price.most_output is None:
+    if bound is None or tariff is None or bound.has_hosted_tools:
         return ABSURD, ABSURD
-    window = price.context + price.most_output
+    if tariff.context is None or tariff.most_output is None:
+        return ABSURD, ABSURD
+    window = tariff.context + tariff.most_output
     return min(max(window, bound.input_tokens or 0), ABSURD), min(max(window, bound.output_tokens or 0), ABSURD)
 
 
@@ -141,7 +142,7 @@ def _exceeds(count: int | None, most: int | None) -> bool:
     return count is not None and most is not None and count > most
 
 
-def _parts(usage: Usage, fed: int | None, made: int | None, price: Price | None) -> Usage | None:
+def _parts(usage: Usage, fed: int | None, made: int | None, tariff: Tariff | None) -> Usage | None:
     """The usage with parts that fit into their wholes; None if they do as they are."""
     cached, written = usage.cached_tokens or 0, usage.cache_write_tokens or 0
     hours, sound = usage.cache_write_hour_tokens or 0, usage.audio_input_tokens or 0
@@ -153,11 +154,11 @@ def _parts(usage: Usage, fed: int | None, made: int | None, price: Price | None)
     if fits and 0 <= sound <= whole_in and 0 <= spoken <= whole_out and 0 <= thought <= whole_out:
         return None
     # Who lied about one is believed no other that is cheaper than the rest, but for what was read from a cache.
-    written = _within(written, whole_in) if _is_dear(price, "cache_write", "input") else 0
-    hours = _within(hours, written) if _is_dear(price, "cache_write_hour", "input") else 0
-    sound = _within(sound, whole_in) if _is_dear(price, "audio_input", "input") else 0
-    spoken = _within(spoken, whole_out) if _is_dear(price, "audio_output", "output") else 0
-    thought = _within(thought, whole_out) if _is_dear(price, "reasoning", "output") else 0
+    written = _within(written, whole_in) if _is_dear(tariff, "cache_write", "input") else 0
+    hours = _within(hours, written) if _is_dear(tariff, "cache_write_hour", "input") else 0
+    sound = _within(sound, whole_in) if _is_dear(tariff, "audio_input", "input") else 0
+    spoken = _within(spoken, whole_out) if _is_dear(tariff, "audio_output", "output") else 0
+    thought = _within(thought, whole_out) if _is_dear(tariff, "reasoning", "output") else 0
     return msgspec.structs.replace(
         usage,
         cached_tokens=cached if 0 < cached <= whole_in - written else None,
@@ -169,9 +170,9 @@ def _parts(usage: Usage, fed: int | None, made: int | None, price: Price | None)
     )
 
 
-def _is_dear(price: Price | None, part: str, whole: str) -> bool:
+def _is_dear(tariff: Tariff | None, part: str, whole: str) -> bool:
     """Whether tokens of a part cost no less than the other ones of its whole."""
-    for rates in (price.rates, price.long) if price is not None else ():
+    for rates in (tariff.rates, tariff.long) if tariff is not None else ():
         if rates is not None and (rate := getattr(rates, part)) is not None and rate < getattr(rates, whole):
             return False
     return True

@@ -18,7 +18,7 @@ class Form:
         self,
         marks: re.Pattern[bytes] | None = None,
         *,
-        flat: bytes | None = b"",
+        flat: int | None = 0,
         content: tuple[str, ...] = ("messages",),
         limits: tuple[str, ...] = (),
         choices: tuple[str, ...] = (),
@@ -29,7 +29,8 @@ class Form:
         self.content = content
         # Strings in them that stand for more than their bytes. One pattern is searched for faster than each of them.
         self.marks = marks
-        # The only one of them that can stand where nothing is nested, empty for none; None: any may.
+        # A byte of the only one of them that can stand where nothing is nested: 0, which no JSON has, for none of them,
+        # None for any.
         self.flat = flat
         self.limits = limits
         self.choices = choices
@@ -73,7 +74,7 @@ _INPUT: Final = Form(_PICTURE, flat=None, content=("input", "messages"))
 FORMS: Final[Mapping[str, Form]] = {
     "openai.chat": Form(
         _PARTS,
-        flat=b'"fileid:',
+        flat=ord("/"),
         limits=("max_completion_tokens", "max_tokens"),
         choices=("n",),
     ),

@@ -33,6 +33,7 @@ class Allowance:
         "kind",
         "left",
         "limit",
+        "limit_text",
         "low",
         "place",
         "refused_until",
@@ -59,10 +60,16 @@ class Allowance:
         self.wanted = False
         self.second = self.used_at = second
         self.limit = 0
+        self.limit_text = b""
         # What the bank told last: how much of it is left for anyone, and how much is gone for good.
         self.left = self.gone = 0
         # Of a limit of this size nothing can be had before this second.
         self.refused_until: tuple[int, int] = (0, 0)
+
+    def set_limit(self, limit: int) -> None:
+        """So much of it can be had at most; what it is called in headers is written once."""
+        self.limit = limit
+        self.limit_text = str(limit).encode()
 
     @property
     def held(self) -> int:
@@ -81,6 +88,13 @@ class Allowance:
         if self.cooling is None:
             return 0
         return self.second + 1 + SPAN if self.spent else self.cooling.empty_at
+
+    def settle(self, held: int, took: int, second: int) -> None:
+        """A call that held so much has taken so much."""
+        if self.second != second:
+            self.turn(second)
+        self.free += held - took
+        self.spent += took
 
     def turn(self, second: int) -> None:
         """Another second has begun: what was used in the last one cools, and what has counted long enough is free."""

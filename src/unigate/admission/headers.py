@@ -62,8 +62,8 @@ def _lines(purse: Purse, some: tuple[Allowance, ...], names: _Names, clock: Wall
         return b""
     wait = max(least.whole_at - purse.second, 0)
     reset = _instant(clock() // _SECOND + wait) if clock else _DURATIONS[min(wait, 63)]
-    limit, remaining = str(least.limit).encode(), str(most).encode()
-    return b"%b%b%b%b%b%b\r\n" % (names[0], limit, names[1], remaining, names[2], reset)
+    remaining = str(most).encode()
+    return b"%b%b%b%b%b%b\r\n" % (names[0], least.limit_text, names[1], remaining, names[2], reset)
 
 
 def _left(one: Allowance) -> int:

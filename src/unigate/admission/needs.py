@@ -40,10 +40,10 @@ def terms_of(call: Call, purse: Purse, ways: tuple[Way, ...], ceiling: int | Non
     kept: list[Way] = []
     nano = tokens = 0
     for way in ways:
-        price = way.target.price
-        bound = claim.bound(price)
+        tariff = way.tariff
+        bound = claim.bound(tariff)
         if budget is not None:
-            cost = worst_case(price, bound) if price is not None else None
+            cost = worst_case(tariff, bound) if tariff is not None else None
             if cost is None and (cost := ceiling) is None:
                 continue  # a call of a budget goes no way whose cost nobody knows
             nano = max(nano, cost)
@@ -51,8 +51,8 @@ def terms_of(call: Call, purse: Purse, ways: tuple[Way, ...], ceiling: int | Non
             tokens = max(tokens, _tokens(call.size, claim, bound, limit))
         kept.append(way)
     if not kept and budget is not None:
-        price = ways[0].target.price
-        raise unpriced(call.model, reason_unpriced(price, claim.bound(price)), budget.shown)
+        tariff = ways[0].tariff
+        raise unpriced(call.model, reason_unpriced(tariff, claim.bound(tariff)), budget.shown)
     return Terms(Need(nano, tokens), tuple(kept), claim)
 
 

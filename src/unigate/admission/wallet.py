@@ -58,7 +58,7 @@ class Purse:
         "budget",
         "budgets",
         "ends_ns",
-        "held",
+        "money",
         "parts",
         "quotas",
         "rates",
@@ -78,9 +78,9 @@ class Purse:
         self.budget = next((part.quota for part in parts if part.allowance.place == 0), None)
         self.budgets = tuple((one.key[0], one.key[1]) for one in self.allowances if one.place == 0)
         self.token_limit = min((one.limit for one in self.allowances if one.place == 1), default=None)
-        # What a call holds until it is known how much of it it took.
-        self.held = tuple(one for one in self.allowances if one.place < 2)
         self.rates = tuple(one for one in self.allowances if one.place)
+        # Money and tokens are held until it is known how much of them a call took.
+        self.money = tuple(one for one in self.allowances if one.place == 0)
         self.tokens = tuple(one for one in self.allowances if one.place == 1)
         self.requests = tuple(one for one in self.allowances if one.place == 2)
         self.slots = tuple(one for one in self.allowances if one.place == 3)
@@ -92,12 +92,12 @@ class Purse:
 class Permit:
     """What one call holds of all its limits; it is settled once, however often that is said."""
 
-    __slots__ = ("_is_settled", "_needs", "_purse", "_wallet", "has_left")
+    __slots__ = ("_is_settled", "_need", "_purse", "_wallet", "has_left")
 
-    def __init__(self, wallet: Wallet, purse: Purse, needs: tuple[int, ...]) -> None:
+    def __init__(self, wallet: Wallet, purse: Purse, need: Need) -> None:
         self._wallet = wallet
         self._purse = purse
-        self._needs = needs
+        self._need = need
         self._is_settled = False
         self.has_left = not purse.slots
 
@@ -106,15 +106,11 @@ class Permit:
         if self._is_settled:
             return
         self._is_settled = True
-        needs = self._needs
-        took: tuple[int, ...] = (nano, tokens)
-        second = self._wallet.second
-        for one in self._purse.held:
-            if one.second != second:
-                one.turn(second)
-            real = took[one.place]
-            one.free += needs[one.place] - real
-            one.spent += real
+        need, purse, second = self._need, self._purse, self._wallet.second
+        for one in purse.money:
+            one.settle(need.nano, nano, second)
+        for one in purse.tokens:
+            one.settle(need.tokens, tokens, second)
 
     def leave(self) -> None:
         """Gives its slots back: the provider has noticed that the call is over."""
@@ -158,17 +154,17 @@ class Wallet:
 
     def take_from(self, purse: Purse, need: Need) -> Permit | None:
         """Everything a call needs from a purse that was just opened; None if there is too little of anything."""
-        needs: tuple[int, ...] = (need.nano, need.tokens, 1, 1)
-        for one in purse.allowances:
-            if one.free < needs[one.place] or one.awaited:
-                return None
-        return self._lend(purse, needs)
+        if _is_short(purse.money, need.nano) or _is_short(purse.tokens, need.tokens):
+            return None
+        if _is_short(purse.requests, 1) or _is_short(purse.slots, 1):
+            return None
+        return self._lend(purse, need)
 
     def take_awaited(self, quotas: tuple[Quota, ...], need: Need, at_ns: int) -> Permit | Shortage:
         """The same for a call whose turn it is, whoever else waits."""
         purse = self.purse(quotas, at_ns)
         short = tuple(part for part in purse.parts if _lacks(part, need))
-        return Shortage(short) if short else self._lend(purse, (need.nano, need.tokens, 1, 1))
+        return Shortage(short) if short else self._lend(purse, need)
 
     def parts(self, quotas: tuple[Quota, ...], at_ns: int) -> tuple[Part, ...]:
         """The limits in the windows of this moment, with what is there of each."""
@@ -226,15 +222,21 @@ class Wallet:
             for one in purse.rates:
                 one.void(second)
 
-    def _lend(self, purse: Purse, needs: tuple[int, ...]) -> Permit:
-        for one in purse.allowances:
-            one.free -= needs[one.place]
+    def _lend(self, purse: Purse, need: Need) -> Permit:
+        self._take_out(purse.money, need.nano)
+        self._take_out(purse.tokens, need.tokens)
+        self._take_out(purse.requests, 1)
+        self._take_out(purse.slots, 1)
+        for one in purse.requests:  # a request is used up as it is admitted
+            one.spent += 1
+        return Permit(self, purse, need)
+
+    def _take_out(self, some: tuple[Allowance, ...], amount: int) -> None:
+        for one in some:
+            one.free -= amount
             if one.free <= one.low and not one.wanted:
                 one.wanted = True
                 self._low(one)
-        for one in purse.requests:  # a request is used up as it is admitted
-            one.spent += 1
-        return Permit(self, purse, needs)
 
     def _open(self, quotas: tuple[Quota, ...], at_ns: int) -> Purse:
         span = span_of(at_ns)
@@ -246,8 +248,13 @@ class Wallet:
         allowance = self.allowance((quota.scope, quota.kind.value, span.window(quota.kind)))
         if quota.limit < allowance.limit and self._lowered is not None:
             self._lowered(allowance)
-        allowance.limit = quota.limit
+        allowance.set_limit(quota.limit)
         return Part(allowance, quota)
+
+
+def _is_short(some: tuple[Allowance, ...], amount: int) -> bool:
+    """Whether there is too little of any, or others wait for it."""
+    return any(one.free < amount or one.awaited for one in some)
 
 
 def _lacks(part: Part, need: Need) -> bool:

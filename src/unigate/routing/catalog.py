@@ -15,6 +15,7 @@ from unigate.price import Price
 from unigate.routing.policies import POLICIES
 from unigate.routing.table import nearest
 from unigate.target import Demo, Provider, Target
+from unigate.tariff import tariff_of
 from unigate.wire import sse
 from unigate.wire.body import Body
 
@@ -35,13 +36,15 @@ _CHAT: Final = DIALECTS["openai.chat"]
 class Way:
     """A target, the dialect it is spoken to in, and what all calls that go there have in common."""
 
-    __slots__ = ("dialect", "lines", "model", "names_model", "provider", "stream_words", "target", "words")
+    __slots__ = ("dialect", "lines", "model", "names_model", "provider", "stream_words", "target", "tariff", "words")
 
     def __init__(self, target: Target, dialect: Dialect, *, names_model: bool = True, is_demo: bool = False) -> None:
         self.target = target
         self.dialect = dialect
         # Whether the body names the model; where the path alone does, a service may refuse it.
         self.names_model = names_model
+        # None: unknown, which is never free.
+        self.tariff = tariff_of(target.price) if target.price is not None else None
         self.provider = target.provider.name
         self.model = target.model
         # What the upstream is asked for: the dialect's word for it, and the path below the address.

@@ -12,12 +12,14 @@ from typing import Final
 
 from unigate.errors import Fault, Kind
 
-__all__ = ["Cutter", "Events", "data_of", "events", "has_any", "name_of"]
+__all__ = ["CR", "Cutter", "Events", "data_of", "events", "has_any", "name_of"]
 
 # A CR at the very end may be half of a CR LF, so it ends a line only once the next byte is known.
 _END: Final = rb"(?:\r\n|\n|\r(?=[^\n]))"
 _BLANK: Final = re.compile(_END + _END)
 _LF: Final = 10
+CR: Final = 13
+"""A byte to look for as the number it is: `in` takes bytes for a number too, and fails for longer than it searches."""
 _BLANK_AT_CLOSE: Final = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r(?!\n))")
 
 
@@ -40,7 +42,7 @@ class Cutter:
         start = max(len(tail) - 3, 0)
         tail += chunk
         # Only what is new is looked at: a long event in small pieces must not cost its length each time.
-        self._with_cr = self._with_cr or b"\r" in chunk
+        self._with_cr = self._with_cr or CR in chunk
         end = _last_end(tail, start) if self._with_cr else tail.rfind(b"\n\n", start) + 2
         if end < 2:
             if len(tail) > self._limit:
@@ -48,7 +50,7 @@ class Cutter:
             return b""
         block = bytes(tail[:end])
         del tail[:end]
-        self._with_cr = b"\r" in tail
+        self._with_cr = CR in tail
         return block
 
     def close(self) -> bytes:
@@ -70,7 +72,7 @@ class Events:
         block = self._cutter.feed(chunk)
         if not block:
             return []
-        if block.count(b"\n\n") == 1 and b"\r" not in block:
+        if block.count(b"\n\n") == 1 and CR not in block:
             return [block]
         return events(block)
 
@@ -89,7 +91,7 @@ def _last_end(joined: bytearray, start: int) -> int:
 
 def events(block: bytes) -> list[bytes]:
     """Each event of a block of whole events, with its own blank line. A tail without one comes last."""
-    if b"\r" not in block:
+    if CR not in block:
         *whole, rest = block.split(b"\n\n")
         found = [event + b"\n\n" for event in whole]
     else:
@@ -110,7 +112,7 @@ def data_of(event: bytes) -> bytes:
     """The data of one event: its `data` lines joined by LF, or empty for a comment."""
     start = event.find(b"data:")
     is_last = start >= 0 and event.endswith(b"\n\n") and event.find(b"\n", start) == len(event) - 2
-    if is_last and (start == 0 or event[start - 1] == _LF) and b"\r" not in event:
+    if is_last and (start == 0 or event[start - 1] == _LF) and CR not in event:
         return event[start + 5 : -2].removeprefix(b" ")
     lines = event.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
     values = [line[5:].removeprefix(b" ") for line in lines if line.startswith(b"data:")]
@@ -120,7 +122,7 @@ def data_of(event: bytes) -> bytes:
 def name_of(event: bytes) -> bytes:
     """The name of one event, from its `event` line, or empty."""
     end = event.find(b"\n")
-    if event.startswith(b"event:") and end > 0 and b"\r" not in event:
+    if event.startswith(b"event:") and end > 0 and CR not in event:
         return event[6:end].removeprefix(b" ")
     for line in event.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n"):
         if line.startswith(b"event:"):

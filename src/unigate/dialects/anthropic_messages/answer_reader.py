@@ -258,7 +258,7 @@ class MessagesReader:
 
 def _data_of(event: bytes) -> bytes:
     """The data of one event; the common form, a name and one line of data, without looking at its lines."""
-    if event.startswith(b"event: ") and event.count(b"\n") == 3 and b"\r" not in event:
+    if event.startswith(b"event: ") and event.count(b"\n") == 3 and sse.CR not in event:
         at = event.find(b"\ndata: ")
         if at > 0:
             return event[at + 7 : -2]
