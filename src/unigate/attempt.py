@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from unigate.call import Call
 from unigate.capture import Capturing, Watched
 from unigate.dialects.converted import Crossing, convert
@@ -13,6 +15,9 @@ from unigate.upstream.connection import Connection
 from unigate.upstream.signed import Exchange
 
 __all__ = ["Attempt"]
+
+# The microseconds of a number of milliseconds, as they are written.
+_THOUSANDTHS: Final = tuple(b".%03d" % n for n in range(1000))
 
 
 class Attempt:
@@ -49,8 +54,8 @@ class Attempt:
         if dropped:
             lines += b"x-unigate-dropped: %b\r\n" % ", ".join(map(in_header, dropped)).encode()
         content_type = self.crossing.content_type(headers.get(b"content-type", b"application/octet-stream"))
-        overhead = b"%d.%03d" % divmod(self.call.overhead_us, 1000)
-        return b"content-type: %b\r\n%bx-unigate-overhead-ms: %b\r\n" % (content_type, lines, overhead)
+        whole, part = str(self.call.overhead_us // 1000).encode(), _THOUSANDTHS[self.call.overhead_us % 1000]
+        return b"content-type: %b\r\n%bx-unigate-overhead-ms: %b%b\r\n" % (content_type, lines, whole, part)
 
 
 def _crossing(call: Call, asked: Dialect, way: Way) -> Crossing:

@@ -12,6 +12,10 @@ LARGEST_HEAD: Final = 64 * 1024
 """Bytes of all names and values together."""
 
 _MOST_HEADERS: Final = 200
+# Names of headers as they come, and small: each provider has a few dozen, and they come with every answer.
+_small: Final[dict[bytes, bytes]] = {}
+_MOST_NAMES: Final = 1024
+_LONGEST_NAME: Final = 64
 
 
 def headers_in(lines: dict[bytes, bytes], size: int) -> dict[bytes, bytes]:
@@ -19,7 +23,16 @@ def headers_in(lines: dict[bytes, bytes], size: int) -> dict[bytes, bytes]:
     is_long = size > LARGEST_HEAD and sum(map(len, (*lines, *lines.values()))) > LARGEST_HEAD
     if is_long or len(lines) > _MOST_HEADERS:
         raise too_many_headers()
-    return {name.lower(): value for name, value in lines.items()}
+    return {_small.get(name) or _made_small(name): value for name, value in lines.items()}
+
+
+def _made_small(name: bytes) -> bytes:
+    small = name.lower()
+    if len(name) <= _LONGEST_NAME:
+        if len(_small) >= _MOST_NAMES:
+            _small.clear()
+        _small[name] = small
+    return small
 
 
 def too_many_headers() -> Fault:
