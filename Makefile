@@ -48,6 +48,7 @@ check: install-dev ## Format, lint, strict types, architecture
 	$(BIN)/pyright
 	$(BIN)/python scripts/compiled.py | xargs $(BIN)/mypy
 	$(BIN)/python scripts/provider_docs.py --check
+	$(BIN)/python scripts/planted.py --check
 	$(BIN)/python -m pytest -q tests/test_architecture.py
 
 format: install-dev ## Format and mend what can be mended

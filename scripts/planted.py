@@ -198,8 +198,8 @@ BUGS = (
         (
             (
                 "accounting/cost.py",
-                "    return -(-total // _MILLION) + price.per_call\n",
-                "    return int(total / 1e15 * 1e9) + price.per_call\n",
+                "    return -(-total // tariff.per) + tariff.per_call\n",
+                "    return int(total / 1e9 / tariff.per * 1e9) + tariff.per_call\n",
             ),
         ),
         FRACTION,
@@ -282,13 +282,7 @@ BUGS = (
     ),
     Bug(
         "a-call-takes-more-than-there-is",
-        (
-            (
-                "admission/wallet.py",
-                "            if one.free < needs[one.place] or one.awaited:\n",
-                "            if one.free < 0 or one.awaited:\n",
-            ),
-        ),
+        (("admission/wallet.py", "any(one.free < amount or one.awaited for", "any(one.free < 0 or one.awaited for"),),
         SIZES,
     ),
     Bug(
