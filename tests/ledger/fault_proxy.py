@@ -56,6 +56,10 @@ class FaultProxy:
         self._random = random.Random(seed)
         self._loop = asyncio.new_event_loop()
         self._changed = asyncio.Event()
+        # What the next piece to be kept back has in it, and what lets it go.
+        self._mark = b""
+        self._is_kept = threading.Event()
+        self._let_go = asyncio.Event()
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._writers: set[asyncio.StreamWriter] = set()
@@ -78,6 +82,15 @@ class FaultProxy:
     def stall(self) -> None:
         """Bytes wait, and pass when the weather is fine again."""
         self.set(up=Weather(stalled=True), down=Weather(stalled=True))
+
+    def keep_back(self, mark: bytes) -> threading.Event:
+        """The next piece that a client sends with this in it waits to be let go; tells when there is one."""
+        self._mark, self._is_kept, self._let_go = mark, threading.Event(), asyncio.Event()
+        return self._is_kept
+
+    def let_go(self) -> None:
+        """What was kept back goes on, whatever has become of its connection."""
+        self._loop.call_soon_threadsafe(self._let_go.set)
 
     def refuse(self) -> None:
         """Nobody listens any more, and those who were connected are reset."""
@@ -180,6 +193,10 @@ class FaultProxy:
             await asyncio.sleep(max(0.0, due - self._loop.time()))
             while weather().stalled:
                 await self._changed.wait()
+            if self._mark and self._mark in piece:
+                self._mark = b""
+                self._is_kept.set()
+                await self._let_go.wait()
             if not piece:
                 with contextlib.suppress(OSError):
                     line.writer.write_eof()

@@ -24,9 +24,11 @@ __all__ = ["ValkeyRates"]
 _BOOK = "unigate:rates"
 _RECALLS = "unigate:recalls"
 _ANSWERS = "unigate:answers:"
+_FENCES = "unigate:fence:"
 _PATIENCE = 0.1
 _RECENT = 2_000_000
 _KEPT_S = 10
+_FENCED_S = 86_400
 # A door that has just said hello is not known to be living by who asks.
 _YOUNG_NS = 2_000_000_000
 
@@ -46,13 +48,15 @@ if redis.call('HGET', book, 'epoch') ~= ARGV[1] or redis.call('HGET', book, 'ser
 return {time[1], time[2], unpack(redis.call('HGETALL', book))}
 """
 # Compares all that was read with what is there, and writes only if nobody was faster; -1 is another book.
+# -2 is another fence, as a step finds that was given up and comes late.
 _STEP = """
 local book = KEYS[1]
 if redis.call('HGET', book, 'epoch') ~= ARGV[1] or redis.call('HGET', book, 'server') ~= ARGV[2] then return -1 end
-for i = 3, #ARGV, 3 do
+if redis.call('GET', KEYS[2]) ~= ARGV[3] then return -2 end
+for i = 4, #ARGV, 3 do
     if (redis.call('HGET', book, ARGV[i]) or '') ~= ARGV[i + 1] then return 0 end
 end
-for i = 3, #ARGV, 3 do
+for i = 4, #ARGV, 3 do
     if ARGV[i + 2] == '' then redis.call('HDEL', book, ARGV[i])
     elseif ARGV[i + 2] ~= ARGV[i + 1] then redis.call('HSET', book, ARGV[i], ARGV[i + 2]) end
 end
@@ -145,6 +149,8 @@ class ValkeyRates:
         self._gateway = gateway
         self._server = ""
         self._epoch = ""
+        # Empty after a step of which nobody knows whether it is done.
+        self._fence = ""
         self._judged = LeaseClock()
         try:
             self._line: _Line = redis.from_url(
@@ -259,15 +265,34 @@ class ValkeyRates:
         """Changes fields of the book as if nobody else were there; None is all of them."""
         deadline = time.monotonic() + _PATIENCE
         while True:
+            fence = self._fence or self._fence_off()  # before reading: what was read, no late step changes
             page = self._page(names)
             changes = page.changes(turn(page))
-            done = self._told("EVAL", _STEP, 1, _BOOK, self._epoch, self._server, *changes) if changes else 1
+            done = self._step(fence, changes) if changes else 1
             if done == 1:
                 return
             if done == -1:
                 raise _forgotten()
+            if done == -2:
+                self._fence = ""
             if time.monotonic() > deadline:
                 raise StorageError("The store of rates is too busy; nothing was changed.")
+
+    def _fence_off(self) -> str:
+        """Keeps out the steps before now, of which some may still be on their way."""
+        fence = secrets.token_hex(8)
+        self._told("SET", f"{_FENCES}{self._gateway}", fence, "EX", _FENCED_S)
+        self._fence = fence
+        return fence
+
+    def _step(self, fence: str, changes: Sequence[str | bytes]) -> object:
+        """What became of the changes, as the script says."""
+        keys = (_BOOK, f"{_FENCES}{self._gateway}")
+        try:
+            return self._told("EVAL", _STEP, len(keys), *keys, self._epoch, self._server, fence, *changes)
+        except StorageError:
+            self._fence = ""
+            raise
 
     def _page(self, names: Iterable[str] | None) -> _Page:
         if names is None:
