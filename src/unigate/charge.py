@@ -145,7 +145,7 @@ def reckon(
     believed, flags = sane(usage, bound, tariff, likely)
     has_fees = bound is not None and (bound.has_hosted_tools or bound.has_surcharge)
     tier = usage.tier
-    if tier is None and call.body and (claim is None or claim.tier):
+    if tier is None and call.body and (claim is None or claim.is_final or claim.tier):
         tier = asked_tier(call.body, unsent)
     is_other = bool(tier) and tier != ANY
     if is_other and tariff is not None and tier in tariff.tiers:

@@ -246,11 +246,11 @@ def is_locked(path: Path) -> bool:
     """Whether somebody has this lock; it leaves no file where there was none, so a folder can go beside it."""
     try:
         fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    except (FileNotFoundError, NotADirectoryError):
-        return False
+    except OSError:
+        return False  # it was removed just now, or never was a door's
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    except OSError:
         return True
     finally:
         os.close(fd)

@@ -71,6 +71,7 @@ OUTSIDE: list[tuple[str, dict[str, object]]] = [
     ("openai.chat", {"messages": [{"content": [{"type": "input_audio", "input_audio": {"data": "https://x/y.mp3"}}]}]}),
     ("openai.chat", {"messages": [{"content": [{"type": "input_audio", "input_audio": "https://x/y.mp3"}]}]}),
     ("openai.chat", {"messages": [{"role": "system", "content": "fileid://file-fe-1"}]}),
+    ("openai.chat", {"messages": [{"role": "cache", "content": "cache_id=cache-1"}, *HI]}),
     ("openai.chat", {"messages": HI, "extra_body": {"google": {"cached_content": "cachedContents/1"}}}),
     ("openai.chat", {"messages": HI, "google": {"cached_content": "cachedContents/1"}}),
     ("openai.responses", {"input": "go on", "previous_response_id": "resp_1"}),
@@ -89,6 +90,7 @@ OUTSIDE: list[tuple[str, dict[str, object]]] = [
     ("gemini.generate", {"contents": [], "cachedContent": "cachedContents/1"}),
     ("bedrock.converse", {"messages": [{"content": [{"image": {"source": {"s3Location": {}}}}]}]}),
     ("ollama.chat", {"messages": [{"content": "hi", "images": ["AA=="]}]}),
+    ("ollama.chat", {"messages": [{"content": "hi", "Images": ["AA=="]}]}),
     ("ollama.generate", {"prompt": "hi", "images": ["AA=="]}),
 ]
 
@@ -121,6 +123,17 @@ def test_a_picture_is_found_among_any_turns_of_text(
     content = json.dumps({"messages": messages}, separators=separators).encode()
 
     assert claim_of("openai.chat", decode_body(content), len(content)).fed is None
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"Images": ["AA=="], "messages": HI, "options": {"num_predict": 5}},
+        {"Options": {"num_predict": 500}, "messages": HI, "options": {"num_predict": 5}},
+    ],
+)
+def test_a_server_that_reads_names_in_any_case_is_bounded_by_nothing_where_they_are(fields: dict[str, object]) -> None:
+    assert counts(bound("ollama.chat", **fields)[0]) == (None, None)
 
 
 BILLED_AS_INPUT = [
@@ -163,6 +176,8 @@ def test_what_a_request_carries_itself_is_bounded_by_its_bytes(dialect: str, fie
         rb'{"messages":[{"content":[{"type":"image\u005furl","image\u005furl":{"url":"https://x/y"}}]}]}',
         rb'{"messages":[{"role":"system","content":"fileid:\u002F\u002ffile-fe-1"}]}',
         rb'{"messages":[{"role":"system","content":"fileid:\/\/file-fe-1"}]}',
+        rb'{"messages":[{"role":"system","content":"fileid\u003a//file-fe-1"}]}',
+        rb'{"messages":[{"content":[{"type":"input_audio","input_audio":{"data":"s\u0033://x"}}]}]}',
     ],
 )
 def test_an_escaped_letter_hides_nothing(content: bytes) -> None:

@@ -149,6 +149,15 @@ def test_a_tier_that_nobody_asked_for_is_charged_and_noted() -> None:
     assert (dearer.nano, dearer.flags) == (COST * 2, ("tier:priority", "over_hold"))
 
 
+@pytest.mark.parametrize("operation", ["openai.chat", "openai.images.generations", "openai.embeddings"])
+def test_the_tier_is_charged_of_every_operation_that_holds_something(operation: str) -> None:
+    call = called(service("priority"))
+    call.operation = operation
+    claim = claim_of(operation, call.body, call.size)
+
+    assert "tier:priority" in reckon(call, TIERED, USAGE, "ok", claim).flags
+
+
 def test_two_tiers_at_once_are_one_of_their_own() -> None:
     both = b', "speed": "fast", "inference_geo": "us"'
 

@@ -12,13 +12,13 @@ __all__ = ["FORMS", "Form"]
 class Form:
     """Where requests of a dialect say what bounds them."""
 
-    __slots__ = ("choices", "content", "flat", "is_silent", "limits", "marks", "nests", "prompts")
+    __slots__ = ("choices", "content", "fields", "flat", "is_silent", "limits", "marks", "names", "nests", "prompts")
 
     def __init__(  # one parameter for each place
         self,
         marks: re.Pattern[bytes] | None = None,
         *,
-        flat: int | None = 0,
+        flat: tuple[int, ...] | None = (),
         content: tuple[str, ...] = ("messages",),
         limits: tuple[str, ...] = (),
         choices: tuple[str, ...] = (),
@@ -29,8 +29,7 @@ class Form:
         self.content = content
         # Strings in them that stand for more than their bytes. One pattern is searched for faster than each of them.
         self.marks = marks
-        # A byte of the only one of them that can stand where nothing is nested: 0, which no JSON has, for none of them,
-        # None for any.
+        # A byte of each of those that can stand where nothing is nested; None: any may.
         self.flat = flat
         self.limits = limits
         self.choices = choices
@@ -40,15 +39,19 @@ class Form:
         self.prompts = prompts
         # Nothing is written, so that only the input counts, which may be many inputs of a context window each.
         self.is_silent = not limits
+        # All fields that bound a request; and their names as who does not mind capitals reads them.
+        self.fields = frozenset({*content, *limits, *choices, *nests, prompts})
+        self.names = frozenset(map(str.lower, self.fields))
 
 
 _DATA: Final = re.compile(rb'"(?:inlineData|inline_data|fileData|file_data)"')
 _PICTURE: Final = re.compile(rb'"(?:image_url|image)"\s*:')
 # Each service has names of its own for what lies elsewhere: Mistral documents, Qwen videos and `fileid://` in a text,
-# GLM and Perplexity files. Sound is bytes unless it is an address. A cache of Gemini's has a place in `extra_body`.
+# GLM and Perplexity files, Moonshot what it keeps (`cache_id=`, `tag=`). Sound is bytes unless it is an address. A
+# cache of Gemini's has a place in `extra_body`.
 _PARTS: Final = re.compile(
     rb'"(?:(?:image_url|file|file_url|document_url|pdf_url|video|video_url|audio|cached_content|cachedContent)"'
-    rb'|fileid:|input_audio"\s*:\s*"|data"\s*:\s*"\w+:\\?/)'
+    rb'|fileid:|role"\s*:\s*"cache"|input_audio"\s*:\s*"|data"\s*:\s*"\w+:\\?/)'
 )
 # What was answered before, by its id alone; thoughts may carry their content sealed.
 _ITEMS: Final = re.compile(
@@ -56,7 +59,7 @@ _ITEMS: Final = re.compile(
     rb'|(?:image_generation|code_interpreter|file_search|web_search|computer|mcp|shell)_call)"'
 )
 _OLLAMA: Final = Form(
-    re.compile(rb'"images"'),
+    re.compile(rb'"images"', re.IGNORECASE),
     content=("messages", "prompt", "system", "images"),
     limits=("num_predict",),
     nests=("options",),
@@ -74,7 +77,7 @@ _INPUT: Final = Form(_PICTURE, flat=None, content=("input", "messages"))
 FORMS: Final[Mapping[str, Form]] = {
     "openai.chat": Form(
         _PARTS,
-        flat=ord("/"),
+        flat=(ord("/"), ord("=")),
         limits=("max_completion_tokens", "max_tokens"),
         choices=("n",),
     ),

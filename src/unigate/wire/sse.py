@@ -19,7 +19,7 @@ _END: Final = rb"(?:\r\n|\n|\r(?=[^\n]))"
 _BLANK: Final = re.compile(_END + _END)
 _LF: Final = 10
 CR: Final = 13
-"""A byte to look for as the number it is: `in` takes bytes for a number too, and fails for longer than it searches."""
+"""A byte to look for, as a number: given as bytes, `in` tries to take it for one first, and that failure costs most."""
 _BLANK_AT_CLOSE: Final = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r(?!\n))")
 
 
