@@ -114,14 +114,19 @@ _NOTABLE: Final = frozenset(
 )
 _UNREADABLE: Final = -1
 _NONE: Final[frozenset[str]] = frozenset()
+# Names that came with requests and have no capitals: a few dozen, and looking is faster than asking the name.
+_without_capitals: Final[set[str]] = set()
+_MOST_NAMES: Final = 1024
+_LONGEST_NAME: Final = 64
 _NOTHING: Final = frozenset({b"null", b"[]", b"{}", b'""', b"false"})
 # Items that refer to what the provider keeps, unless they carry it sealed.
 _THOUGHTS: Final = (b'"reasoning"', b'"compaction"')
 _SEALED: Final = re.compile(rb'"encrypted_content"\s*:\s*"[^"]')
 # A letter, digit, colon or slash that is written as an escape could hide any of the marks.
 _HIDDEN: Final = re.compile(rb"\\u00(?:[4-7]|2[fF]|3[0-9aA])")
-# In so many turns, looking at each of their braces is faster than looking for the marks.
-_MOST_TURNS: Final = 256
+# In so many bytes and turns, looking at each brace is faster than looking for the marks at each quote.
+_SHORT: Final = 4096
+_MOST_TURNS: Final = 16
 _BACKSLASH: Final = ord("\\")
 _BRACKET: Final = ord("[")
 _BRACE: Final = ord("{")
@@ -177,7 +182,15 @@ def _is_miswritten(form: Form, body: Body) -> bool:
 
     https://pkg.go.dev/encoding/json#Unmarshal
     """
-    return any(not name.islower() and name not in form.fields and name.lower() in form.names for name in body)
+    for name in body:
+        if name in _without_capitals:
+            continue
+        if name.islower():
+            if len(_without_capitals) < _MOST_NAMES and len(name) <= _LONGEST_NAME:
+                _without_capitals.add(name)
+        elif name not in form.fields and name.lower() in form.names:
+            return True
+    return False
 
 
 def _refers(form: Form, body: Body, found: frozenset[str]) -> bool:
@@ -201,7 +214,7 @@ def _is_marked(form: Form, flat: tuple[int, ...] | None, content: bytes) -> bool
         return True
     if form.marks is None:
         return False
-    if flat is not None and _is_flat(content) and not any(byte in content for byte in flat):
+    if flat is not None and len(content) <= _SHORT and _is_flat(content) and not any(byte in content for byte in flat):
         return False
     has_thoughts = False
     for found in form.marks.finditer(content):
@@ -213,17 +226,19 @@ def _is_marked(form: Form, flat: tuple[int, ...] | None, content: bytes) -> bool
 
 def _is_flat(content: bytes) -> bool:
     """Whether this is a text, or a list of texts or of turns of texts, as very many requests are."""
-    if content.find(_BRACKET, 1) >= 0:
+    rest = content[1:]
+    if _BRACKET in rest:
         return False
-    at = content.find(_BRACE, 1)
     for _ in range(_MOST_TURNS):
-        if at < 0:
+        if _BRACE not in rest:
             return True
+        before, _, rest = rest.partition(b"{")
         # An object behind a comma is an item of a list, and there is no list but the outermost.
-        before = content[at - 1] if content[at - 1] != _SPACE else content[at - 2]
-        if before != _COMMA and at > 1:
+        end = len(before) - 1
+        if end > 0 and before[end] == _SPACE:
+            end -= 1
+        if end >= 0 and before[end] != _COMMA:
             return False
-        at = content.find(_BRACE, at + 1)
     return False
 
 
