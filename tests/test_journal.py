@@ -153,6 +153,12 @@ def test_who_looks_which_doors_live_keeps_no_folder_from_going(tmp_path: Path) -
     assert living_in(tmp_path) == frozenset()
 
 
+def test_a_lock_that_cannot_be_opened_is_nobodys(tmp_path: Path) -> None:
+    (tmp_path / "door-0-aa" / "lock").mkdir(parents=True)
+
+    assert living_in(tmp_path) == frozenset()
+
+
 def test_an_entry_larger_than_a_segment_is_refused_and_harms_nothing(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
     journal.append(b"before")
