@@ -13,7 +13,6 @@ Key = tuple[str, str, str]
 """Scope, kind and window of a limit."""
 
 _COOLS: Final = (QuotaKind.REQUESTS, QuotaKind.TOKENS)
-_PLACES: Final = {QuotaKind.TOKENS: 1, QuotaKind.REQUESTS: 2, QuotaKind.SLOTS: 3}
 
 
 class Allowance:
@@ -35,7 +34,6 @@ class Allowance:
         "limit",
         "limit_text",
         "low",
-        "place",
         "refused_until",
         "second",
         "spent",
@@ -47,8 +45,6 @@ class Allowance:
     def __init__(self, key: Key, second: int) -> None:
         self.key = key
         self.kind = QuotaKind(key[1])
-        # Where its amount stands in a call's need: 0 money, 1 tokens, 2 requests, 3 slots.
-        self.place = _PLACES.get(self.kind, 0)
         self.free = self.spent = self.drawn = 0
         self.cooling = Cooling() if self.kind in _COOLS else None
         # How many calls wait for some of it; those that come later must not pass them.

@@ -75,15 +75,15 @@ class Purse:
         self.parts = parts
         self.allowances = tuple(part.allowance for part in parts)
         # The first of several limits of money, and the smallest of tokens.
-        self.budget = next((part.quota for part in parts if part.allowance.place == 0), None)
-        self.budgets = tuple((one.key[0], one.key[1]) for one in self.allowances if one.place == 0)
-        self.token_limit = min((one.limit for one in self.allowances if one.place == 1), default=None)
-        self.rates = tuple(one for one in self.allowances if one.place)
+        self.budget = next((part.quota for part in parts if part.quota.kind in MONEY), None)
+        self.rates = tuple(one for one in self.allowances if one.kind not in MONEY)
         # Money and tokens are held until it is known how much of them a call took.
-        self.money = tuple(one for one in self.allowances if one.place == 0)
-        self.tokens = tuple(one for one in self.allowances if one.place == 1)
-        self.requests = tuple(one for one in self.allowances if one.place == 2)
-        self.slots = tuple(one for one in self.allowances if one.place == 3)
+        self.money = tuple(one for one in self.allowances if one.kind in MONEY)
+        self.tokens = tuple(one for one in self.allowances if one.kind is QuotaKind.TOKENS)
+        self.requests = tuple(one for one in self.allowances if one.kind is QuotaKind.REQUESTS)
+        self.slots = tuple(one for one in self.allowances if one.kind is QuotaKind.SLOTS)
+        self.budgets = tuple((one.key[0], one.key[1]) for one in self.money)
+        self.token_limit = min((one.limit for one in self.tokens), default=None)
         self.starts_ns = span.starts_ns
         self.ends_ns = span.ends_ns
         self.second = -1
@@ -193,7 +193,7 @@ class Wallet:
 
     def drop(self, allowance: Allowance, number: int) -> None:
         """Lets go of an allowance that nothing is left of; the bank is told so under that number."""
-        if allowance.drawn and allowance.place == 0:  # of other limits than of money nothing is ever charged late
+        if allowance.drawn and allowance.kind in MONEY:  # of other limits than of money nothing is ever charged late
             spent, _ = self._dropped.get(allowance.key, (0, 0))
             self._dropped[allowance.key] = spent + allowance.drawn, number
         del self.allowances[allowance.key]
