@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl
 import httptools
 
 from unigate.mock.ask import Request
-from unigate.mock.bill import Bill, Call
+from unigate.mock.bill import Bill, Call, head_of
 from unigate.mock.desk import Desk, Plan, Settings
 from unigate.mock.faults import Step, Steps, Then
 from unigate.mock.wheel import Wheel
@@ -193,7 +193,7 @@ class Connection(asyncio.Protocol):
             stream=plan.stream,
             status=plan.status,
             credential=plan.credential,
-            headers=request.headers,
+            head=head_of(request.headers),
             body_sha256=plan.body_sha256,
             bytes_received=len(request.body),
             started=time.time(),
