@@ -22,8 +22,14 @@ from benchmarks.processes import BenchError, choose_cores, raise_file_limit
 from benchmarks.results import Results, as_rows
 from benchmarks.subjects import ROOT, Place, make_certificates
 
-FULL = Effort(rounds=3, seconds=4, streams=5000, starts=3, peers=True, pair_rounds=2, pair_seconds=2, pair_streams=200)
-QUICK = Effort(rounds=1, seconds=2, streams=500, starts=1, peers=False, pair_rounds=1, pair_seconds=1, pair_streams=100)
+FULL = Effort(
+    turns=7, turn_seconds=1, rounds=3, seconds=4, streams=5000, starts=3, peers=True,
+    pair_rounds=2, pair_seconds=2, pair_streams=200,
+)  # fmt: skip
+QUICK = Effort(
+    turns=2, turn_seconds=1, rounds=1, seconds=2, streams=500, starts=1, peers=False,
+    pair_rounds=1, pair_seconds=1, pair_streams=100,
+)  # fmt: skip
 QUICK_PAIRS = ("chat-anthropic", "anthropic-chat")
 
 

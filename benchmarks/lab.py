@@ -63,6 +63,10 @@ Measure = Callable[[Running], Sample]
 class Effort:
     """How long and how often to measure."""
 
+    # For small requests: a machine is slow or quick for seconds at a time, so many short turns tell more than few long.
+    turns: int
+    turn_seconds: float
+    # For streams, and for one request alone.
     rounds: int
     seconds: float
     streams: int
@@ -158,7 +162,8 @@ class Lab:
         with self._upstream(tls=False) as (mock, upstream), self._gates([name], rows, upstream) as gates:
             self._rest(gates)
             # With few connections, those it leaves unanswered at the end do not count for much.
-            effort = replace(self.effort, rounds=1, seconds=self.effort.seconds * 2, connections=4)
+            seconds = self.effort.seconds * 2
+            effort = replace(self.effort, turns=1, turn_seconds=seconds, rounds=1, seconds=seconds, connections=4)
             self._loads(mock, gates, rows, effort)
 
     def _loads(self, mock: Running, gates: Sequence[Running], rows: Sequence[str], effort: Effort) -> None:
@@ -174,17 +179,17 @@ class Lab:
             stream = load.stream_ask(CHAT, running.stream_model)
             return load.stream_load(self.place, running, stream, seconds=effort.seconds, events=STREAM_EVENTS)
 
-        self._interleave(f"small{suffix}", gates, effort.rounds, self._many(small, effort))
+        self._interleave(f"small{suffix}", gates, effort.turns, self._many(small, effort))
         self._interleave(f"events{suffix}", gates, effort.rounds, events)
         if "large" in rows:
-            self._interleave("large", gates, effort.rounds, self._many(large, effort))
+            self._interleave("large", gates, effort.turns, self._many(large, effort))
         if "latency" in rows:
             direct = replace(mock, name="direct")
             self._interleave("latency", [direct, *gates], effort.rounds, lone)
 
     def _many(self, ask: Ask, effort: Effort) -> Measure:
         return lambda running: load.small_load(
-            self.place, running, ask, connections=effort.connections, seconds=effort.seconds
+            self.place, running, ask, connections=effort.connections, seconds=effort.turn_seconds
         )
 
     def _limited(self, row: str) -> None:
@@ -197,7 +202,7 @@ class Lab:
         ):
             ask = self._ask(mock)
             warm = [gate for gate in gates if self._warm(gate, ask, [row])]
-            self._interleave(row, warm, self.effort.rounds, self._many(ask, self.effort))
+            self._interleave(row, warm, self.effort.turns, self._many(ask, self.effort))
 
     def _saturated(self, row: str) -> None:
         """The small request again, with an upstream that is quicker than any gateway."""
@@ -210,7 +215,7 @@ class Lab:
         try:
             with self._gates(names, [row], Upstream(fixed.port, fixed.key, None)) as gates:
                 warm = [gate for gate in gates if self._warm(gate, ask, [row])]
-                self._interleave(row, warm, self.effort.rounds, self._many(ask, self.effort))
+                self._interleave(row, warm, self.effort.turns, self._many(ask, self.effort))
         finally:
             fixed.daemon.stop()
 
@@ -263,11 +268,11 @@ class Lab:
             "nginx": load.stream_ask(spoken, STREAM_MODEL),
             "unigate": load.stream_ask(client, at + STREAM_MODEL),
         }
-        effort = replace(self.effort, seconds=self.effort.pair_seconds)
+        effort = replace(self.effort, turn_seconds=self.effort.pair_seconds)
 
         def events(running: Running) -> Sample:
             ask = streams[running.name]
-            return load.stream_load(self.place, running, ask, seconds=effort.seconds, events=STREAM_EVENTS)
+            return load.stream_load(self.place, running, ask, seconds=self.effort.pair_seconds, events=STREAM_EVENTS)
 
         return lambda running: self._many(small[running.name], effort)(running), events
 
