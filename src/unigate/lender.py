@@ -65,7 +65,7 @@ class Lender:
     """Gives calls their permits: from the wallet at once, or after asking the bank, first come first served."""
 
     def __init__(self, path: Path, life: str, clock: StoreClock, changed: Callable[[int], None]) -> None:
-        self.wallet = Wallet(time.monotonic_ns, self._is_low, self._is_lowered)
+        self.wallet = Wallet(time.monotonic_ns, self._is_low, self._is_urgent)
         self._path = path
         self._life = life
         self._clock = clock
@@ -356,7 +356,8 @@ class Lender:
                 backs.append(Back(*key, allowance.give_back(), False, cooling))
         self._say(Returned(word.number, tuple(backs)))
 
-    def _is_lowered(self, allowance: Allowance) -> None:
+    def _is_urgent(self, allowance: Allowance) -> None:
+        """Gives back what is at hand now, which is less than nothing where a call took more than there was."""
         allowance.turn(self.wallet.second)
         self._say(Returned(0, (Back(*allowance.key, allowance.give_back()),)))
 

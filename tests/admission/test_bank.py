@@ -172,6 +172,36 @@ def test_a_limit_that_was_lowered_holds_at_once_whatever_a_door_has_at_hand(tmp_
     play(lower, tmp_path)
 
 
+@pytest.mark.parametrize("is_running", [False, True], ids=["alone", "beside another call"])
+@pytest.mark.parametrize("kind", [QuotaKind.USD_DAY, QuotaKind.TOKENS], ids=str)
+def test_what_one_call_took_beyond_its_hold_no_other_door_lends_again(
+    tmp_path: Path, kind: QuotaKind, is_running: bool
+) -> None:
+    async def overrun(folder: Path) -> None:
+        async with stage(folder, "a", "b") as here:
+            a, b = here.lenders
+            limit = quota(kind, 1000)
+            if is_running:
+                await a.permit(limit, Need(10, 10), AT)
+            (await a.permit(limit, Need(10, 10), AT)).settle(900, 900)
+            here.spend(900, "a")
+            await asyncio.sleep(0.1)
+            taken = 910 if is_running else 900
+            for _ in range(100):
+                if await code_of(settled(b.permit(limit, Need(10, 10), AT))) != "ok":
+                    break
+                here.spend(10, "b")
+                taken += 10
+            assert taken == 1000
+
+    async def settled(asking: Awaitable[Permit]) -> Permit:
+        permit = await asking
+        permit.settle(10, 10)
+        return permit
+
+    play(overrun, tmp_path)
+
+
 def test_first_come_first_served_and_nobody_steals_in_between(tmp_path: Path) -> None:
     async def queue(folder: Path) -> None:
         async with stage(folder, "a") as here:

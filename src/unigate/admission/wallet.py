@@ -109,8 +109,12 @@ class Permit:
         need, purse, second = self._need, self._purse, self._wallet.second
         for one in purse.money:
             one.settle(need.nano, nano, second)
+            if one.free < 0 and nano > need.nano:
+                self._wallet.tell_at_once(one)
         for one in purse.tokens:
             one.settle(need.tokens, tokens, second)
+            if one.free < 0 and tokens > need.tokens:
+                self._wallet.tell_at_once(one)
 
     def leave(self) -> None:
         """Gives its slots back: the provider has noticed that the call is over."""
@@ -127,12 +131,12 @@ class Wallet:
         self,
         monotonic: Callable[[], int],
         low: Callable[[Allowance], None],
-        lowered: Callable[[Allowance], None] | None = None,
+        urgent: Callable[[Allowance], None] | None = None,
     ) -> None:
         self._monotonic = monotonic
         self._low = low
-        # Told of a limit that is smaller now: what is at hand may be too much of it.
-        self._lowered = lowered
+        # Told of what the bank must hear of at once: a limit is smaller now, or more of it was taken than was at hand.
+        self._urgent = urgent
         self._purses: dict[int, Purse] = {}
         self.allowances: dict[Key, Allowance] = {}
         # What was spent of dropped limits of money, until the bank has noted that, and under which number.
@@ -210,6 +214,11 @@ class Wallet:
         keys = (*drawn, *(key for key in self._dropped if key not in drawn))
         return tuple(Holding(*key, drawn.get(key, 0), self._dropped.get(key, (0, 0))[0]) for key in keys)
 
+    def tell_at_once(self, allowance: Allowance) -> None:
+        """Before the bank lends to others what is not there."""
+        if self._urgent is not None:
+            self._urgent(allowance)
+
     def _turn(self, purse: Purse, second: int) -> None:
         """The first call of a second finds free what has counted long enough; each of a silent door finds nothing."""
         for one in purse.allowances:
@@ -246,8 +255,8 @@ class Wallet:
 
     def _part(self, quota: Quota, span: Span) -> Part:
         allowance = self.allowance((quota.scope, quota.kind.value, span.window(quota.kind)))
-        if quota.limit < allowance.limit and self._lowered is not None:
-            self._lowered(allowance)
+        if quota.limit < allowance.limit:
+            self.tell_at_once(allowance)
         allowance.set_limit(quota.limit)
         return Part(allowance, quota)
 
