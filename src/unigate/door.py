@@ -134,26 +134,27 @@ class Door:
         return cast("asyncio.Protocol", ClientConnection(self._house))
 
     async def _follow_changes(self) -> None:
-        day = day_of(wall())
+        day = day_of(wall())  # of the first snapshot
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_LOOK_FOR_CHANGES):
                     await self._news.wait()
             self._news.clear()
-            if (today := day_of(wall())) != day:
+            now_ns = self._clock()  # the store's, as calls and what they cost are dated
+            if (today := day_of(now_ns)) != day:
                 day = today
                 self._file.forget()  # a price may begin today
             self._api.is_current = self._file.is_current(self._loop.time())
-            await self._catch_up()
+            await self._catch_up(now_ns)
 
     def _hear_of(self, version: int) -> None:
         """The keeper has told the doors something of that version."""
         if version != self._current.snapshot.version:
             self._news.set()
 
-    async def _catch_up(self) -> None:
-        """Reads the snapshot file if it is new; beside the calls that run, for there may be very many keys."""
-        fresh = await asyncio.to_thread(self._read_stored, self._clock())
+    async def _catch_up(self, now_ns: int) -> None:
+        """Reads the snapshot file if it is new, with that moment's prices; beside the calls, for it may be very large."""
+        fresh = await asyncio.to_thread(self._read_stored, now_ns)
         if fresh is not None:
             self._current.snapshot = fresh
             self._lender.wallet.forget()

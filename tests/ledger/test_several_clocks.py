@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
@@ -10,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from harness import Mock, Wire, start_mock, until
-from ledger.check import until_all_agree
+from gateways import CLIENT_KEY
+from harness import UPSTREAM_KEY, Mock, Wire, start_mock, until
+from ledger.check import rows_of, until_all_agree
 from ledger.clocks import TurnedClock, turned_clock
 from ledger.load import Ask, Told, asks
 from ledger.money import billed, limited, until_no_drift
@@ -29,12 +31,16 @@ from ledger.test_clocks import (
     last_refused,
     moment_of,
 )
+from ledger.test_clocks import administered as administered_in
 
 __all__ = ["turned_clock"]
 
 MIDNIGHT = datetime(2028, 2, 29, tzinfo=UTC)
 ENDING = "sk-ug-ending-1b9XcQ7mVtR2w"
 ENDING_ADMIN = "sk-ug-endingadmin-1b9XcQ7mVt"
+# When o3 became cheaper, and nano-dollars for a token in and out, before and since.
+CHEAPER = datetime(2025, 6, 10, tzinfo=UTC)
+BEFORE, SINCE = (10_000, 40_000), (2_000, 8_000)
 # Twice the daily limit of LIMITS.
 TWO_DAYS = 600_000
 
@@ -169,6 +175,37 @@ def test_a_key_ends_by_the_databases_clock_whatever_a_gateway_believes(
         until_all_say((401, "key_expired"))
         turned_clock.turn(-HOUR)
         until_all_say((200, ""))
+
+
+def test_a_price_begins_by_the_databases_clock_whatever_a_gateway_believes(
+    turned_clock: TurnedClock, postgres_by: Postgres, mock: Mock, tmp_path: Path
+) -> None:
+    turned_clock.turn_to(CHEAPER - timedelta(minutes=5))
+    early = TurnedClock(tmp_path / "early")
+    early.turn_to(CHEAPER + timedelta(minutes=5))
+    with stage(tmp_path / "g", mock, postgres_by.fresh(), environment=early.environment) as where:
+        where.until_ready()
+        address = f"http://127.0.0.1:{mock.port}/v1"
+        made = {"kind": "openai", "base_url": address, "api_key": UPSTREAM_KEY, "prices": "openai"}
+        administered_in(where, "PUT", "providers/dated", made)
+        until(lambda: rates_of_a_call(where) == BEFORE, "the price of the day that the database has")
+        turned_clock.turn_to(CHEAPER + timedelta(seconds=1))
+        until(lambda: rates_of_a_call(where) == SINCE, "the price of its next day")
+
+
+def rates_of_a_call(where: Stage) -> tuple[int, int] | None:
+    """Which of the prices a call is charged by; None while its model is not known here."""
+    known = {row.id for row in rows_of(where)}
+    body = json.dumps({"model": "dated/o3", "messages": [{"role": "user", "content": "x"}]}).encode()
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: g\r\nauthorization: Bearer {CLIENT_KEY}\r\n"
+    with Wire(where.port, timeout=60.0) as wire:
+        if wire.send(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body).answer().status != 200:
+            return None
+    row = until(
+        lambda: next((one for one in rows_of(where) if one.id not in known and one.status == 200), None), "its row"
+    )
+    into, out = row.input_tokens or 0, row.output_tokens or 0
+    return next((one for one in (BEFORE, SINCE) if row.cost == into * one[0] + out * one[1]), None)
 
 
 def told(desk: Desk, gateways: list[Stage]) -> set[tuple[int, str]]:
