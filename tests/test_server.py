@@ -414,6 +414,13 @@ def test_a_key_may_be_kept_to_its_models(door: Door) -> None:
     assert door.call("mock/other", key=LIMITED_KEY).error == (403, "model_not_allowed", "model")
 
 
+@pytest.mark.parametrize("field", ["models", "fallbacks", "preset"])
+def test_no_other_model_answers_for_one_that_a_key_may_call(door: Door, field: str) -> None:
+    others = {field: ["mock/other"]}
+    assert door.ask(request(chat("only-this", **others), key=LIMITED_KEY)).error == (403, "model_not_allowed", field)
+    assert door.ask(request(chat("mock/script:text=in", **others))).text == "in"
+
+
 def test_admin_pages_are_for_admins(door: Door) -> None:
     assert door.ask(get("/admin/v1/keys")).error == (403, "not_allowed", None)
 

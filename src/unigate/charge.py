@@ -35,12 +35,24 @@ _CUT: Final = frozenset(
 class Sum:
     """What a call came to: believable usage, nano-dollars or None where nobody knows, and what was noteworthy."""
 
-    __slots__ = ("flags", "nano", "usage")
+    __slots__ = ("flags", "is_untold", "least", "nano", "usage")
 
-    def __init__(self, usage: Usage, nano: int | None, flags: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        usage: Usage,
+        nano: int | None,
+        flags: tuple[str, ...] = (),
+        *,
+        least: int = 0,
+        is_untold: bool = False,
+    ) -> None:
         self.usage = usage
         self.nano = nano
         self.flags = flags
+        # What it cost at least, in nano-dollars, where the rest is not known.
+        self.least = least
+        # Whether an answer came and nobody told how many tokens it has.
+        self.is_untold = is_untold
 
     def beside(self, held: int | None) -> Sum:
         """What is charged where so many nano-dollars were held; None is nothing that asks for money."""
@@ -48,17 +60,21 @@ class Sum:
             return self
         if self.nano is None:
             # A budget is never left uncharged: what nobody can reckon costs what was held for it.
-            return Sum(self.usage, held, (*self.flags, "charged_as_held"))
+            return self.at(max(held, self.least), (*self.flags, "charged_as_held"))
         if self.nano > held and "over_hold" not in self.flags:
             # Dearer than anything that was asked for: the account serves calls in a tier that they do not name.
-            return Sum(self.usage, self.nano, (*self.flags, "over_hold"))
+            return self.at(self.nano, (*self.flags, "over_hold"))
         return self
+
+    def at(self, nano: int | None, flags: tuple[str, ...]) -> Sum:
+        """The same for so many nano-dollars, with these notes."""
+        return Sum(self.usage, nano, flags, least=self.least, is_untold=self.is_untold)
 
 
 class Charge:
     """What one call holds, for as long as it runs."""
 
-    __slots__ = ("_lender", "_permit", "budgets", "claim", "held")
+    __slots__ = ("_lender", "_permit", "_tokens", "budgets", "claim", "held")
 
     def __init__(self, lender: Lender, permit: Permit, purse: Purse, terms: Terms) -> None:
         self._lender = lender
@@ -68,11 +84,15 @@ class Charge:
         # The nano-dollars it holds, None if no limit of money asks, and the limits of money it holds them of.
         self.held = terms.need.nano if purse.budget is not None else None
         self.budgets = purse.budgets
+        self._tokens = terms.need.tokens
 
     def settle(self, sum: Sum, *, is_clean: bool) -> None:
         """Gives back what was not taken; a slot a moment later where an exchange was broken off."""
         usage = sum.usage
-        self._permit.settle(sum.nano or 0, (usage.input_tokens or 0) + (usage.output_tokens or 0))
+        tokens = (usage.input_tokens or 0) + (usage.output_tokens or 0)
+        if sum.is_untold:  # a limit of tokens is never left uncharged either
+            tokens = max(tokens, self._tokens)
+        self._permit.settle(sum.nano or 0, tokens)
         if is_clean:
             self._permit.leave()
         else:
@@ -153,7 +173,8 @@ def reckon(
         flags = (*flags, f"tier:{tier}")
     elif is_other:
         flags = (*flags, "tier_unpriced")
-    nano = cost_of(tariff, believed) if tariff is not None and not has_fees else None
+    nano = cost_of(tariff, believed) if tariff is not None else None
     if believed.estimated and is_cut:
         flags = (*flags, "estimated")
-    return Sum(believed, nano, flags)
+    is_untold = believed.output_tokens is None and claim is not None and not claim.is_final
+    return Sum(believed, None if has_fees else nano, flags, least=nano or 0, is_untold=is_untold)

@@ -153,7 +153,7 @@ class Door:
             self._news.set()
 
     async def _catch_up(self, now_ns: int) -> None:
-        """Reads the snapshot file if it is new, with that moment's prices; beside the calls, for it may be very large."""
+        """Reads the snapshot file if it is new, with that moment's prices; beside the calls, for it may be large."""
         fresh = await asyncio.to_thread(self._read_stored, now_ns)
         if fresh is not None:
             self._current.snapshot = fresh

@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from unigate.accounting.estimate import OTHER_MODELS
 from unigate.accounting.record import LONGEST_NAME, SHORT_NAME, FailedAttempt, Intent, Record, encode_entry
 from unigate.attempt import Attempt
 from unigate.call import Call
@@ -18,7 +19,7 @@ from unigate.errors import Refusal, StorageError
 from unigate.tenancy import Capture
 from unigate.usage import Usage
 from unigate.wire import multipart
-from unigate.wire.body import decode_body, flag_of, text_of
+from unigate.wire.body import Body, decode_body, flag_of, text_of
 
 __all__ = ["Gate", "Ledger"]
 
@@ -61,6 +62,16 @@ class Gate:
                 type="permission_error",
                 param="model",
             )
+        if allowed is not None and call.body is not None:
+            _refuse_others(call.body)
+
+
+def _refuse_others(body: Body) -> None:
+    """Raises Refusal if a service is told of models that may answer instead: nobody can say which of them would."""
+    for name in OTHER_MODELS.intersection(body):
+        if bytes(body[name]) not in _EMPTY:
+            reason = f"This key may call some models only, and '{name}' lets others answer; leave it out."
+            raise Refusal(403, "model_not_allowed", reason, type="permission_error", param=name)
 
 
 def _asks_for_usage(options: msgspec.Raw) -> bool:
@@ -178,7 +189,7 @@ class Ledger:
             end = "client_left"
         sum = self._reckon(end if was_sent else "unsent")
         if self.capturing is not None:
-            sum = Sum(sum.usage, sum.nano, (*self.capturing.put_away(), *sum.flags))
+            sum = sum.at(sum.nano, (*self.capturing.put_away(), *sum.flags))
         try:
             entry = encode_entry(self._record(status, end, error, sum))
             # Where nothing was begun, the room that is kept for running calls is not ours.

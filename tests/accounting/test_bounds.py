@@ -59,6 +59,14 @@ def test_the_window_is_the_most_that_goes_in() -> None:
     assert found.input_tokens == 100_000
 
 
+def test_each_of_many_prompts_has_a_window_of_its_own() -> None:
+    prompts = ["word " * 15_000] * 4
+    found, size = bound("openai.completions", prompt=prompts, max_tokens=1)
+
+    assert size > 200_000 and counts(found) == (size, 4)
+    assert bound("openai.completions", prompt=["x" * 500_000] * 3, max_tokens=1)[0].input_tokens == 300_000
+
+
 SEALED = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gAAAA"}
 OUTSIDE: list[tuple[str, dict[str, object]]] = [
     ("openai.chat", {"messages": [{"content": [{"type": "image_url", "image_url": {"url": "https://x/y.png"}}]}]}),
@@ -82,6 +90,10 @@ OUTSIDE: list[tuple[str, dict[str, object]]] = [
     ("openai.responses", {"input": "go on", "conversation": "conv_1"}),
     ("openai.responses", {"input": "go on", "prompt": {"id": "pmpt_1"}}),
     ("openai.responses", {"input": [{"type": "item_reference", "id": "msg_1"}]}),
+    ("openai.responses", {"input": [{"id": "msg_1"}, {"role": "user", "content": "go on"}]}),
+    ("openai.responses", {"input": [{"id": "msg_1", "type": None}]}),
+    ("openai.responses", {"input": [{"content": [{"type": "input_video", "video_url": "https://x/y.mp4"}]}]}),
+    ("openai.chat", {"messages": [{"content": [{"type": "audio_url", "audio_url": {"url": "https://x/y.mp3"}}]}]}),
     ("openai.responses", {"input": [{"content": [{"type": "input_file", "file_url": "https://x/y.pdf"}]}]}),
     ("anthropic.messages", {"messages": [{"content": [{"type": "document", "source": {"type": "url"}}]}]}),
     ("anthropic.messages", {"messages": HI, "container": "c-1"}),
@@ -143,6 +155,7 @@ BILLED_AS_INPUT = [
         "openai.embeddings",
         {"messages": [{"content": [{"type": "image_url", "image_url": {"url": "https://x/y.png"}}]}]},
     ),
+    ("openai.embeddings", {"input": [{"pdf": "https://x/y.pdf"}]}),
 ]
 
 
@@ -156,6 +169,8 @@ def test_a_picture_among_texts_is_bounded_by_nothing_where_each_input_has_a_wind
 WITHIN: list[tuple[str, dict[str, object]]] = [
     ("openai.responses", {"input": [SEALED, {"type": "compaction", "encrypted_content": "gAAAA"}]}),
     ("openai.responses", {"input": [{"role": "user", "content": 'why "reasoning"?'}]}),
+    ("openai.responses", {"input": [{"id": "msg_1", "role": "assistant", "content": "yes"}, *HI]}),
+    ("openai.responses", {"input": 'what is an "id"?'}),
     ("openai.chat", {"messages": [{"content": [{"type": "input_audio", "input_audio": {"data": "UklGRg=="}}]}]}),
     ("openai.chat", {"messages": HI, "extra_body": {"google": {"thinking_config": {"include_thoughts": True}}}}),
     ("openai.chat", {"messages": [{"role": "user", "content": "[see {file}]"}, {"role": "user", "content": "hi"}]}),
@@ -210,6 +225,10 @@ LIMITS: list[tuple[str, dict[str, object], int | None]] = [
     ("openai.chat", {"messages": HI, "max_tokens": "5"}, 4096),
     ("openai.chat", {"messages": HI, "max_tokens": 5, "max_completion_tokens": 1.5}, 4096),
     ("openai.chat", {"messages": HI, "max_tokens": 5, "prediction": {"content": "x"}}, 4096),
+    ("openai.chat", {"messages": HI, "max_tokens": 5, "n_predict": 5000}, 4096),
+    ("openai.chat", {"messages": HI, "max_tokens": 5, "enable_thinking": True}, 100_000),
+    ("openai.chat", {"messages": HI, "max_tokens": 5, "enable_thinking": False}, 5),
+    ("openai.chat", {"messages": HI, "max_tokens": 5, "thinking_budget": 38_000}, 100_000),
     ("openai.chat", {"messages": HI, "n": 2}, 8192),
     ("openai.chat", {"messages": HI, "max_tokens": 5, "n": None}, 5),
     ("openai.chat", {"messages": HI, "max_tokens": 5, "n": "8"}, None),
@@ -270,6 +289,8 @@ HOSTED: list[tuple[str, dict[str, object]]] = [
     ("openai.chat", {"web_search_options": {"search_context_size": "low"}}),
     ("openai.chat", {"tools": [FUNCTION, {"type": "web_search"}]}),
     ("openai.chat", {"plugins": [{"id": "web"}]}),
+    ("openai.chat", {"web_search": {"enable": True}}),
+    ("openai.chat", {"enable_code_interpreter": True}),
     ("openai.responses", {"tools": [{"type": "code_interpreter", "container": {"type": "auto"}}]}),
     ("openai.responses", {"tools": [{"type": "mcp", "server_url": "https://x"}]}),
     ("anthropic.messages", {"tools": [{"type": "web_search_20250305", "name": "web_search"}]}),
@@ -319,6 +340,10 @@ def test_the_clients_own_tools_cost_their_tokens_only(dialect: str, fields: dict
         ({"speed": "fast"}, True),
         ({"background": True}, True),
         ({"background": False}, False),
+        ({"models": ["dear/model"]}, True),
+        ({"models": []}, False),
+        ({"fallbacks": [{"model": "dear"}]}, True),
+        ({"preset": "mine"}, True),
     ],
 )
 def test_a_dearer_service_has_no_known_price(fields: dict[str, object], is_dearer: bool) -> None:

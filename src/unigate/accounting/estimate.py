@@ -17,7 +17,13 @@ from unigate.tariff import Tariff
 from unigate.tier import ANY, ORDINARY, SERVICES, asked_tier
 from unigate.wire.body import Body
 
-__all__ = ["Bound", "Claim", "claim_of", "is_free"]
+__all__ = ["OTHER_MODELS", "Bound", "Claim", "claim_of", "is_free"]
+
+OTHER_MODELS: Final = frozenset({"models", "fallbacks", "preset"})
+"""Fields by which a service is told of other models that may answer instead of the one that is named.
+
+https://openrouter.ai/docs/features/model-routing, https://platform.claude.com/docs/en/api/messages
+"""
 
 
 class Bound:
@@ -46,7 +52,7 @@ class Bound:
 class Claim:
     """The most that a call can consume, as far as its request alone tells, wherever it goes."""
 
-    __slots__ = ("answers", "fed", "has_hosted_tools", "has_surcharge", "is_final", "made", "tier")
+    __slots__ = ("answers", "fed", "has_hosted_tools", "has_surcharge", "is_final", "made", "prompts", "thinks", "tier")
 
     def __init__(self, fed: int | None, made: int | None, answers: int = 1, *, is_final: bool = False) -> None:
         self.fed = fed
@@ -55,6 +61,10 @@ class Claim:
         self.answers = answers
         # Whether a model's window bounds nothing here.
         self.is_final = is_final
+        # How many prompts share the input, each with a window of its own.
+        self.prompts = 1
+        # Whether it thinks, where the limit on the answer does not count thoughts.
+        self.thinks = False
         self.has_hosted_tools = False
         self.has_surcharge = False
         # The tier of service that is asked for.
@@ -65,10 +75,10 @@ class Claim:
         fed, made = self.fed, self.made
         if tariff is not None and not self.is_final:
             context = tariff.context
-            if fed is None or (context is not None and context < fed):
-                fed = context
+            if fed is None or (context is not None and context * self.prompts < fed):
+                fed = context * self.prompts if context is not None else None
             if made is None:
-                made = tariff.most_output or context
+                made = (context if self.thinks else None) or tariff.most_output or context
         if made is not None:
             made *= self.answers
         if not self.tier:
@@ -90,21 +100,24 @@ _OUTSIDE: Final = frozenset(
 _HOSTED: Final = frozenset(
     {
         *("web_search_options", "mcp_servers", "plugins", "search_parameters", "enable_search", "connectors"),
-        *("data_sources", "search_options"),
+        *("data_sources", "search_options", "venice_parameters", "with_search_enhance", "web_search"),
+        *("enable_enhancement", "force_search_enhancement", "enable_code_interpreter"),
     }
 )
 # What OpenAI's libraries send for services that know more than OpenAI.
 _BESIDE: Final = ("extra_body", "google")
 # The limit on the output does not hold with these.
-_LOOSE: Final = frozenset({"prediction", "additionalModelRequestFields", "thinking_budget"})
+_THINKING: Final = frozenset({"thinking_budget", "enable_thinking", "chat_template_kwargs"})
+_LOOSE: Final = frozenset({*_THINKING, "prediction", "additionalModelRequestFields", "n_predict"})
 # What a format adds to a prompt for these costs tokens of its own: Anthropic's tools up to 700.
 # https://platform.claude.com/docs/en/agents-and-tools/tool-use/overview#pricing
 _FRAMED: Final = frozenset(
     {"tools", "toolConfig", "functions", "response_format", "output_format", "output_config", "text"}
 )
 _FRAME: Final = 1024
-# Guardrails have fees of their own; what is done in the background tells its usage to whoever asks later.
-_DEARER: Final = frozenset({"guardrailConfig", "background"})
+# Guardrails have fees of their own; what is done in the background tells its usage to whoever asks later; another
+# model has another price.
+_DEARER: Final = frozenset({"guardrailConfig", "background", *OTHER_MODELS})
 # Tiers that cost no more than the ordinary one, whatever they cost.
 _NEVER_DEARER: Final = frozenset({ANY, "flex"})
 # What an account can be set to at most: https://developers.openai.com/api/docs/guides/priority-processing
@@ -122,6 +135,8 @@ _NOTHING: Final = frozenset({b"null", b"[]", b"{}", b'""', b"false"})
 # Items that refer to what the provider keeps, unless they carry it sealed.
 _THOUGHTS: Final = (b'"reasoning"', b'"compaction"')
 _SEALED: Final = re.compile(rb'"encrypted_content"\s*:\s*"[^"]')
+_ID: Final = b'"id"'
+_BARE: Final = frozenset({"id", "type", "status"})
 # A letter, digit, colon or slash that is written as an escape could hide any of the marks.
 _HIDDEN: Final = re.compile(rb"\\u00(?:[4-7]|2[fF]|3[0-9aA])")
 # In so many bytes and turns, looking at each brace is faster than looking for the marks at each quote.
@@ -168,9 +183,11 @@ def claim_of(dialect: str, body: Body | None, size: int) -> Claim:
         if choices == _UNREADABLE:  # some services read `"8"` and 8.0 as numbers, and write so many answers
             claim = Claim(fed, None, is_final=True)
         else:
-            many = max(choices, 1) * _prompts_in(form, body) if found else max(choices, 1)
-            claim = Claim(fed, limit if limit > 0 else None, many)
+            prompts = _prompts_in(form, body) if found else 1
+            claim = Claim(fed, limit if limit > 0 else None, max(choices, 1) * prompts)
+            claim.prompts = prompts
     if found:
+        claim.thinks = not found.isdisjoint(_THINKING)
         claim.has_hosted_tools = not found.isdisjoint(_HOSTED) or _has_hosted_tools(body)
         claim.has_surcharge = not found.isdisjoint(_DEARER)
         claim.tier = asked_tier(body)
@@ -203,9 +220,21 @@ def _refers(form: Form, body: Body, found: frozenset[str]) -> bool:
                 return True
     for name in form.content:
         raw = body.get(name)
-        if raw is not None and _is_marked(form, form.flat, bytes(raw)):
-            return True
+        if raw is not None:
+            content = bytes(raw)
+            if _is_marked(form, form.flat, content) or (form.has_items and _has_bare_ids(content)):
+                return True
     return False
+
+
+def _has_bare_ids(content: bytes) -> bool:
+    """Whether any item is nothing but an id: one that the provider keeps, whether it says so by its type or not."""
+    if _ID not in content:
+        return False
+    try:
+        return any("id" in item and item.keys() <= _BARE for item in _tools.decode(content))
+    except _FAILURES:
+        return True
 
 
 def _is_marked(form: Form, flat: tuple[int, ...] | None, content: bytes) -> bool:

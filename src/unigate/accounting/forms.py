@@ -12,7 +12,19 @@ __all__ = ["FORMS", "Form"]
 class Form:
     """Where requests of a dialect say what bounds them."""
 
-    __slots__ = ("choices", "content", "fields", "flat", "is_silent", "limits", "marks", "names", "nests", "prompts")
+    __slots__ = (
+        "choices",
+        "content",
+        "fields",
+        "flat",
+        "has_items",
+        "is_silent",
+        "limits",
+        "marks",
+        "names",
+        "nests",
+        "prompts",
+    )
 
     def __init__(  # one parameter for each place
         self,
@@ -37,6 +49,8 @@ class Form:
         self.nests = nests
         # A field of prompts that are answered one by one.
         self.prompts = prompts
+        # Whether the content is a list of items that may be there by their ids alone.
+        self.has_items = marks is _ITEMS
         # Nothing is written, so that only the input counts, which may be many inputs of a context window each.
         self.is_silent = not limits
         # All fields that bound a request; and their names as who does not mind capitals reads them.
@@ -45,17 +59,17 @@ class Form:
 
 
 _DATA: Final = re.compile(rb'"(?:inlineData|inline_data|fileData|file_data)"')
-_PICTURE: Final = re.compile(rb'"(?:image_url|image)"\s*:')
+_PICTURE: Final = re.compile(rb'"(?:image_url|image|video_url|video|audio_url|audio|pdf)"\s*:')
 # Each service has names of its own for what lies elsewhere: Mistral documents, Qwen videos and `fileid://` in a text,
 # GLM and Perplexity files, Moonshot what it keeps (`cache_id=`, `tag=`). Sound is bytes unless it is an address. A
 # cache of Gemini's has a place in `extra_body`.
 _PARTS: Final = re.compile(
-    rb'"(?:(?:image_url|file|file_url|document_url|pdf_url|video|video_url|audio|cached_content|cachedContent)"'
+    rb'"(?:(?:image_url|file|file_url|document_url|pdf_url|video|video_url|audio|audio_url|cached_content|cachedContent)"'
     rb'|fileid:|role"\s*:\s*"cache"|input_audio"\s*:\s*"|data"\s*:\s*"\w+:\\?/)'
 )
 # What was answered before, by its id alone; thoughts may carry their content sealed.
 _ITEMS: Final = re.compile(
-    rb'"(?:input_image|input_file|item_reference|file_id|image_url|file_url|reasoning|compaction'
+    rb'"(?:input_image|input_file|input_video|item_reference|file_id|image_url|file_url|video_url|reasoning|compaction'
     rb'|(?:image_generation|code_interpreter|file_search|web_search|computer|mcp|shell)_call)"'
 )
 _OLLAMA: Final = Form(
