@@ -175,13 +175,12 @@ def build_snapshot(  # what there is, and what there was
         )
         for entry in (*stored.routes, *settings.routes)
     }
-    routes = {name: route for name, route in routes.items() if route.targets}
     lists = {name: models for name, models in stored.lists.items() if name in providers}
     groups = {entry.id: entry for entry in (*stored.organisations, *settings.organisations)}
     projects = {entry.id: entry for entry in (*stored.projects, *settings.projects)}
     return Snapshot(
         _keyring(chain(stored.keys, more_keys, settings.keys), projects, groups, known),
-        Catalog(providers, routes, lists, settings.demo, price_of),
+        Catalog(providers, routes, lists, settings.demo, price_of, added.broken),
         stored.version,
         added,
     )

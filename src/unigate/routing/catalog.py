@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from random import Random
 from typing import Final
@@ -91,8 +91,11 @@ class Catalog:
         lists: Mapping[str, tuple[str, ...]],
         demo: Demo | None = None,
         price_of: PriceOf = _unknown,
+        broken: Collection[str] = (),
     ) -> None:
         self.providers = providers
+        # Those whose credentials cannot be opened here: what was meant for them goes nowhere else.
+        self._broken = broken
         self.demo = demo
         self._price_of = price_of
         self._routes = routes
@@ -123,6 +126,8 @@ class Catalog:
 
     def _find(self, name: str, dialect: Dialect, random: Random) -> tuple[Way, ...]:
         route = self._routes.get(name)
+        if route is not None and not route.targets:
+            raise _unusable(name)
         found = POLICIES[route.policy](route.targets, random) if route else (self._lone_target(name),)
         spoken = ((target, dialect_for(target.provider, dialect)) for target in found)
         able = tuple(self._way(target, one) for target, one in spoken if one is not None)
@@ -151,10 +156,12 @@ class Catalog:
         first, slash, rest = name.partition("/")
         if slash and rest and first in self.providers:
             return self._target(self.providers[first], rest)
+        if slash and rest and first in self._broken:
+            raise _unusable(name)
         owners = self._owners.get(name, ())
         if len(owners) == 1:
             return self._target(self.providers[owners[0]], name)
-        if len(self.providers) == 1:
+        if len(self.providers) == 1 and not self._broken:
             return self._target(next(iter(self.providers.values())), name)
         raise self.unknown(name)
 
@@ -182,7 +189,7 @@ class Catalog:
             locals_ = {target.model: target.provider.name for target in self.demo.by_dialect.values()}
             yield from (Model(name, owner) for name, owner in (locals_ or {"unigate-demo": "unigate"}).items())
             return
-        yield from (Model(route.name, route.targets[0].provider.name) for route in self._routes.values())
+        yield from (Model(one.name, one.targets[0].provider.name) for one in self._routes.values() if one.targets)
         for provider, names in self._lists.items():
             for name in names:
                 if name not in self._routes:
@@ -216,6 +223,11 @@ def demo_way(demo: Demo, dialect: Dialect, has_tools: bool, name: str) -> Way:
 def in_header(name: str) -> str:
     """A name as a header can hold it: what it cannot is percent-encoded."""
     return name if name.isascii() and name.isprintable() else quote(name, safe="[]. ")
+
+
+def _unusable(name: str) -> Refusal:
+    reason = f"Model '{name}' leads to a provider that this gateway cannot use; its log says why."
+    return Refusal(503, "provider_unusable", reason, type="server_error", param="model")
 
 
 def _owners(lists: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
