@@ -377,6 +377,37 @@ def test_the_oldest_calls_go_when_the_database_is_too_large(books: Database) -> 
     assert len(page_of_calls(books, CallFilter(), limit=1000).calls) == len(kept)
 
 
+def test_small_old_calls_do_not_keep_large_new_ones_within_the_size(books: Database) -> None:
+    now = books.now_ns()
+    told = [record(n, at_ns=now - 5000 + n, error="x" * (100_000 if n >= 600 else 1)) for n in range(800)]
+    for start in range(0, 800, 100):
+        Ledger(books, "gw-1").keep(Batch(records=[(one, LIFE) for one in told[start : start + 100]]))
+    limit = books.size() // 2
+    retention = Retention(books, RetentionSettings(max_gb=limit / 2**30))
+    while retention.turn() < 1:
+        pass
+
+    assert books.size() <= limit or not books.shrinks
+    assert page_of_calls(books, CallFilter()).calls[0].id == told[-1].id
+
+
+def test_a_check_knows_what_was_removed_for_its_age(gateway: Gateway, books: Database) -> None:
+    now = books.now_ns()
+    old = [record(n, at_ns=now - 3 * 24 * HOUR - n * HOUR) for n in range(3)]
+    journal = gateway.journal(*old, record(9, at_ns=now))
+    gateway.carry()
+    Retention(books, RetentionSettings(days=2)).turn()
+    assert is_clean(gateway)
+
+    journal.append(encode_entry(record(4, at_ns=now - 3 * 24 * HOUR - 4 * HOUR)))  # of a gateway that was cut off
+    gateway.carry()
+    assert is_clean(gateway)
+    with books.transaction() as run:
+        run("DELETE FROM calls WHERE id = 'req_00000009'")
+    assert check_books(books, "gw-1", gateway.folder).missing == ("req_00000009",)
+    journal.close()
+
+
 def test_a_lost_gateway_is_forgotten_and_its_running_calls_are_charged(gateway: Gateway, books: Database) -> None:
     journal = gateway.journal(intent(1), record(2))
     gateway.carry()

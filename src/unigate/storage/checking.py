@@ -13,6 +13,7 @@ from unigate.accounting.record import Record, decode_entry
 from unigate.journal import read_frames, segments_of
 from unigate.storage.database import Database, Row, Rows
 from unigate.storage.ledger import Place
+from unigate.storage.retention import removed_until
 
 __all__ = ["Difference", "Findings", "check_books"]
 
@@ -102,8 +103,8 @@ def _hours(run: Rows) -> Iterator[Difference]:
     oldest = run(_OLDEST)[0][0]
     if oldest is None:
         return
-    # The oldest hour may be half removed.
-    start = (int(str(oldest)) // _HOUR_NS + 1) * _HOUR_NS
+    # The oldest hour may be half removed; calls that came late may be older than those that were removed.
+    start = (max(int(str(oldest)), removed_until(run)) // _HOUR_NS + 1) * _HOUR_NS
     sums, rows = _sums(run(_SUMS_BY_HOUR, (start,))), _sums(run(_ROWS_BY_HOUR, (start,)))
     for hour in sorted(sums.keys() | rows.keys()):
         if sums.get(hour) != rows.get(hour):
@@ -115,20 +116,20 @@ def _read_journals(run: Rows, gateway: str, journals: Path) -> tuple[list[str], 
     """Ids that were carried and have no row, and how many records wait to be carried."""
     places = {place.folder: place for place in msgspec.convert(run(_PLACES, (gateway,)), list[Place])}
     missing: list[str] = []
-    waiting = 0
+    waiting, removed_ns = 0, removed_until(run)
     for folder in sorted(journals.iterdir()) if journals.is_dir() else []:
         place = places.get(folder.name) or Place(folder.name, "", 0)
         for segment in segments_of(folder):
-            for id, end in _records(segment):
+            for entry, end in _records(segment):
                 if segment.name > place.segment or (segment.name == place.segment and end > place.offset):
                     waiting += 1
-                elif not run(_HAS_CALL, (id,)):
-                    missing.append(id)
+                elif entry.at_ns > removed_ns and not run(_HAS_CALL, (entry.id,)):
+                    missing.append(entry.id)
     return missing, waiting
 
 
-def _records(segment: Path) -> Iterator[tuple[str, int]]:
-    """Each record of a segment: its call's id, and the offset behind it."""
+def _records(segment: Path) -> Iterator[tuple[Record, int]]:
+    """Each record of a segment, and the offset behind it."""
     offset, is_more = 0, True
     while is_more:
         is_more = False
@@ -139,7 +140,7 @@ def _records(segment: Path) -> Iterator[tuple[str, int]]:
             except msgspec.DecodeError:
                 continue
             if isinstance(entry, Record):
-                yield entry.id, end
+                yield entry, end
 
 
 def _sums(rows: Sequence[Row]) -> dict[int, tuple[int, int, int]]:

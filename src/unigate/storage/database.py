@@ -61,6 +61,11 @@ class Database(Protocol):
         """What people call it, without user or password."""
         ...
 
+    @property
+    def shrinks(self) -> bool:
+        """Whether what was removed counts no longer in its size."""
+        ...
+
     def transaction(self, patience: float = PATIENCE) -> AbstractContextManager[Rows]:
         """One transaction, kept whole or not at all. Raises StorageError for what the database cannot do."""
         ...

@@ -114,6 +114,11 @@ class Postgres:
     def tidy(self) -> None:
         """Nothing: the server looks after itself."""
 
+    @property
+    def shrinks(self) -> bool:
+        """Files keep their size, with room inside."""
+        return False
+
     def size(self) -> int:
         """Bytes of our tables and their indexes."""
         with self.transaction() as run:

@@ -6,9 +6,9 @@ from unigate.config import RetentionSettings
 from unigate.storage.database import Database, Rows
 from unigate.storage.history import forget_history
 
-__all__ = ["Retention"]
+__all__ = ["Retention", "removed_until"]
 
-_OLDEST = "SELECT id FROM calls WHERE at_ns < ? ORDER BY at_ns, id LIMIT ?"
+_OLDEST = "SELECT id, at_ns FROM calls WHERE at_ns < ? ORDER BY at_ns, id LIMIT ?"
 _DROP = (
     "DELETE FROM bodies WHERE call = ?",
     "DELETE FROM failed_attempts WHERE call = ?",
@@ -16,9 +16,8 @@ _DROP = (
 )
 _COUNT = "SELECT count(*) FROM calls"
 _TRIMMED = "SELECT value FROM meta WHERE name = 'trimmed_size'"
-_SET_TRIMMED = (
-    "INSERT INTO meta (name, value) VALUES ('trimmed_size', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
-)
+_SET = "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+_REMOVED = "SELECT value FROM meta WHERE name = 'removed_until_ns'"
 _DAY_NS = 86_400_000_000_000
 _EVER = 2**62
 _AT_ONCE = 500
@@ -41,6 +40,7 @@ class Retention:
         """Removes one batch, if there is anything to remove; seconds to rest before the next. Raises StorageError."""
         if not self._excess:
             self._excess = self._too_many()
+        is_too_large = self._excess > 0
         with self._database.transaction() as run:
             run.lock("retention")
             if self._excess:
@@ -52,7 +52,7 @@ class Retention:
             self._excess = max(self._excess - removed, 0) if removed else 0
             if not self._excess:
                 self._note_trimmed()
-        return _BREATH if self._excess or has_more or removed == _AT_ONCE else _LOOK_S
+        return _BREATH if is_too_large or has_more or removed == _AT_ONCE else _LOOK_S
 
     def _too_many(self) -> int:
         """How many calls must go for the size's sake."""
@@ -68,11 +68,21 @@ class Retention:
     def _note_trimmed(self) -> None:
         """Tables that do not shrink have room inside now, and are large enough only once they grow again."""
         size, limit = self._database.size(), int((self._settings.max_gb or 0) * 2**30)
+        is_full_of_room = size > limit and not self._database.shrinks
         with self._database.transaction() as run:
-            run(_SET_TRIMMED, (str(size if size > limit else 0),))
+            run(_SET, ("trimmed_size", str(size if is_full_of_room else 0)))
 
     def _remove(self, run: Rows, before_ns: int, most: int) -> int:
-        ids = [(str(row[0]),) for row in run(_OLDEST, (before_ns, most))]
+        rows = run(_OLDEST, (before_ns, most))
+        ids = [(str(row[0]),) for row in rows]
         for statement in _DROP:
             run.many(statement, ids)
+        if rows:
+            run(_SET, ("removed_until_ns", str(max(int(str(rows[-1][1])), removed_until(run)))))
         return len(ids)
+
+
+def removed_until(run: Rows) -> int:
+    """Until when calls were removed, in nanoseconds since 1970: what began by then may have no row any more."""
+    found = run(_REMOVED)
+    return int(str(found[0][0])) if found else 0

@@ -103,6 +103,11 @@ class Sqlite:
             run("PRAGMA analysis_limit = 400")
             run("PRAGMA optimize = 0x10002")
 
+    @property
+    def shrinks(self) -> bool:
+        """Pages that are free are not counted."""
+        return True
+
     def size(self) -> int:
         """Bytes of the pages in use."""
         with self.reading() as run:
