@@ -556,6 +556,12 @@ def test_the_bill_is_honest_whatever_the_script_says() -> None:
         assert bill(port, "calls") == []
 
 
+def test_a_limit_below_zero_is_one_of_nothing() -> None:
+    with upstream() as port:
+        asked = {"model": "script:tokens=9", "messages": [], "max_tokens": -5}
+        assert b'"finish_reason":"length"' in raw(port, "/v1/chat/completions", asked)
+
+
 def test_the_books_hold_nothing_that_the_collector_of_circles_looks_through() -> None:
     """Looking through ten thousand calls would stop every answer for 20 ms and more, now and then."""
 

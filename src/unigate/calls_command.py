@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from itertools import takewhile
 from urllib.parse import quote
 
 import msgspec
@@ -126,14 +127,22 @@ def _follow(
     """Prints calls as their records arrive; ends with Ctrl-C."""
     known = {one.id for one in seen}
     widths = [20, 8, 12, 20, 12]
+    is_first = True
     while True:
         time.sleep(_LOOK_S)
         page = msgspec.json.decode(line.ask("GET", "/calls", query={**query, "limit": _PAGE}), type=_Page)
-        for one in reversed(page.data):
+        found = _newer(page.data, known) if is_first else page.data
+        is_first = False
+        for one in reversed(found):
             if one.id not in known and _is_wanted(one, wanted):
                 cells = [cell.ljust(width) for cell, width in zip(_row(one, paint), widths, strict=False)]
                 print("  ".join([*cells, *_row(one, paint)[len(widths) :]]), flush=True)
         known = {one.id for one in page.data}
+
+
+def _newer(lines: Sequence[_Line], known: Collection[str]) -> Sequence[_Line]:
+    """Those above the ones that were printed; below them are older ones."""
+    return list(takewhile(lambda one: one.id not in known, lines))
 
 
 def _is_wanted(line: _Line, wanted: CallsWanted) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
 from pathlib import Path
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 
+_LEAST_DOLLARS = 1e-9
+_MOST_SHOWN = 36_500
 _DIMENSIONS = ("day", "hour", "key", "project", "organisation", "model", "provider", "status")
 
 
@@ -135,7 +138,7 @@ def _add_usage(commands: Commands) -> None:
     _add_config(usage)
     words = ", ".join(_DIMENSIONS)
     usage.add_argument("--by", action="append", choices=_DIMENSIONS, metavar="WHAT", help=f"{words}; repeat (day)")
-    usage.add_argument("--days", type=int, default=7, help="how many days, today counted (7)")
+    usage.add_argument("--days", type=_some, default=7, help="how many days, today counted (7)")
     usage.set_defaults(run=_usage)
 
 
@@ -149,7 +152,7 @@ def _add_calls(commands: Commands) -> None:
     calls.add_argument("--model", help="only to this model")
     calls.add_argument("--provider", help="only to this provider")
     calls.add_argument("--errors", action="store_true", help="only those that went wrong")
-    calls.add_argument("--count", type=int, default=20, help="how many (20)")
+    calls.add_argument("--count", type=_some, default=20, help="how many (20)")
     calls.add_argument("--follow", action="store_true", help="go on with those that come")
     calls.add_argument("--bodies", action="store_true", help="of one call: also what was kept of its bodies")
     calls.set_defaults(run=_calls)
@@ -159,9 +162,24 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--requests-per-minute", type=int, metavar="N")
     parser.add_argument("--tokens-per-minute", type=int, metavar="N")
     parser.add_argument("--concurrency", type=int, metavar="N", help="calls at once")
-    parser.add_argument("--budget-day", type=float, metavar="USD", help="US dollars for each day (UTC)")
-    parser.add_argument("--budget-month", type=float, metavar="USD", help="US dollars for each month (UTC)")
-    parser.add_argument("--budget-total", type=float, metavar="USD", help="US dollars ever")
+    parser.add_argument("--budget-day", type=_dollars, metavar="USD", help="US dollars for each day (UTC)")
+    parser.add_argument("--budget-month", type=_dollars, metavar="USD", help="US dollars for each month (UTC)")
+    parser.add_argument("--budget-total", type=_dollars, metavar="USD", help="US dollars ever")
+
+
+def _dollars(text: str) -> float:
+    """An amount that can be kept: nan would be none at all, and less than a nano-dollar would be 0."""
+    amount = float(text)
+    if not 0 <= amount < math.inf or 0 < amount < _LEAST_DOLLARS:
+        raise argparse.ArgumentTypeError(f"'{text}' is no amount of dollars; write 0 or more, such as 12.50")
+    return amount
+
+
+def _some(text: str) -> int:
+    """One or more, and no more than anybody can look at."""
+    if not 1 <= (count := int(text)) <= _MOST_SHOWN:
+        raise argparse.ArgumentTypeError(f"'{text}' is not between 1 and {_MOST_SHOWN:,}")
+    return count
 
 
 def _add_ledger(commands: Commands) -> None:
@@ -250,7 +268,7 @@ def _groups(choices: argparse.Namespace) -> int:
 def _usage(choices: argparse.Namespace) -> int:
     from unigate import usage_command
 
-    return usage_command.usage(_place(choices), choices.by or ["day"], max(choices.days, 1), os.environ)
+    return usage_command.usage(_place(choices), choices.by or ["day"], choices.days, os.environ)
 
 
 def _calls(choices: argparse.Namespace) -> int:
@@ -264,7 +282,7 @@ def _calls(choices: argparse.Namespace) -> int:
         model=choices.model,
         provider=choices.provider,
         errors=choices.errors,
-        count=max(choices.count, 1),
+        count=choices.count,
         follow=choices.follow,
     )
     return calls_command.several(_place(choices), wanted, os.environ)

@@ -11,7 +11,7 @@ import msgspec
 from unigate.errors import ConfigError, Refusal, StorageError
 from unigate.operator_line import NoAnswer, OperatorLine, Place, open_line
 from unigate.serve import Stop
-from unigate.tables import money
+from unigate.tables import whole_money
 from unigate.texts import is_chinese
 
 __all__ = ["GroupLine", "LimitsWanted", "Words", "group_id", "groups_of", "limits_from", "run_command", "shown_limits"]
@@ -139,7 +139,7 @@ def limits_from(choices: argparse.Namespace) -> LimitsWanted:
 def shown_limits(limits: LimitsWanted, say: Words) -> str:
     """Limits in as few words as possible."""
     told = [
-        say(name, value=money(round(value * _NANO)) if name.startswith("budget") else value)
+        say(name, value=whole_money(round(value * _NANO)) if name.startswith("budget") else value)
         for name, value in msgspec.structs.asdict(limits).items()
         if value is not None
     ]

@@ -9,7 +9,7 @@ from typing import TextIO
 
 from unigate.price import NANO
 
-__all__ = ["Paint", "money", "table"]
+__all__ = ["Paint", "money", "table", "whole_money"]
 
 _SHORTEST = Decimal("0.01")
 
@@ -48,6 +48,12 @@ def money(nano: int | None) -> str:
     if dollars == 0 or abs(dollars) >= _SHORTEST:
         return f"${dollars:,.2f}"
     return f"${dollars:.9f}".rstrip("0")
+
+
+def whole_money(nano: int) -> str:
+    """An amount as dollars, to its last place: what is promised is not rounded."""
+    places = f"{Decimal(nano) / NANO:,.9f}".rstrip("0")
+    return "$" + places.ljust(places.index(".") + 3, "0")
 
 
 def _width(text: str) -> int:

@@ -13,8 +13,11 @@ from pathlib import Path
 import pytest
 
 from harness import eventually
+from unigate.accounting.estimate import Claim
+from unigate.admission.needs import Terms
 from unigate.admission.wallet import Need, Permit
 from unigate.bank_desk import BankDesk
+from unigate.charge import Charge, Sum
 from unigate.clock import StoreClock
 from unigate.errors import Refusal
 from unigate.lender import Lender
@@ -23,6 +26,7 @@ from unigate.storage.bank import Bank
 from unigate.storage.database import Database
 from unigate.storage.opening import open_database
 from unigate.tenancy import Quota, QuotaKind
+from unigate.usage import Usage
 
 DAY = "2026-11-23"
 AT = 1_795_392_000_000_000_000  # 2026-11-23 00:00:00 UTC
@@ -200,6 +204,20 @@ def test_what_one_call_took_beyond_its_hold_no_other_door_lends_again(
         return permit
 
     play(overrun, tmp_path)
+
+
+@pytest.mark.parametrize(("is_untold", "end"), [(True, "rate_limit_exceeded"), (False, "ok")])
+def test_tokens_that_nobody_told_of_count_as_held(tmp_path: Path, is_untold: bool, end: str) -> None:
+    async def untold(folder: Path) -> None:
+        async with stage(folder, "a") as here:
+            (lender,) = here.lenders
+            limit, need = quota(QuotaKind.TOKENS, 1000), Need(0, 300)
+            permit = await lender.permit(limit, need, AT)
+            charge = Charge(lender, permit, lender.wallet.purse(limit, AT), Terms(need, (), Claim(5, None)))
+            charge.settle(Sum(Usage(), None, is_untold=is_untold), is_clean=True)
+            assert await code_of(lender.permit(limit, Need(0, 800), AT)) == end
+
+    play(untold, tmp_path)
 
 
 def test_first_come_first_served_and_nobody_steals_in_between(tmp_path: Path) -> None:

@@ -149,6 +149,10 @@ def test_what_is_in_use_is_not_ended(shared: Admins) -> None:
         ({"role": "admin", "scopes": ["root"]}, "scopes.0"),
         ({"capture": "everything"}, "capture"),
         ({"models": ["x" * 501]}, "models.0"),
+        ({"models": ["a\0b"]}, "models.0"),
+        ({"name": "a\0b"}, "name"),
+        ({"name": "a\u202eb"}, "name"),
+        ({"name": "a\nb"}, "name"),
     ],
 )
 def test_terms_that_make_no_sense_are_refused_by_name(untouched: Admins, body: dict[str, object], param: str) -> None:

@@ -213,13 +213,48 @@ def test_without_a_gateway_the_configuration_says_where_and_what_is_named(tmp_pa
 def test_every_term_has_a_flag(tmp_path: Path, capsys: Capture) -> None:
     data = str(tmp_path / "data")
     flags = ["--role", "admin", "--scope", "read", "--expires", "2030-12-31", "--address", "10.0.0.0/8", "--tag", "a=b"]
-    limits = ["--requests-per-minute", "6", "--tokens-per-minute", "7", "--concurrency", "8", "--budget-day", "0.1"]
+    limits = ["--requests-per-minute", "6", "--tokens-per-minute", "7", "--concurrency", "8", "--budget-day", "0.015"]
     assert main(["keys", "--data", data, "create", "a", *flags, *limits, "--budget-month", "2"]) == 0
     assert main(["keys", "--data", data, "list"]) == 0
     listed = capsys.readouterr().out
 
-    assert "6 requests/min, 7 tokens/min, 8 at once, $0.10/day, $2.00/month" in listed
+    assert "6 requests/min, 7 tokens/min, 8 at once, $0.015/day, $2.00/month" in listed
     assert "2031-01-01T00:00:00Z" in listed
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ["keys", "create", "a", "--budget-total", "nan"],
+        ["keys", "create", "a", "--budget-day", "inf"],
+        ["keys", "create", "a", "--budget-month", "-1"],
+        ["keys", "create", "a", "--budget-day", "0.0000000001"],
+        ["usage", "--days", "100000000"],
+        ["usage", "--days", "0"],
+        ["calls", "--count", "-5"],
+    ],
+)
+def test_numbers_that_mean_nothing_are_refused_by_name(given: list[str], tmp_path: Path, capsys: Capture) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([*given, "--data", str(tmp_path)] if given[0] != "keys" else ["keys", "--data", str(tmp_path), *given[1:]])
+
+    assert ended.value.code == 2
+    assert f"argument {given[-2]}: '{given[-1]}' is" in capsys.readouterr().err
+
+
+def test_who_follows_sees_what_comes_and_not_what_was(untouched: Running, capsys: Capture) -> None:
+    until_carried(untouched, capsys)
+    command = [sys.executable, "-m", "unigate", "calls", "--follow", "--count", "1", "--data", str(untouched.data)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as following:
+        assert following.stdout is not None
+        seen = [following.stdout.readline().split()[-1] for _ in range(2)]
+        journal = Journal(untouched.data / "journal" / "door-0-bb")
+        write(journal, record(3, at_ns=wall()))
+        seen.append(following.stdout.readline().split()[-1])
+        journal.close()
+        following.kill()
+
+    assert seen == ["ID", "req_00000002", "req_00000003"]
 
 
 # --- tables

@@ -94,9 +94,10 @@ def _text(ask: Ask, scene: Scene) -> tuple[str, Finish, str | None]:
     at, stopped = min(((text.find(stop), stop) for stop in ask.stops if stop in text), default=(len(text), None))
     text = text[:at]
     if ask.limit is not None:
-        words = list(islice(pieces(text), ask.limit + 1))
-        if len(words) > ask.limit:
-            return "".join(words[: ask.limit]), Finish.LENGTH, None
+        most = max(ask.limit, 0)
+        words = list(islice(pieces(text), most + 1))
+        if len(words) > most:
+            return "".join(words[:most]), Finish.LENGTH, None
     return text, Finish.STOP if stopped is None else Finish.SEQUENCE, stopped
 
 

@@ -30,11 +30,12 @@ __all__ = [
 ]
 
 _MOST = 1_000_000_000
-NAME = r"^\S(.*\S)?$"
-"""A name has no space at its ends, and stands on one line."""
+_UNSEEN = r"\x00-\x1F\x7F-\x9F\u202A-\u202E\u2066-\u2069"
+NAME = rf"^[^\s{_UNSEEN}]([^{_UNSEEN}]*[^\s{_UNSEEN}])?$"
+"""A name has no space at its ends and stands on one line; nothing in it is unseen or turns around what follows."""
 
 T = TypeVar("T")
-ModelName = Annotated[str, Field(min_length=1, max_length=500)]
+ModelName = Annotated[str, Field(min_length=1, max_length=500, pattern=rf"^[^{_UNSEEN}]+$")]
 After = Annotated[str | None, Query(max_length=200, description="The `next` of the page before · 上一页的 `next`")]
 Count = Annotated[int, Query(ge=1, le=1000, description="Lines of a page · 每页条数")]
 Search = Annotated[
