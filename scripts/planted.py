@@ -55,6 +55,7 @@ UNHEARD = (
     "tests/admission/test_bank.py::"
     "test_a_bank_that_did_not_hear_that_a_door_forgot_a_limit_lends_nobody_what_is_not_carried"
 )
+BEYOND = "tests/admission/test_bank.py::test_what_one_call_took_beyond_its_hold_no_other_door_lends_again"
 CREDENTIALS = "tests/security/test_auth_matrix.py"
 
 BUGS = (
@@ -90,6 +91,17 @@ BUGS = (
         "each-door-has-the-whole-limit",
         (("storage/bank.py", "want.limit - spent - leased, spent", "want.limit - spent, spent"),),
         RACE,
+    ),
+    Bug(
+        "what-a-call-took-beyond-its-hold-is-lent-again",
+        (
+            (
+                "admission/wallet.py",
+                "            if one.free < 0 and nano > need.nano:\n                self._wallet.tell_at_once(one)\n",
+                "",
+            ),
+        ),
+        BEYOND,
     ),
     Bug(
         "an-unknown-key-is-somebody",
