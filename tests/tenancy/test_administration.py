@@ -150,6 +150,7 @@ def test_what_is_in_use_is_not_ended(shared: Admins) -> None:
         ({"capture": "everything"}, "capture"),
         ({"models": ["x" * 501]}, "models.0"),
         ({"models": ["a\0b"]}, "models.0"),
+        ({"limits": []}, "limits"),
         ({"name": "a\0b"}, "name"),
         ({"name": "a\u202eb"}, "name"),
         ({"name": "a\nb"}, "name"),

@@ -153,18 +153,16 @@ def _invalid(error: RequestValidationError) -> Told:
     """The first thing that is wrong with a request, by the name of its field."""
     first = _Problem.model_validate(error.errors()[0])
     names = [str(part) for part in first.loc if part not in ("body", "path", "query")]
-    known = _BODY_PROBLEMS.get(first.type)
-    if known is not None:
-        return Told(status=400, code="invalid_json", message=known)
+    is_object_wanted = first.type == "model_attributes_type"
+    if first.type == "json_invalid":  # its place is one in the text
+        return Told(status=400, code="invalid_json", message="The body is not valid JSON.")
+    if is_object_wanted and not names:
+        reason = "The body must be a JSON object, sent with 'content-type: application/json'."
+        return Told(status=400, code="invalid_json", message=reason)
     param = ".".join(names) or None
-    message = f"'{param}': {first.msg}." if param else f"The body: {first.msg}."
+    reason = "Input should be an object; {} has nothing in it" if is_object_wanted else first.msg
+    message = f"'{param}': {reason}." if param else f"The body: {reason}."
     return Told(status=400, code="invalid_value", message=message, param=param)
-
-
-_BODY_PROBLEMS = {
-    "json_invalid": "The body is not valid JSON.",
-    "model_attributes_type": "The body must be a JSON object, sent with 'content-type: application/json'.",
-}
 
 
 class _Problem(BaseModel):
