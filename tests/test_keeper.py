@@ -582,7 +582,7 @@ def test_a_made_admin_key_counts_at_once_and_a_revoked_one_no_more(keeper: Runni
         (("POST", "/admin/v1/keys", {"name": "x"}), KEY, (403, "not_allowed", None)),
         (("GET", "/admin/v1/nothing"), ADMIN_KEY, (404, "not_found", None)),
         (("GET", "/elsewhere"), ADMIN_KEY, (404, "not_found", None)),
-        (("PUT", "/admin/v1/keys", {}), ADMIN_KEY, (405, "bad_request", None)),
+        (("PUT", "/admin/v1/keys", {}), ADMIN_KEY, (405, "method_not_allowed", None)),
         (("POST", "/admin/v1/keys", b'{"name":'), ADMIN_KEY, (400, "invalid_json", None)),
         (("POST", "/admin/v1/keys", b"[]"), ADMIN_KEY, (400, "invalid_json", None)),
         (("POST", "/admin/v1/keys", b"[" * 30_000), ADMIN_KEY, (400, "bad_request", None)),

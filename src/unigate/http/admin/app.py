@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import unigate
@@ -136,6 +137,8 @@ def _told(request: Request, error: Exception) -> Told:
             return _invalid(error)
         case HTTPException(status_code=404):
             return _not_found(request.url.path)
+        case HTTPException(status_code=405):
+            return _not_allowed(request)
         case HTTPException():
             headers = tuple((error.headers or {}).items())
             return Told(status=error.status_code, code="bad_request", message=error.detail, headers=headers)
@@ -147,6 +150,15 @@ def _told(request: Request, error: Exception) -> Told:
 def _not_found(path: str) -> Told:
     message = f"There is nothing at '{path[:200]}'. GET /docs lists what there is."
     return Told(status=404, code="not_found", message=message)
+
+
+def _not_allowed(request: Request) -> Told:
+    """With all methods of the path: each of them is a route of its own, and the first alone would say its own."""
+    path = request.url.path
+    routes = [one for one in request.app.routes if isinstance(one, Route) and one.path_regex.match(path)]
+    allowed = ", ".join(sorted({method for one in routes for method in one.methods or ()}))
+    message = f"'{path[:200]}' takes {allowed}, not {request.method}."
+    return Told(status=405, code="method_not_allowed", message=message, headers=(("allow", allowed),))
 
 
 def _invalid(error: RequestValidationError) -> Told:
