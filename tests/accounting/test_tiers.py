@@ -104,7 +104,9 @@ def test_a_dearer_tier_is_not_reckoned_where_a_budget_pays() -> None:
     found = bounded(asked, PRICE)
 
     assert worst_case(PRICE, found) is None
-    assert reason_unpriced(PRICE, found) == "the request asks for a service whose price is not known"
+    assert reason_unpriced(PRICE, found) == (
+        "the request asks for a service whose price is not known, or lets other models answer"
+    )
     sum = charged(asked, claimed(asked))
     assert (sum.nano, sum.flags) == (None, ("tier_unpriced",))
 

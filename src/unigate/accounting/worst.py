@@ -40,7 +40,7 @@ def reason_unpriced(tariff: Tariff | None, bound: Bound) -> str:
     if bound.has_hosted_tools:
         return "the request uses tools that run at the provider, for a fee"
     if bound.has_surcharge:
-        return "the request asks for a service whose price is not known"
+        return "the request asks for a service whose price is not known, or lets other models answer"
     if bound.input_tokens is None:
         return "the request refers to more than its text, and the model's context window is not known"
     return "neither the request nor the table of prices limits the length of the answer"
