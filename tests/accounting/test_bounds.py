@@ -228,6 +228,7 @@ LIMITS: list[tuple[str, dict[str, object], int | None]] = [
     ("openai.chat", {"messages": HI, "max_tokens": 5, "n_predict": 5000}, 4096),
     ("openai.chat", {"messages": HI, "max_tokens": 5, "enable_thinking": True}, 100_000),
     ("openai.chat", {"messages": HI, "max_tokens": 5, "enable_thinking": False}, 5),
+    ("openai.chat", {"messages": HI, "max_tokens": 5, "chat_template_kwargs": {"enable_thinking": False}}, 5),
     ("openai.chat", {"messages": HI, "max_tokens": 5, "thinking_budget": 38_000}, 100_000),
     ("openai.chat", {"messages": HI, "n": 2}, 8192),
     ("openai.chat", {"messages": HI, "max_tokens": 5, "n": None}, 5),

@@ -107,7 +107,7 @@ _HOSTED: Final = frozenset(
 # What OpenAI's libraries send for services that know more than OpenAI.
 _BESIDE: Final = ("extra_body", "google")
 # The limit on the output does not hold with these.
-_THINKING: Final = frozenset({"thinking_budget", "enable_thinking", "chat_template_kwargs"})
+_THINKING: Final = frozenset({"thinking_budget", "enable_thinking"})
 _LOOSE: Final = frozenset({*_THINKING, "prediction", "additionalModelRequestFields", "n_predict"})
 # What a format adds to a prompt for these costs tokens of its own: Anthropic's tools up to 700.
 # https://platform.claude.com/docs/en/agents-and-tools/tool-use/overview#pricing
