@@ -605,6 +605,13 @@ def test_what_is_refused_is_refused_in_openais_shape(
     assert shared.error(*asked, key=key) == error
 
 
+def test_all_that_a_path_takes_is_told_to_who_asked_otherwise(shared: Running) -> None:
+    _, headers, body = shared.ask("PUT", "/admin/v1/keys", {})
+
+    assert headers["allow"] == "GET, POST"
+    assert "takes GET, POST, not PUT" in json.loads(body)["error"]["message"]
+
+
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A keeper for tests that change nothing."""

@@ -169,7 +169,10 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
 
 def _dollars(text: str) -> float:
     """An amount that can be kept: nan would be none at all, and less than a nano-dollar would be 0."""
-    amount = float(text)
+    try:
+        amount = float(text)
+    except ValueError:
+        amount = math.nan
     if not 0 <= amount < math.inf or 0 < amount < _LEAST_DOLLARS:
         raise argparse.ArgumentTypeError(f"'{text}' is no amount of dollars; write 0 or more, such as 12.50")
     return amount
@@ -177,9 +180,9 @@ def _dollars(text: str) -> float:
 
 def _some(text: str) -> int:
     """One or more, and no more than anybody can look at."""
-    if not 1 <= (count := int(text)) <= _MOST_SHOWN:
-        raise argparse.ArgumentTypeError(f"'{text}' is not between 1 and {_MOST_SHOWN:,}")
-    return count
+    if not text.isdecimal() or not 1 <= int(text) <= _MOST_SHOWN:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number between 1 and {_MOST_SHOWN:,}")
+    return int(text)
 
 
 def _add_ledger(commands: Commands) -> None:

@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from unigate.accounting.estimate import OTHER_MODELS
+from unigate.accounting.estimate import lets_others_answer
 from unigate.accounting.record import LONGEST_NAME, SHORT_NAME, FailedAttempt, Intent, Record, encode_entry
 from unigate.attempt import Attempt
 from unigate.call import Call
@@ -68,10 +68,9 @@ class Gate:
 
 def _refuse_others(body: Body) -> None:
     """Raises Refusal if a service is told of models that may answer instead: nobody can say which of them would."""
-    for name in OTHER_MODELS.intersection(body):
-        if bytes(body[name]) not in _EMPTY:
-            reason = f"This key may call some models only, and '{name}' lets others answer; leave it out."
-            raise Refusal(403, "model_not_allowed", reason, type="permission_error", param=name)
+    if (name := lets_others_answer(body)) is not None:
+        reason = f"This key may call some models only, and '{name}' lets others answer; leave it out."
+        raise Refusal(403, "model_not_allowed", reason, type="permission_error", param=name)
 
 
 def _asks_for_usage(options: msgspec.Raw) -> bool:

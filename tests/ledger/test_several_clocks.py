@@ -63,6 +63,13 @@ def postgres_by(turned_clock: TurnedClock) -> Iterator[Postgres]:
         server.remove()
 
 
+def clock_at(moment: datetime, folder: Path) -> TurnedClock:
+    """The clock of a host that believes it is that moment."""
+    clock = TurnedClock(folder)
+    clock.turn_to(moment)
+    return clock
+
+
 class Desk:
     """Some gateways, and all that clients were told there."""
 
@@ -92,8 +99,7 @@ def test_a_day_ends_by_the_databases_clock_also_for_who_was_away_or_has_another_
     turned_clock: TurnedClock, postgres_by: Postgres, mock: Mock, tmp_path: Path
 ) -> None:
     turned_clock.turn_to(MIDNIGHT - timedelta(minutes=10))
-    early = TurnedClock(tmp_path / "early")
-    early.turn_to(MIDNIGHT + timedelta(minutes=5))
+    early = clock_at(MIDNIGHT + timedelta(minutes=5), tmp_path / "early")
     database = postgres_by.fresh()
     with ExitStack() as stack:
         gateways = [
@@ -152,8 +158,7 @@ def test_a_key_ends_by_the_databases_clock_whatever_a_gateway_believes(
     with ExitStack() as stack:
         gateways: list[Stage] = []
         for name, off in (("early", 5), ("late", -5)):
-            clock = TurnedClock(tmp_path / f"{name}-clock")
-            clock.turn_to(turned_clock.now + timedelta(minutes=off))
+            clock = clock_at(turned_clock.now + timedelta(minutes=off), tmp_path / f"{name}-clock")
             gateways.append(
                 stack.enter_context(stage(tmp_path / name, mock, database, more=more, environment=clock.environment))
             )
@@ -181,8 +186,7 @@ def test_a_price_begins_by_the_databases_clock_whatever_a_gateway_believes(
     turned_clock: TurnedClock, postgres_by: Postgres, mock: Mock, tmp_path: Path
 ) -> None:
     turned_clock.turn_to(CHEAPER - timedelta(minutes=5))
-    early = TurnedClock(tmp_path / "early")
-    early.turn_to(CHEAPER + timedelta(minutes=5))
+    early = clock_at(CHEAPER + timedelta(minutes=5), tmp_path / "early")
     with stage(tmp_path / "g", mock, postgres_by.fresh(), environment=early.environment) as where:
         where.until_ready()
         address = f"http://127.0.0.1:{mock.port}/v1"

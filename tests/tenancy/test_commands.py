@@ -230,7 +230,9 @@ def test_every_term_has_a_flag(tmp_path: Path, capsys: Capture) -> None:
         ["keys", "create", "a", "--budget-month", "-1"],
         ["keys", "create", "a", "--budget-day", "0.0000000001"],
         ["usage", "--days", "100000000"],
+        ["keys", "create", "a", "--budget-day", "much"],
         ["usage", "--days", "0"],
+        ["usage", "--days", "all"],
         ["calls", "--count", "-5"],
     ],
 )

@@ -17,13 +17,7 @@ from unigate.tariff import Tariff
 from unigate.tier import ANY, ORDINARY, SERVICES, asked_tier
 from unigate.wire.body import Body
 
-__all__ = ["OTHER_MODELS", "Bound", "Claim", "claim_of", "is_free"]
-
-OTHER_MODELS: Final = frozenset({"models", "fallbacks", "preset"})
-"""Fields by which a service is told of other models that may answer instead of the one that is named.
-
-https://openrouter.ai/docs/features/model-routing, https://platform.claude.com/docs/en/api/messages
-"""
+__all__ = ["Bound", "Claim", "claim_of", "is_free", "lets_others_answer"]
 
 
 class Bound:
@@ -115,9 +109,12 @@ _FRAMED: Final = frozenset(
     {"tools", "toolConfig", "functions", "response_format", "output_format", "output_config", "text"}
 )
 _FRAME: Final = 1024
+# By these a service is told of other models that may answer instead of the one that is named.
+# https://openrouter.ai/docs/features/model-routing, https://platform.claude.com/docs/en/api/messages
+_OTHER_MODELS: Final = frozenset({"models", "fallbacks", "preset"})
 # Guardrails have fees of their own; what is done in the background tells its usage to whoever asks later; another
 # model has another price.
-_DEARER: Final = frozenset({"guardrailConfig", "background", *OTHER_MODELS})
+_DEARER: Final = frozenset({"guardrailConfig", "background", *_OTHER_MODELS})
 # Tiers that cost no more than the ordinary one, whatever they cost.
 _NEVER_DEARER: Final = frozenset({ANY, "flex"})
 # What an account can be set to at most: https://developers.openai.com/api/docs/guides/priority-processing
@@ -161,6 +158,11 @@ _FAILURES: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 def is_free(dialect: str) -> bool:
     """Whether providers answer such calls for nothing."""
     return dialect in _FREE
+
+
+def lets_others_answer(body: Body) -> str | None:
+    """The field by which a request lets other models answer than the one it names; None if it has none."""
+    return next((name for name in _OTHER_MODELS.intersection(body) if bytes(body[name]) not in _NOTHING), None)
 
 
 def claim_of(dialect: str, body: Body | None, size: int) -> Claim:

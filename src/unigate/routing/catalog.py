@@ -226,7 +226,10 @@ def in_header(name: str) -> str:
 
 
 def _unusable(name: str) -> Refusal:
-    reason = f"Model '{name}' leads to a provider that this gateway cannot use; its log says why."
+    reason = (
+        f"Model '{name}' leads to a provider that was removed, or whose credentials this gateway cannot open; "
+        "give it another target, or see in the gateway's log which secret is missing."
+    )
     return Refusal(503, "provider_unusable", reason, type="server_error", param="model")
 
 

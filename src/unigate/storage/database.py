@@ -9,7 +9,11 @@ from functools import lru_cache
 from itertools import islice
 from typing import Protocol, TypeVar
 
-__all__ = ["PATIENCE", "Database", "Row", "Rows", "Value", "in_lots", "of_several"]
+__all__ = ["META", "PATIENCE", "SET_META", "Database", "Row", "Rows", "Value", "in_lots", "of_several"]
+
+META = "SELECT value FROM meta WHERE name = ?"
+SET_META = "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+"""What is kept of the database itself, by name."""
 
 Value = str | int | bytes | None
 Row = Sequence[object]

@@ -14,7 +14,7 @@ import msgspec
 
 from unigate.errors import StorageError
 from unigate.storage.call_rows import model_name
-from unigate.storage.database import Database, Rows, Value
+from unigate.storage.database import META, SET_META, Database, Rows, Value
 
 __all__ = ["Moved", "move"]
 
@@ -37,8 +37,6 @@ _TABLES = (
     "SELECT table_name FROM information_schema.tables WHERE table_schema = 'unigate' AND table_type = 'BASE TABLE' "
     "ORDER BY table_name"
 )
-_META = "SELECT value FROM meta WHERE name = ?"
-_SET_META = "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 _USED = "SELECT (SELECT count(*) FROM calls) + (SELECT count(*) FROM keys)"
 _NUMBERED = (
     "SELECT setval(pg_get_serial_sequence('audit', 'number'), (SELECT COALESCE(MAX(number), 0) + 1 FROM audit), false)",
@@ -108,7 +106,7 @@ def move(
                 there(statement)
             moved = _compare(here, there, list(tables.values()))
         _write_note(note, url)
-        here(_SET_META, ("moved_to", target.name))
+        here(SET_META, ("moved_to", target.name))
         for table in tables.values():
             if table.name != "meta":
                 here(table.aside)
@@ -117,12 +115,12 @@ def move(
 
 def _claim(run: Rows, gateway: str) -> None:
     """Begins, or goes on with what this gateway began. Raises StorageError if the target is somebody's already."""
-    begun = run(_META, ("moving_from",))
+    begun = run(META, ("moving_from",))
     if begun and str(begun[0][0]) == gateway:
         return
     if begun or int(str(run(_USED)[0][0])):
         raise StorageError("The target has calls or keys already; a ledger can only be moved into an empty database.")
-    run(_SET_META, ("moving_from", gateway))
+    run(SET_META, ("moving_from", gateway))
 
 
 def _copy_some(source: Database, target: Database, table: _Table, tell: Callable[[str, int], None]) -> int:
@@ -134,11 +132,11 @@ def _copy_page(here: Rows, target: Database, table: _Table, tell: Callable[[str,
     """Copies what is behind the place that the target remembers; how many rows that were."""
     place = f"moved_rows:{table.name}"
     with target.transaction(_PATIENT) as there:
-        reached = there(_META, (place,))
+        reached = there(META, (place,))
         rows = here(table.page, (int(str(reached[0][0])) if reached else 0, _AT_ONCE))
         if rows:
             there.many(table.add, (table.values(row) for row in rows))
-            there(_SET_META, (place, str(rows[-1][0])))
+            there(SET_META, (place, str(rows[-1][0])))
     if rows:
         tell(table.name, int(str(rows[-1][0])))
     return len(rows)
@@ -154,7 +152,7 @@ def _copy_whole(here: Rows, there: Rows, table: _Table, tell: Callable[[str, int
         if table.name == "meta":
             for row in rows:
                 if row[1] not in _OWN:
-                    there(_SET_META, table.values(row))
+                    there(SET_META, table.values(row))
         else:
             there.many(table.add, (table.values(row) for row in rows))
     tell(table.name, int(str(there(table.count)[0][0])))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from unigate.config import RetentionSettings
-from unigate.storage.database import Database, Rows
+from unigate.storage.database import META, SET_META, Database, Rows
 from unigate.storage.history import forget_history
 
 __all__ = ["Retention", "removed_until"]
@@ -15,9 +15,8 @@ _DROP = (
     "DELETE FROM calls WHERE id = ?",
 )
 _COUNT = "SELECT count(*) FROM calls"
-_TRIMMED = "SELECT value FROM meta WHERE name = 'trimmed_size'"
-_SET = "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
-_REMOVED = "SELECT value FROM meta WHERE name = 'removed_until_ns'"
+_TRIMMED = "trimmed_size"
+_REMOVED = "removed_until_ns"
 _DAY_NS = 86_400_000_000_000
 _EVER = 2**62
 _AT_ONCE = 500
@@ -60,7 +59,7 @@ class Retention:
             return 0
         size, limit = self._database.size(), int(self._settings.max_gb * 2**30)
         with self._database.reading(_PATIENT) as run:
-            trimmed = run(_TRIMMED)
+            trimmed = run(META, (_TRIMMED,))
             if size <= max(limit, int(str(trimmed[0][0])) if trimmed else 0):
                 return 0
             return int(int(str(run(_COUNT)[0][0])) * min(1 - limit / size + _ROOM, 1.0))
@@ -70,7 +69,7 @@ class Retention:
         size, limit = self._database.size(), int((self._settings.max_gb or 0) * 2**30)
         is_full_of_room = size > limit and not self._database.shrinks
         with self._database.transaction() as run:
-            run(_SET, ("trimmed_size", str(size if is_full_of_room else 0)))
+            run(SET_META, (_TRIMMED, str(size if is_full_of_room else 0)))
 
     def _remove(self, run: Rows, before_ns: int, most: int) -> int:
         rows = run(_OLDEST, (before_ns, most))
@@ -78,11 +77,11 @@ class Retention:
         for statement in _DROP:
             run.many(statement, ids)
         if rows:
-            run(_SET, ("removed_until_ns", str(max(int(str(rows[-1][1])), removed_until(run)))))
+            run(SET_META, (_REMOVED, str(max(int(str(rows[-1][1])), removed_until(run)))))
         return len(ids)
 
 
 def removed_until(run: Rows) -> int:
     """Until when calls were removed, in nanoseconds since 1970: what began by then may have no row any more."""
-    found = run(_REMOVED)
+    found = run(META, (_REMOVED,))
     return int(str(found[0][0])) if found else 0

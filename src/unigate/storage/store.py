@@ -12,7 +12,7 @@ from unigate.added import ProviderEntry
 from unigate.admission.keys import hash_key, new_key
 from unigate.clock import Wall, wall
 from unigate.snapshot import KeyEntry, RouteEntry, Stored
-from unigate.storage.database import Database, Rows
+from unigate.storage.database import META, SET_META, Database, Rows
 from unigate.storage.keys import KeptGroup, KeptKey, add_key, all_keys, all_organisations, all_projects
 from unigate.storage.opening import open_database
 from unigate.storage.provider_rows import all_providers, all_routes
@@ -26,8 +26,6 @@ _SET_LIST = (
     "INSERT INTO model_lists (provider, models, fetched_ns) VALUES (?, ?, ?) "
     "ON CONFLICT (provider) DO UPDATE SET models = excluded.models, fetched_ns = excluded.fetched_ns"
 )
-_META = "SELECT value FROM meta WHERE name = ?"
-_SET_META = "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 
 
 class Kept(msgspec.Struct, frozen=True):
@@ -130,12 +128,12 @@ def _free(name: str, taken: Sequence[str]) -> str:
 
 
 def _version(run: Rows) -> int:
-    rows = run(_META, ("version",))
+    rows = run(META, ("version",))
     return int(str(rows[0][0])) if rows else 0
 
 
 def _next_version(run: Rows) -> None:
-    run(_SET_META, ("version", str(_version(run) + 1)))
+    run(SET_META, ("version", str(_version(run) + 1)))
 
 
 def _names(text: str) -> tuple[str, ...]:
