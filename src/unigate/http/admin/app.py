@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import unigate
@@ -152,11 +152,15 @@ def _not_found(path: str) -> Told:
     return Told(status=404, code="not_found", message=message)
 
 
+_METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
+
+
 def _not_allowed(request: Request) -> Told:
     """With all methods of the path: each of them is a route of its own, and the first alone would say its own."""
     path = request.url.path
-    routes = [one for one in request.app.routes if isinstance(one, Route) and one.path_regex.match(path)]
-    allowed = ", ".join(sorted({method for one in routes for method in one.methods or ()}))
+    asked = [{**request.scope, "method": method} for method in _METHODS]
+    takes = [one["method"] for one in asked if any(route.matches(one)[0] is Match.FULL for route in request.app.routes)]
+    allowed = ", ".join(takes)
     message = f"'{path[:200]}' takes {allowed}, not {request.method}."
     return Told(status=405, code="method_not_allowed", message=message, headers=(("allow", allowed),))
 
